@@ -1,0 +1,153 @@
+import type { Entry } from './entry.js';
+
+/** A length of time: milliseconds as a number, or a string such as `'250ms'`, `'10s'`, `'5m'`, `'1h'`, `'7d'`. */
+export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
+
+/** A value, or a promise or thenable of it. */
+export type MaybePromise<T> = T | PromiseLike<T>;
+
+/** Everything about time and chance. Passed in, so that a test can hold both still. */
+export interface Clock {
+  /** Wall clock, epoch milliseconds. May jump. */
+  now(): number;
+  /** Milliseconds since some fixed moment. Never goes back. */
+  monotonic(): number;
+  /**
+   * Calls `run` once after `ms` milliseconds and returns a function that cancels it.
+   *
+   * **For implementors:** must never keep the process alive, and must take any length, also beyond 2^31 ms.
+   */
+  after(ms: number, run: () => void): () => void;
+  /** A number in [0, 1). */
+  random(): number;
+}
+
+/**
+ * The nearest tier: synchronous, inside the process, holding values by reference.
+ *
+ * **For implementors:** give back the very object you were given, never a copy. Dropping entries at any time is
+ * allowed; that is how memory stays bounded.
+ */
+export interface MemoryTier<V> {
+  /** The entry held for `key`. May count as a use of it. */
+  get(key: string): Entry<V> | undefined;
+  /** The entry held for `key`, without counting as a use of it. */
+  peek(key: string): Entry<V> | undefined;
+  /** Holds `entry`, replacing any previous one. */
+  set(key: string, entry: Entry<V>): void;
+  /** Drops `key` and tells whether it was held. */
+  delete(key: string): boolean;
+  clear(): void;
+  /** Number of entries held. */
+  readonly size: number;
+  /** Number of entries dropped to stay within bounds, since construction. */
+  readonly evictions?: number;
+}
+
+/**
+ * A tier outside the cache's own memory, synchronous or asynchronous.
+ *
+ * For callers: a tier is never relied on. What it throws, what it takes too long for and what it returns in another
+ * shape than {@link Entry} counts as a miss.
+ *
+ * **For implementors:** `get`, `set` and `delete` are enough. Keys are any strings, the empty one and ones with NUL
+ * or lone surrogates included; they must never collide, nor reach a query as code. Never change an entry you are
+ * given. Throw an {@link UndecodableError} for a payload that can't be decoded. Prove it with `storageSuite` from
+ * `soloflight/testing`.
+ *
+ * @see {@link UndecodableError}
+ */
+export interface StorageTier {
+  /** Shown in events, errors and the story of a read. */
+  readonly name: string;
+  /** The entry stored for `key`, or `undefined`. Must not reject for a missing key. May return an outlived entry. */
+  get(key: string): MaybePromise<Entry | undefined>;
+  /** Stores `entry` until at least `keepUntil` (epoch milliseconds, maybe `Infinity`), replacing any previous one. */
+  set(key: string, entry: Entry, keepUntil: number): MaybePromise<void>;
+  /** Removes `key`, and tells whether it was there where the storage knows. Removing an absent key is not an error. */
+  delete(key: string): MaybePromise<boolean | void>;
+  /** The entries for `keys`, in their order. */
+  getMany?(keys: readonly string[]): MaybePromise<readonly (Entry | undefined)[]>;
+  setMany?(writes: readonly StorageWrite[]): MaybePromise<void>;
+  deleteMany?(keys: readonly string[]): MaybePromise<void>;
+  /**
+   * Stores `entry` unless the stored one has a later `startedAt`, in one atomic step, and tells whether it did.
+   * At equal instants the new entry wins.
+   */
+  setIfNewer?(key: string, entry: Entry, keepUntil: number): MaybePromise<boolean>;
+  /** Removes everything this tier stores. */
+  clear?(): MaybePromise<void>;
+  /** Removes at most `limit` entries whose `keepUntil` is not after `now`, and returns how many. */
+  sweep?(now: number, limit: number): MaybePromise<number>;
+  /** Releases what the adapter itself opened. */
+  close?(): MaybePromise<void>;
+}
+
+/** One entry on its way into a storage tier. */
+export interface StorageWrite {
+  readonly key: string;
+  readonly entry: Entry;
+  readonly keepUntil: number;
+}
+
+/**
+ * Turns values into text or bytes and back, for storages that keep neither objects nor references.
+ *
+ * **For implementors:** `decode(encode(value))` must equal `value`. Either may throw; a read then is a miss, a write
+ * is reported and dropped.
+ */
+export interface Codec {
+  /** Stored beside each payload; a payload of another codec is not decoded. */
+  readonly name: string;
+  encode(value: unknown): string | Uint8Array;
+  decode(payload: string | Uint8Array): unknown;
+}
+
+/** Why a load happens: nothing usable was there, it is stale, or the caller asked for it. */
+export type LoadReason = 'miss' | 'revalidate' | 'refresh';
+
+/** What an upstream is told about the load it serves. */
+export interface LoadContext<V> {
+  readonly key: string;
+  /** Aborts when nobody waits any more, or when the flight reaches `maxDuration`. */
+  readonly signal: AbortSignal;
+  readonly reason: LoadReason;
+  /** The previous value, if there is one, for conditional requests. */
+  readonly stale: StaleValue<V> | undefined;
+  /** The cache's `getOrLoad` for calls nested in this load: a key that would wait for itself is an error, not a hang. */
+  execute<T>(key: string, upstream: Upstream<T>): Promise<T>;
+}
+
+/** The value an entry held before the load. */
+export interface StaleValue<V> {
+  readonly value: V;
+  readonly createdAt: number;
+  readonly meta: unknown;
+}
+
+/**
+ * The source of truth: loads the value of `key`.
+ *
+ * Called at most once at a time per key. `undefined` means that there is nothing. Return {@link Loaded} to control
+ * how long the value lives.
+ */
+export type Upstream<V> = (key: string, load: LoadContext<V>) => MaybePromise<V | Loaded<V>>;
+
+/** What an upstream may say about a value beside the value itself. Absent options come from the cache's own. */
+export interface LoadControl {
+  readonly ttl?: Duration;
+  readonly staleWhileRevalidate?: Duration;
+  readonly staleIfError?: Duration;
+  readonly tags?: readonly string[];
+  /** Small JSON data kept with the entry and handed to the next load as `stale.meta`. */
+  readonly meta?: unknown;
+  /** `false` hands the value to the waiting callers and stores it nowhere. */
+  readonly store?: false;
+}
+
+/** A loaded value with its control, made by `loaded()` or `notModified()`. */
+export interface Loaded<V> {
+  readonly kind: 'loaded' | 'not-modified';
+  readonly value: V | undefined;
+  readonly control: LoadControl;
+}

@@ -1,0 +1,164 @@
+/**
+ * A stored value with its instants, tags and metadata.
+ *
+ * All instants are epoch milliseconds and absolute: moving an entry between tiers or processes never extends its life.
+ * Windows are half-open and additive after the ttl.
+ *
+ * @see RFC 5861 for `staleUntil` and `errorUntil`.
+ */
+export interface Entry<V = unknown> {
+  /** `undefined` means absent: the upstream said that there is nothing. */
+  readonly value: V | undefined;
+  /** When the load that produced the value started. Decides which of two entries is newer. */
+  readonly startedAt: number;
+  /** When that load settled. */
+  readonly createdAt: number;
+  /** Servable without a reload before this instant. */
+  readonly freshUntil: number;
+  /** Servable while revalidating before this instant. */
+  readonly staleUntil: number;
+  /** Servable after a failed load before this instant; never earlier than `staleUntil`. */
+  readonly errorUntil: number;
+  /** How long the load took, in milliseconds. */
+  readonly loadMs: number;
+  readonly tags: readonly string[];
+  /** Small JSON data that travels with the value, for example an ETag. */
+  readonly meta: unknown;
+}
+
+/** The state of an entry at an instant. */
+export type Freshness = 'fresh' | 'stale' | 'expired' | 'gone';
+
+/** The three windows of an entry, in milliseconds, already checked and parsed. */
+export interface Windows {
+  readonly ttl: number;
+  readonly staleWhileRevalidate: number;
+  readonly staleIfError: number;
+}
+
+/** An entry from further in the future than this is not trusted: the clock that wrote it, or ours, is wrong. */
+const FUTURE_TOLERANCE = 5_000;
+
+const NO_TAGS: readonly string[] = Object.freeze([]);
+
+/** Whether `entry` was created further in the future than a clock may reasonably be off. */
+export function isFromFuture(entry: Entry, now: number): boolean {
+  return entry.createdAt > now + FUTURE_TOLERANCE;
+}
+
+/**
+ * The state of `entry` at `now`.
+ *
+ * Each boundary belongs to the later state: at exactly `freshUntil` an entry is already stale. An entry from the
+ * future is at best a fallback.
+ */
+export function freshness(entry: Entry, now: number): Freshness {
+  if (!isFromFuture(entry, now)) {
+    if (now < entry.freshUntil) return 'fresh';
+    if (now < entry.staleUntil) return 'stale';
+  }
+  if (now < entry.errorUntil) return 'expired';
+  return 'gone';
+}
+
+/** The parts of a new entry that do not follow from its windows. */
+export interface Origin {
+  readonly startedAt: number;
+  readonly createdAt: number;
+  readonly loadMs?: number;
+  readonly tags?: readonly string[] | undefined;
+  readonly meta?: unknown;
+}
+
+/** Makes an entry whose instants follow from `windows`, counted from `origin.createdAt`. */
+export function createEntry<V>(value: V | undefined, windows: Windows, origin: Origin): Entry<V> {
+  const freshUntil = origin.createdAt + Math.max(0, windows.ttl);
+  return {
+    value,
+    startedAt: origin.startedAt,
+    createdAt: origin.createdAt,
+    freshUntil,
+    staleUntil: freshUntil + windows.staleWhileRevalidate,
+    errorUntil: freshUntil + Math.max(windows.staleWhileRevalidate, windows.staleIfError),
+    loadMs: origin.loadMs ?? 0,
+    tags: origin.tags ?? NO_TAGS,
+    meta: origin.meta,
+  };
+}
+
+/** An entry as memory holds it, with the one promise that all hits share. */
+export class HeldEntry<V> implements Entry<V> {
+  readonly value: V | undefined;
+  readonly startedAt: number;
+  readonly createdAt: number;
+  readonly freshUntil: number;
+  readonly staleUntil: number;
+  readonly errorUntil: number;
+  readonly loadMs: number;
+  readonly tags: readonly string[];
+  readonly meta: unknown;
+  /** Made at the first hit. */
+  #answer: Promise<V> | undefined;
+
+  constructor(entry: Entry<V>) {
+    this.value = entry.value;
+    this.startedAt = entry.startedAt;
+    this.createdAt = entry.createdAt;
+    this.freshUntil = entry.freshUntil;
+    this.staleUntil = entry.staleUntil;
+    this.errorUntil = entry.errorUntil;
+    this.loadMs = entry.loadMs;
+    this.tags = entry.tags;
+    this.meta = entry.meta;
+  }
+
+  /** The value as a promise that is already resolved. */
+  get answer(): Promise<V> {
+    return (this.#answer ??= Promise.resolve(this.value as V));
+  }
+}
+
+/** A copy of `entry` that is fresh no longer than until `at`; its other windows stay where they were. */
+export function expiredAt<V>(entry: Entry<V>, at: number): Entry<V> {
+  return { ...plain(entry), freshUntil: Math.min(entry.freshUntil, at) };
+}
+
+/** Whether there is any instant after `createdAt` at which `entry` could be served. */
+export function isStorable(entry: Entry): boolean {
+  return entry.errorUntil > entry.createdAt;
+}
+
+/** `entry` as a plain object, the form that storage tiers are given. */
+export function plain<V>(entry: Entry<V>): Entry<V> {
+  return {
+    value: entry.value,
+    startedAt: entry.startedAt,
+    createdAt: entry.createdAt,
+    freshUntil: entry.freshUntil,
+    staleUntil: entry.staleUntil,
+    errorUntil: entry.errorUntil,
+    loadMs: entry.loadMs,
+    tags: entry.tags,
+    meta: entry.meta,
+  };
+}
+
+/** Whether `candidate`, something a storage tier returned, has the shape of an entry. */
+export function isEntry(candidate: unknown): candidate is Entry {
+  if (typeof candidate !== 'object' || candidate === null) return false;
+  const entry = candidate as Partial<Entry>;
+  return (
+    Number.isFinite(entry.startedAt) &&
+    Number.isFinite(entry.createdAt) &&
+    isInstant(entry.freshUntil) &&
+    isInstant(entry.staleUntil) &&
+    isInstant(entry.errorUntil) &&
+    Number.isFinite(entry.loadMs) &&
+    Array.isArray(entry.tags) &&
+    entry.tags.every((tag) => typeof tag === 'string')
+  );
+}
+
+function isInstant(value: unknown): boolean {
+  return typeof value === 'number' && !Number.isNaN(value);
+}

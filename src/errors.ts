@@ -1,0 +1,133 @@
+/** Shared by all copies of the package, so that an error from one copy is known to another. */
+const BRAND: unique symbol = Symbol.for('soloflight.error');
+
+/** The base of every failure that soloflight itself reports. Codes are stable, messages are not. */
+export class SoloflightError extends Error {
+  readonly code: `SOLOFLIGHT_${string}`;
+  /** The key concerned, where there is one and it is a string. */
+  readonly key?: string;
+
+  constructor(code: `SOLOFLIGHT_${string}`, message: string, options: { readonly key?: unknown; readonly cause?: unknown } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.name = new.target.name;
+    this.code = code;
+    if (typeof options.key === 'string') this.key = options.key;
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+}
+
+/** Tells whether `error` is a {@link SoloflightError}, also one from another copy of the package, and optionally of which code. */
+export function isSoloflightError(error: unknown, code?: string): error is SoloflightError {
+  if (typeof error !== 'object' || error === null || !(BRAND in error)) return false;
+  return code === undefined || (error as { readonly code?: unknown }).code === code;
+}
+
+/** A flight reached `maxDuration` (milliseconds): its subscribers are released and its work is told to stop. */
+export class FlightTimeoutError extends SoloflightError {
+  /** Age of the flight in milliseconds when it was ended. */
+  readonly age: number;
+  readonly maxDuration: number;
+
+  constructor(key: unknown, age: number, maxDuration: number) {
+    super(
+      'SOLOFLIGHT_FLIGHT_TIMEOUT',
+      `The flight for ${show(key)} was ended after ${Math.round(age)} ms. If the work may take longer, raise \`maxDuration\` (now ${maxDuration} ms); if not, pass the flight's \`signal\` on so that it stops`,
+      { key },
+    );
+    this.age = age;
+    this.maxDuration = maxDuration;
+  }
+}
+
+/** A flight already has `maxSubscribers` subscribers. */
+export class TooManySubscribersError extends SoloflightError {
+  readonly maxSubscribers: number;
+
+  constructor(key: unknown, maxSubscribers: number) {
+    super('SOLOFLIGHT_TOO_MANY_SUBSCRIBERS', `The flight for ${show(key)} already has ${maxSubscribers} subscribers (\`maxSubscribers\`). Shed this call or retry after a moment`, { key });
+    this.maxSubscribers = maxSubscribers;
+  }
+}
+
+/** `maxFlights` flights are already under way. */
+export class TooManyFlightsError extends SoloflightError {
+  readonly maxFlights: number;
+
+  constructor(key: unknown, maxFlights: number) {
+    super('SOLOFLIGHT_TOO_MANY_FLIGHTS', `No flight for ${show(key)}: ${maxFlights} flights are already under way (\`maxFlights\`). Shed this call or retry after a moment`, { key });
+    this.maxFlights = maxFlights;
+  }
+}
+
+/** Work executed its own key, or one that waits for it, and would wait for itself. */
+export class ReentrantFlightError extends SoloflightError {
+  constructor(key: unknown) {
+    super('SOLOFLIGHT_REENTRANT_FLIGHT', `The work for ${show(key)} executed its own key and would wait for itself. Use another key for the inner call, or call the inner function directly`, { key });
+  }
+}
+
+/** The cache was closed. */
+export class CacheClosedError extends SoloflightError {
+  constructor(key?: string) {
+    super('SOLOFLIGHT_CACHE_CLOSED', 'The cache is closed. Create a new one, or close it later', { key });
+  }
+}
+
+/** A caller's own `timeout` (milliseconds) ran out; the flight goes on. */
+export class CallerTimeoutError extends SoloflightError {
+  readonly timeout: number;
+
+  constructor(key: string, timeout: number) {
+    super('SOLOFLIGHT_CALLER_TIMEOUT', `No answer for ${show(key)} within this caller's \`timeout\` of ${timeout} ms. The load goes on and its result will be cached`, { key });
+    this.timeout = timeout;
+  }
+}
+
+/** A storage tier did not answer within its deadline (milliseconds). Seen in `tier-error` events only. */
+export class TierTimeoutError extends SoloflightError {
+  readonly tier: string;
+  readonly deadline: number;
+
+  constructor(tier: string, operation: string, deadline: number, key?: string) {
+    super('SOLOFLIGHT_TIER_TIMEOUT', `Storage tier '${tier}' did not finish \`${operation}\` within ${deadline} ms`, { key });
+    this.tier = tier;
+    this.deadline = deadline;
+  }
+}
+
+/**
+ * A stored payload could not be turned back into an entry.
+ *
+ * Adapters throw it from `get`; the read is then a miss and the tier still counts as healthy. The payload is left
+ * alone, since another version of the program may own it.
+ */
+export class UndecodableError extends SoloflightError {
+  constructor(key: string, why: string, cause?: unknown) {
+    super('SOLOFLIGHT_UNDECODABLE', `The stored payload of ${show(key)} can't be decoded: ${why}`, { key, cause });
+  }
+}
+
+/** Makes the `TypeError` for a misused option or argument: what was expected, and what was given. */
+export function misuse(name: string, expectation: string, received: unknown): TypeError {
+  return new TypeError(`Expected \`${name}\` to be ${expectation}, got ${describe(received)}`);
+}
+
+function describe(value: unknown): string {
+  if (value === undefined) return '`undefined`';
+  if (value === null) return '`null`';
+  return `\`${show(value)}\` (${typeof value})`;
+}
+
+/** `value` for a message: never throws, never long. */
+function show(value: unknown): string {
+  let text: string;
+  try {
+    if (typeof value === 'string') text = `'${value}'`;
+    else if (typeof value === 'function') text = 'function';
+    else if (typeof value === 'object' && value !== null) text = Array.isArray(value) ? 'array' : 'object';
+    else text = String(value);
+  } catch {
+    text = typeof value;
+  }
+  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
+}
