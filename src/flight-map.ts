@@ -1,0 +1,354 @@
+import type { Clock, MaybePromise } from './contracts.js';
+import { FlightTimeoutError, ReentrantFlightError, TooManyFlightsError, TooManySubscribersError, type SoloflightError } from './errors.js';
+import { Flight, ignore, type FlightOutcome } from './flight.js';
+
+/** What happened to a flight. Durations are milliseconds. */
+export type FlightEvent<K = string> =
+  | { readonly type: 'lead'; readonly key: K }
+  | { readonly type: 'join'; readonly key: K; readonly subscribers: number }
+  | { readonly type: 'settle'; readonly key: K; readonly outcome: 'succeeded' | 'failed'; readonly durationMs: number; readonly subscribers: number }
+  | { readonly type: 'timeout'; readonly key: K; readonly durationMs: number; readonly subscribers: number }
+  | { readonly type: 'abort'; readonly key: K; readonly durationMs: number }
+  | { readonly type: 'reject'; readonly key: K; readonly code: SoloflightError['code'] }
+  | { readonly type: 'forget'; readonly key: K };
+
+/** A snapshot of flights under way, and totals since construction. */
+export interface SingleflightStats {
+  readonly inFlightCount: number;
+  readonly totalSubscribers: number;
+  /** Age of the oldest flight in milliseconds, `null` when there is none. */
+  readonly oldestCallAge: number | null;
+  readonly led: number;
+  readonly joined: number;
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly timedOut: number;
+  readonly aborted: number;
+  /** Calls turned away by `maxSubscribers`, `maxFlights` or the check for re-entrance. */
+  readonly rejected: number;
+  /** joined / (led + joined), 0 before the first call. */
+  readonly coalescingRatio: number;
+}
+
+/** Carries a value along asynchronous calls; Node's `AsyncLocalStorage` is one. */
+export interface AsyncContext {
+  getStore(): unknown;
+  run<R>(store: unknown, callback: () => R): R;
+}
+
+/** Options of a flight map, checked and complete. */
+export interface FlightMapOptions<K> {
+  readonly maxSubscribers: number;
+  readonly maxDuration: number;
+  readonly maxFlights: number;
+  readonly coalesce: boolean | (() => boolean);
+  readonly clock: Clock;
+  readonly onEvent: ((event: FlightEvent<K>) => void) | undefined;
+  readonly asyncContext: AsyncContext | undefined;
+}
+
+/**
+ * The flights of one owner: at most one per key that a new caller would join.
+ *
+ * The map says who may join; the list of live flights, oldest first, says who is next to time out. The two differ:
+ * forgotten, fenced and uncoalesced flights are live but can't be joined.
+ */
+export class FlightMap<K, T, D = undefined> {
+  readonly #options: FlightMapOptions<K>;
+  readonly #flights = new Map<K, Flight<K, T, D>>();
+  /** Uncoalesced flights, which the map can't hold because a key may have many. */
+  readonly #loose = new Set<Flight<K, T, D>>();
+  readonly #totals = { led: 0, joined: 0, succeeded: 0, failed: 0, timedOut: 0, aborted: 0, rejected: 0 };
+  #live = 0;
+  #subscribers = 0;
+  #oldest: Flight<K, T, D> | undefined;
+  #newest: Flight<K, T, D> | undefined;
+  #cancelTimer: (() => void) | undefined;
+  #running: Flight<K, T, D> | undefined;
+
+  constructor(options: FlightMapOptions<K>) {
+    this.#options = options;
+  }
+
+  /** Number of flights that have not ended, forgotten ones included. */
+  get live(): number {
+    return this.#live;
+  }
+
+  /** The flight a call for `key` would join now. */
+  find(key: K): Flight<K, T, D> | undefined {
+    const flight = this.#flights.get(key);
+    return flight !== undefined && this.#coalesces() ? flight : undefined;
+  }
+
+  /** Any flight for `key` whose result may still be written back, also one that nobody may join. */
+  flying(key: K): Flight<K, T, D> | undefined {
+    const flight = this.#flights.get(key);
+    if (flight !== undefined) return flight;
+    for (const loose of this.#loose) if (Object.is(loose.key, key) && !loose.fenced) return loose;
+    return undefined;
+  }
+
+  /**
+   * Records a new flight for `key`; `start` must follow in the same tick. Returns the error where a guard refuses.
+   *
+   * Opening and starting are two steps so that the leader is a subscriber before its work can call back.
+   */
+  open(key: K, detail: D, keepAlive = false): Flight<K, T, D> | TooManyFlightsError {
+    const { maxFlights, clock } = this.#options;
+    if (this.#live >= maxFlights) return this.#refuse(new TooManyFlightsError(key, maxFlights), key);
+
+    const flight = new Flight<K, T, D>(key, clock.monotonic(), detail, keepAlive);
+    if (this.#coalesces()) this.#flights.set(key, flight);
+    else this.#loose.add(flight);
+    this.#link(flight);
+    this.#totals.led += 1;
+    if (this.#options.onEvent !== undefined) this.#emit({ type: 'lead', key });
+    return flight;
+  }
+
+  /**
+   * Joins `flight` on behalf of a caller and returns why it may not, where it may not.
+   *
+   * `parent` is the flight whose work makes the call, where that is known.
+   */
+  join(flight: Flight<K, T, D>, parent?: Flight<K, T, D>): SoloflightError | undefined {
+    const { maxSubscribers } = this.#options;
+    if (this.#waitsForItself(flight, parent ?? this.#parentFromContext())) return this.#refuse(new ReentrantFlightError(flight.key), flight.key);
+    if (flight.subscribers >= maxSubscribers) return this.#refuse(new TooManySubscribersError(flight.key, maxSubscribers), flight.key);
+    this.#totals.joined += 1;
+    if (this.#options.onEvent !== undefined) this.#emit({ type: 'join', key: flight.key, subscribers: flight.subscribers + 1 });
+    return undefined;
+  }
+
+  /**
+   * The promise of one more subscriber. Without a signal it is the flight's own: following costs nothing more.
+   *
+   * `signal` must not be aborted yet when the flight is led or joined; work that aborts it synchronously is noticed.
+   */
+  subscribe(flight: Flight<K, T, D>, signal?: AbortSignal, parent?: Flight<K, T, D>): Promise<T> {
+    (parent ?? this.#parentFromContext())?.awaits(flight);
+    if (flight.outcome !== undefined) return flight.promise;
+
+    flight.subscribers += 1;
+    this.#subscribers += 1;
+    if (signal === undefined) return flight.promise;
+    return flight.subscribe(signal, (count, reason) => {
+      flight.subscribers -= count;
+      this.#subscribers -= count;
+      if (flight.subscribers === 0 && !flight.keepAlive) this.#abort(flight, reason);
+    });
+  }
+
+  /** Calls `work` in this tick and settles the flight with its outcome, whichever way it comes. */
+  start(flight: Flight<K, T, D>, work: () => MaybePromise<T>): void {
+    let result: MaybePromise<T>;
+    try {
+      result = this.within(flight, work);
+    } catch (error) {
+      result = Promise.reject(error);
+    }
+    // Also a plain value or a synchronous throw settles in a later microtask: callers of this tick still coalesce.
+    Promise.resolve(result).then(
+      (value) => this.#succeed(flight, value),
+      (error: unknown) => this.#fail(flight, error),
+    );
+  }
+
+  /** Calls `run` as part of the work of `flight`, so that a synchronous call for its own key is recognised. */
+  within<R>(flight: Flight<K, T, D>, run: () => R): R {
+    const { asyncContext } = this.#options;
+    flight.calledFrom = this.#running;
+    this.#running = flight;
+    try {
+      return asyncContext === undefined ? run() : asyncContext.run(flight, run);
+    } finally {
+      this.#running = flight.calledFrom;
+      flight.calledFrom = undefined;
+    }
+  }
+
+  /** Frees `key` for a new flight; the current one goes on for its subscribers. */
+  forget(key: K): boolean {
+    const flight = this.#flights.get(key);
+    if (flight === undefined) return false;
+    this.#flights.delete(key);
+    this.#emit({ type: 'forget', key });
+    return true;
+  }
+
+  /** Forgets all flights. */
+  clear(): void {
+    for (const key of [...this.#flights.keys()]) this.forget(key);
+  }
+
+  /** Forgets the flight for `key` and keeps its result, and that of uncoalesced ones, away from every tier. */
+  fence(key: K): void {
+    const flight = this.#flights.get(key);
+    if (flight !== undefined) {
+      flight.fenced = true;
+      this.#flights.delete(key);
+    }
+    for (const loose of this.#loose) if (Object.is(loose.key, key)) loose.fenced = true;
+  }
+
+  /** Fences all flights that are under way. */
+  fenceAll(): void {
+    for (let flight = this.#oldest; flight !== undefined; flight = flight.newer) flight.fenced = true;
+    this.#flights.clear();
+  }
+
+  /** Fences the flights for the same key that were opened before `flight`, whose result is about to be published. */
+  supersede(flight: Flight<K, T, D>): void {
+    if (this.#loose.size === 0) return;
+    for (let older = flight.older; older !== undefined; older = older.older) {
+      if (Object.is(older.key, flight.key)) older.fenced = true;
+    }
+  }
+
+  /** Resolves when no flight is left. */
+  async idle(): Promise<void> {
+    while (this.#newest !== undefined) await this.#newest.promise.then(ignore, ignore);
+  }
+
+  getStats(): SingleflightStats {
+    const { led, joined } = this.#totals;
+    return {
+      inFlightCount: this.#live,
+      totalSubscribers: this.#subscribers,
+      oldestCallAge: this.#oldest === undefined ? null : this.ageOf(this.#oldest),
+      ...this.#totals,
+      coalescingRatio: joined === 0 ? 0 : joined / (led + joined),
+    };
+  }
+
+  /** Age of `flight` in milliseconds. */
+  ageOf(flight: Flight<K, T, D>): number {
+    return this.#options.clock.monotonic() - flight.since;
+  }
+
+  #succeed(flight: Flight<K, T, D>, value: T): void {
+    if (!this.#end(flight, 'succeeded')) return;
+    flight.resolve(value);
+  }
+
+  #fail(flight: Flight<K, T, D>, error: unknown): void {
+    if (!this.#end(flight, 'failed')) return;
+    flight.reject(error);
+  }
+
+  #timeOut(flight: Flight<K, T, D>): void {
+    const error = new FlightTimeoutError(flight.key, this.ageOf(flight), this.#options.maxDuration);
+    this.#end(flight, 'timedOut');
+    if (flight.rescue === undefined) flight.reject(error);
+    else {
+      try {
+        flight.resolve(flight.rescue(error));
+      } catch (failure) {
+        flight.reject(failure);
+      }
+    }
+    flight.abortSignal(error);
+  }
+
+  #abort(flight: Flight<K, T, D>, reason: unknown): void {
+    if (!this.#end(flight, 'aborted')) return;
+    flight.reject(reason);
+    flight.abortSignal(reason);
+  }
+
+  /** Takes `flight` off the map by identity, and off the list. False when it had already ended: the outcome is late. */
+  #end(flight: Flight<K, T, D>, outcome: FlightOutcome): boolean {
+    if (flight.outcome !== undefined) return false;
+    flight.outcome = outcome;
+    if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key);
+    this.#loose.delete(flight);
+    this.#unlink(flight);
+    this.#subscribers -= flight.subscribers;
+    this.#totals[outcome] += 1;
+    if (this.#options.onEvent !== undefined) this.#emit(ended(flight, outcome, this.ageOf(flight)));
+    return true;
+  }
+
+  #link(flight: Flight<K, T, D>): void {
+    this.#live += 1;
+    flight.older = this.#newest;
+    if (this.#newest === undefined) this.#oldest = flight;
+    else this.#newest.newer = flight;
+    this.#newest = flight;
+    if (this.#cancelTimer === undefined) this.#arm();
+  }
+
+  #unlink(flight: Flight<K, T, D>): void {
+    this.#live -= 1;
+    if (flight.older === undefined) this.#oldest = flight.newer;
+    else flight.older.newer = flight.newer;
+    if (flight.newer === undefined) this.#newest = flight.older;
+    else flight.newer.older = flight.older;
+    flight.older = flight.newer = undefined;
+  }
+
+  /**
+   * Sets the one timer to the deadline of the oldest flight.
+   *
+   * It is left armed when flights end: it then fires once for nothing, which is cheaper than a timer per flight.
+   */
+  #arm(): void {
+    const { maxDuration, clock } = this.#options;
+    if (this.#oldest === undefined || maxDuration === Infinity) return;
+    this.#cancelTimer = clock.after(Math.max(1, this.#oldest.since + maxDuration - clock.monotonic()), () => {
+      this.#cancelTimer = undefined;
+      while (this.#oldest !== undefined && this.ageOf(this.#oldest) >= maxDuration) this.#timeOut(this.#oldest);
+      if (this.#cancelTimer === undefined) this.#arm();
+    });
+  }
+
+  /** Cancels the timer when no flight needs it. */
+  rest(): void {
+    if (this.#live > 0) return;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+  }
+
+  #coalesces(): boolean {
+    const { coalesce } = this.#options;
+    if (typeof coalesce === 'boolean') return coalesce;
+    try {
+      return coalesce();
+    } catch {
+      return true; // A broken switch must not let a stampede through.
+    }
+  }
+
+  #waitsForItself(flight: Flight<K, T, D>, parent: Flight<K, T, D> | undefined): boolean {
+    for (let running = this.#running; running !== undefined; running = running.calledFrom) if (running === flight) return true;
+    return parent !== undefined && parent.outcome === undefined && flight.reaches(parent);
+  }
+
+  #parentFromContext(): Flight<K, T, D> | undefined {
+    const store = this.#options.asyncContext?.getStore();
+    // A flight of another map is as good: who waits for whom does not end at the border of an instance.
+    return store instanceof Flight && store.outcome === undefined ? (store as Flight<K, T, D>) : undefined;
+  }
+
+  #refuse<E extends SoloflightError>(error: E, key: K): E {
+    this.#totals.rejected += 1;
+    this.#emit({ type: 'reject', key, code: error.code });
+    return error;
+  }
+
+  #emit(event: FlightEvent<K>): void {
+    try {
+      this.#options.onEvent?.(event);
+    } catch {
+      // A listener's failure is the listener's own.
+    }
+  }
+}
+
+function ended<K>(flight: { readonly key: K; readonly subscribers: number }, outcome: FlightOutcome, durationMs: number): FlightEvent<K> {
+  const { key, subscribers } = flight;
+  if (outcome === 'timedOut') return { type: 'timeout', key, durationMs, subscribers };
+  if (outcome === 'aborted') return { type: 'abort', key, durationMs };
+  return { type: 'settle', key, outcome, durationMs, subscribers };
+}

@@ -1,0 +1,154 @@
+import type { FlightTimeoutError } from './errors.js';
+
+/** How a flight ended. */
+export type FlightOutcome = 'succeeded' | 'failed' | 'timedOut' | 'aborted';
+
+/** Marks a rejection as seen, so that a promise nobody happens to await never counts as unhandled. */
+export function silenced<T>(promise: Promise<T>): Promise<T> {
+  promise.then(undefined, ignore);
+  return promise;
+}
+
+/** A rejected promise that needs no handler. */
+export function rejection(reason: unknown): Promise<never> {
+  return silenced(Promise.reject(reason));
+}
+
+/** Does nothing. */
+export function ignore(): void {}
+
+/** The callers of one flight that share one `AbortSignal`: one listener and one promise, however many they are. */
+interface Group<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (reason: unknown) => void;
+  readonly leave: () => void;
+  count: number;
+}
+
+/**
+ * One execution of work for a key, and the callers that wait for it.
+ *
+ * Knows nothing of the map it is in; {@link FlightMap} opens, joins and ends flights.
+ */
+export class Flight<K, T, D = undefined> {
+  readonly key: K;
+  /** Monotonic milliseconds at which the flight was opened. */
+  readonly since: number;
+  /** What the owner of the map notes beside the flight. */
+  readonly detail: D;
+  /** Settles after the key is free. Shared by all subscribers that passed no signal. */
+  readonly promise: Promise<T>;
+  /** Callers waiting now. Those that aborted are no longer counted. */
+  subscribers = 0;
+  /** Whether the work goes on when the last subscriber leaves. Only ever set to true. */
+  keepAlive: boolean;
+  /** Whether the result may still reach subscribers but no tier. Only ever set to true. */
+  fenced = false;
+  /** Set once, when the flight ends. */
+  outcome: FlightOutcome | undefined;
+  /** Neighbours in the list of live flights, oldest first. Written by the map alone. */
+  older: Flight<K, T, D> | undefined;
+  newer: Flight<K, T, D> | undefined;
+  /** The flight whose work called this one's work synchronously. Written by the map alone. */
+  calledFrom: Flight<K, T, D> | undefined;
+  /** What subscribers get instead of a timeout error; may throw another one. */
+  rescue: ((error: FlightTimeoutError) => T) | undefined;
+  #resolve!: (value: T) => void;
+  #reject!: (reason: unknown) => void;
+  #groups: Map<AbortSignal, Group<T>> | undefined;
+  #controller: AbortController | undefined;
+  #awaiting: Set<Flight<K, T, D>> | undefined;
+
+  constructor(key: K, since: number, detail: D, keepAlive: boolean) {
+    this.key = key;
+    this.since = since;
+    this.detail = detail;
+    this.keepAlive = keepAlive;
+    this.promise = new Promise<T>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  /** Aborts when the last subscriber left or the flight timed out. Made when first asked for. */
+  get signal(): AbortSignal {
+    return (this.#controller ??= new AbortController()).signal;
+  }
+
+  abortSignal(reason: unknown): void {
+    // A signal nobody asked for yet must still be found aborted by work that asks later.
+    (this.#controller ??= new AbortController()).abort(reason);
+  }
+
+  /**
+   * The promise for one more caller that may leave through `signal`; `onLeave` is told how many callers left with it.
+   *
+   * All callers with the same signal share one promise and one listener.
+   */
+  subscribe(signal: AbortSignal, onLeave: (count: number, reason: unknown) => void): Promise<T> {
+    const groups = (this.#groups ??= new Map());
+    const known = groups.get(signal);
+    if (known !== undefined) {
+      known.count += 1;
+      return known.promise;
+    }
+
+    let resolve!: (value: T) => void;
+    let reject!: (reason: unknown) => void;
+    const promise = new Promise<T>((fulfil, refuse) => {
+      resolve = fulfil;
+      reject = refuse;
+    });
+    const leave = (): void => {
+      signal.removeEventListener('abort', leave);
+      groups.delete(signal);
+      silenced(promise);
+      reject(signal.reason);
+      onLeave(group.count, signal.reason);
+    };
+    const group: Group<T> = { promise, resolve, reject, leave, count: 1 };
+    groups.set(signal, group);
+    signal.addEventListener('abort', leave);
+    return promise;
+  }
+
+  resolve(value: T): void {
+    this.#resolve(value);
+    this.#release((group) => group.resolve(value));
+  }
+
+  reject(reason: unknown): void {
+    silenced(this.promise);
+    this.#reject(reason);
+    this.#release((group) => {
+      silenced(group.promise);
+      group.reject(reason);
+    });
+  }
+
+  #release(settle: (group: Group<T>) => void): void {
+    if (this.#groups === undefined) return;
+    for (const [signal, group] of this.#groups) {
+      signal.removeEventListener('abort', group.leave);
+      settle(group);
+    }
+    this.#groups = undefined;
+  }
+
+  /** Notes that this flight's work waits for `other`. */
+  awaits(other: Flight<K, T, D>): void {
+    const awaiting = (this.#awaiting ??= new Set());
+    awaiting.add(other);
+    const done = (): void => void awaiting.delete(other);
+    other.promise.then(done, done);
+  }
+
+  /** Whether this flight is `other`, or waits for it directly or through further flights. */
+  reaches(other: Flight<K, T, D>): boolean {
+    if (this === other) return true;
+    if (this.#awaiting === undefined) return false;
+    for (const next of this.#awaiting) if (next.reaches(other)) return true;
+    return false;
+  }
+}
