@@ -1,0 +1,72 @@
+import type { LoadReason } from './contracts.js';
+
+/** What happens in a cache, as plain objects. Durations are milliseconds. Keys are given as they are, values never. */
+export type CacheEvent =
+  /** A fresh value was served from `tier`. */
+  | { readonly type: 'hit'; readonly key: string; readonly tier: string }
+  /** A stale value was served from `tier`, a reload follows. */
+  | { readonly type: 'stale'; readonly key: string; readonly tier: string }
+  /** Nothing usable was found: the upstream is asked. */
+  | { readonly type: 'miss'; readonly key: string }
+  /** The load failed, or was too slow, and a stored value was served instead. */
+  | { readonly type: 'fallback'; readonly key: string; readonly tier: string; readonly error: unknown }
+  /** A caller joined a flight. */
+  | { readonly type: 'coalesced'; readonly key: string }
+  | { readonly type: 'load'; readonly key: string; readonly reason: LoadReason; readonly durationMs: number }
+  | { readonly type: 'load-error'; readonly key: string; readonly reason: LoadReason; readonly durationMs: number; readonly error: unknown }
+  /** A background reload was started. */
+  | { readonly type: 'revalidate'; readonly key: string }
+  | { readonly type: 'set'; readonly key: string }
+  | { readonly type: 'invalidate'; readonly key: string }
+  | { readonly type: 'expire'; readonly key: string }
+  /** A storage tier failed, hung or answered garbage; the cache went on without it. */
+  | { readonly type: 'tier-error'; readonly tier: string; readonly operation: string; readonly key?: string; readonly error: unknown }
+  /** Something the user handed in (a listener, a `ttl` or `defer` function …) failed; the read went on. */
+  | { readonly type: 'error'; readonly source: string; readonly key?: string; readonly error: unknown };
+
+/** Names of the events of a cache. */
+export type CacheEventType = CacheEvent['type'];
+
+type Listener = (event: never) => void;
+
+/** The listeners of one cache. */
+export class Events {
+  readonly #listeners = new Map<CacheEventType, Set<Listener>>();
+
+  /** Calls `listener` for each event of `type` until the returned function is called. */
+  on<T extends CacheEventType>(type: T, listener: (event: Extract<CacheEvent, { type: T }>) => void): () => void {
+    let listeners = this.#listeners.get(type);
+    if (listeners === undefined) this.#listeners.set(type, (listeners = new Set()));
+    // A function of its own, so that the same listener registered twice is called twice and leaves one at a time.
+    const own: Listener = (event) => listener(event);
+    listeners.add(own);
+    return () => {
+      listeners.delete(own);
+      if (listeners.size === 0 && this.#listeners.get(type) === listeners) this.#listeners.delete(type);
+    };
+  }
+
+  /** Whether an event of `type` would reach anybody: ask before building one. */
+  wants(type: CacheEventType): boolean {
+    return this.#listeners.size > 0 && this.#listeners.has(type);
+  }
+
+  /** Hands `event` to its listeners. What one throws becomes an `error` event, never the caller's problem. */
+  emit(event: CacheEvent): void {
+    const listeners = this.#listeners.get(event.type);
+    if (listeners === undefined) return;
+    for (const listener of [...listeners]) {
+      try {
+        listener(event as never);
+      } catch (error) {
+        // A failing `error` listener would otherwise be told of itself for ever.
+        if (event.type !== 'error') this.emit({ type: 'error', source: 'listener', error });
+      }
+    }
+  }
+
+  /** Drops all listeners. */
+  clear(): void {
+    this.#listeners.clear();
+  }
+}

@@ -1,0 +1,40 @@
+import { misuse } from '../errors.js';
+import type { Lookup } from '../tiered-cache.js';
+
+const TOKEN = /^[A-Za-z*][A-Za-z0-9!#$%&'*+\-.^_`|~:/]*$/;
+const PRINTABLE = /^[\x20-\x7e]*$/;
+
+/**
+ * Renders the story of a read as the value of a `Cache-Status` header.
+ *
+ * Keys are left out: they may be private. The tier, or the kind of fallback, is the `detail`.
+ *
+ * @throws TypeError for a cache name that a header can't carry: anything but printable ASCII.
+ * @see RFC 9211
+ */
+export function toCacheStatus(lookup: Lookup<unknown>, cacheName = 'soloflight'): string {
+  const parts = [item('cacheName', cacheName), ...parametersOf(lookup)];
+  if (Number.isFinite(lookup.freshFor)) parts.push(`ttl=${Math.floor(lookup.freshFor / 1_000)}`);
+  const detail = lookup.status === 'fallback' ? 'stale-if-error' : lookup.tier;
+  if (lookup.status !== 'miss' && PRINTABLE.test(detail)) parts.push(`detail=${item('detail', detail)}`);
+  return parts.join('; ');
+}
+
+function parametersOf({ status, stored, role }: Lookup<unknown>): string[] {
+  const collapsed = role === 'follower' ? ['collapsed'] : [];
+  switch (status) {
+    case 'hit':
+    case 'stale':
+      return ['hit'];
+    case 'miss':
+      return stored ? ['fwd=miss', 'stored', ...collapsed] : ['fwd=miss', ...collapsed];
+    case 'fallback':
+      return ['fwd=stale', ...collapsed];
+  }
+}
+
+/** A token where the text is one, else a quoted string (RFC 9651 §3.3.3 and §3.3.4). */
+function item(name: string, text: string): string {
+  if (typeof text !== 'string' || !PRINTABLE.test(text)) throw misuse(name, 'printable ASCII text', text);
+  return TOKEN.test(text) ? text : `"${text.replaceAll(/["\\]/g, '\\$&')}"`;
+}

@@ -1,0 +1,41 @@
+export { systemClock } from './clock.js';
+export type {
+  Clock,
+  Codec,
+  Duration,
+  Loaded,
+  LoadContext,
+  LoadControl,
+  LoadReason,
+  MaybePromise,
+  MemoryTier,
+  StaleValue,
+  StorageTier,
+  StorageWrite,
+  Upstream,
+} from './contracts.js';
+export { jsonCodec } from './codecs/json.js';
+export { freshness, type Entry, type Freshness } from './entry.js';
+export {
+  CacheClosedError,
+  CallerTimeoutError,
+  FlightTimeoutError,
+  isSoloflightError,
+  ReentrantFlightError,
+  SoloflightError,
+  TierTimeoutError,
+  TooManyFlightsError,
+  TooManySubscribersError,
+  UndecodableError,
+} from './errors.js';
+export type { CacheEvent, CacheEventType } from './events.js';
+export type { AsyncContext, FlightEvent, SingleflightStats } from './flight-map.js';
+export { toCacheStatus } from './http/cache-status.js';
+export { loaded, notModified } from './loaded.js';
+export { lruMemory, type LruMemoryOptions } from './memory/lru.js';
+export { noMemory } from './memory/none.js';
+export type { DeferReason, LifetimeOptions, ReadOptions, SingleflightOptions, TieredCacheOptions } from './options.js';
+export { Singleflight, type ExecuteOptions, type FlightContext } from './singleflight.js';
+export type { CacheStats, LatencySummary } from './stats.js';
+export { mapStorage } from './storage/map.js';
+export { TieredCache, type Lookup } from './tiered-cache.js';

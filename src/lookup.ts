@@ -1,0 +1,276 @@
+import { freshness, HeldEntry, type Entry } from './entry.js';
+import { CacheClosedError, misuse, type SoloflightError } from './errors.js';
+import { ignore, rejection, silenced } from './flight.js';
+import { load, timedOut } from './load.js';
+import type { LoadReason } from './contracts.js';
+import { patiently } from './patience.js';
+import { revalidate } from './revalidate.js';
+import { createJourney, type Ask, type CacheFlight, type Outcome, type Stages, type Status, type Tiered } from './stages.js';
+import { promote } from './write-back.js';
+
+/** Whether a read started a flight, joined one, or needed none. */
+export type Role = 'none' | 'leader' | 'follower';
+
+/** What a read found, and what it had to do for it. */
+export interface Answer<V> {
+  readonly outcome: Outcome<V>;
+  readonly role: Role;
+}
+
+interface Boarded<V> {
+  readonly flight: CacheFlight<V>;
+  readonly result: Promise<Outcome<V>>;
+  readonly role: Role;
+}
+
+const MEMORY = 'memory';
+
+/** The value for `key`, for a caller that asks nothing special: as little as possible stands between it and a hit. */
+export function get<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<V> {
+  const held = stages.memory.get(key) as HeldEntry<V> | undefined;
+  if (held !== undefined) {
+    const state = freshness(held, stages.turn.now());
+    if (state === 'fresh' || state === 'stale') {
+      noteHeld(stages, key, held, state, ask);
+      return held.answer;
+    }
+  }
+  // Somebody with a limited patience, or a failure to take into account, needs an answer of their own.
+  if (stages.settings.softTimeout !== Infinity || stages.failures.active(key) !== undefined) return silenced(value(lookup(stages, key, ask)));
+
+  const problem = problemWith(stages, key);
+  if (problem !== undefined) return rejection(problem);
+  const boarded = board(stages, key, ask, 'miss');
+  if (boarded instanceof Error) return rejection(boarded);
+  const journey = boarded.flight.detail;
+  journey.readers += 1;
+  return (journey.values ??= valuesOf(stages, boarded.flight));
+}
+
+/** key → memory → flight( storage → upstream → write-back ). */
+export async function lookup<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Answer<V>> {
+  check(stages, key, ask);
+  const held = stages.memory.get(key);
+  const near = held === undefined ? undefined : fromMemory(stages, key, held, ask);
+  if (near !== undefined) return near;
+  const failure = stages.failures.active(key);
+  if (failure !== undefined && !failure.covered) {
+    stages.counters.misses += 1;
+    throw failure.error;
+  }
+
+  let answer = await fromFlight(stages, key, ask, 'miss');
+  // Storage had something, but too stale for this caller: only a load will do.
+  while (!accepts(stages, answer.outcome, ask)) answer = await fromFlight(stages, key, ask, 'revalidate');
+  count(stages, answer.outcome.status, 1);
+  return answer;
+}
+
+/** Leads or joins a load of `key`, whatever the tiers hold. */
+export async function refresh<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Answer<V>> {
+  check(stages, key, ask);
+  let answer = await fromFlight(stages, key, ask, 'refresh');
+  // A flight joined on the way may have ended at a storage tier, or at a failure still remembered.
+  while (!answer.outcome.loaded) answer = await fromFlight(stages, key, ask, 'refresh');
+  count(stages, answer.outcome.status, 1);
+  return answer;
+}
+
+/** What memory or storage can serve for `key`, without a load. */
+export async function lookupCached<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Answer<V> | undefined> {
+  check(stages, key, ask);
+  const held = stages.memory.get(key);
+  const found = held === undefined ? undefined : { entry: held, tier: MEMORY };
+  const outcome = served(stages, found, ask) ?? served(stages, await probe(stages, key, ask), ask);
+  if (outcome === undefined) {
+    stages.counters.misses += 1;
+    return undefined;
+  }
+  note(stages, key, outcome);
+  count(stages, outcome.status, 1);
+  return { outcome, role: 'none' };
+}
+
+/** What memory can answer at once; a stale answer is followed by a reload in the background. */
+function fromMemory<V>(stages: Stages<V>, key: string, held: Entry<V>, ask: Ask<V>): Answer<V> | undefined {
+  const found = { entry: held, tier: MEMORY };
+  const outcome = served(stages, found, ask) ?? backedOff(stages, key, found, ask);
+  if (outcome === undefined) return undefined;
+  count(stages, outcome.status, 1);
+  note(stages, key, outcome);
+  if (outcome.status === 'stale') revalidate(stages, key, found, ask);
+  return { outcome, role: 'none' };
+}
+
+/** The fallback for a key whose load failed a moment ago: asking again so soon would only hurt the upstream. */
+function backedOff<V>(stages: Stages<V>, key: string, found: Tiered<V>, ask: Ask<V>): Outcome<V> | undefined {
+  const failure = stages.failures.active(key);
+  const usable = failure !== undefined && freshness(found.entry, stages.clock.now()) !== 'gone';
+  if (!usable) return undefined;
+  const outcome: Outcome<V> = { ...found, status: 'fallback', error: failure.error, loaded: false, stored: true };
+  return accepts(stages, outcome, ask) ? outcome : undefined;
+}
+
+async function fromFlight<V>(stages: Stages<V>, key: string, ask: Ask<V>, reason: LoadReason): Promise<Answer<V>> {
+  const boarded = board(stages, key, ask, reason);
+  if (boarded instanceof Error) throw boarded;
+  try {
+    const outcome = await patiently(stages, boarded.flight, boarded.result, ask);
+    if (outcome.status === 'fallback' && !accepts(stages, outcome, ask)) throw outcome.error;
+    return { outcome, role: boarded.role };
+  } catch (error) {
+    if (ask.read.signal?.aborted !== true) stages.counters.misses += 1;
+    throw error;
+  }
+}
+
+/** Joins the flight for `key`, or leads one. No `await` lies between finding none and recording the new one. */
+function board<V>(stages: Stages<V>, key: string, ask: Ask<V>, reason: LoadReason): Boarded<V> | SoloflightError {
+  const { flights, counters, events } = stages;
+  const { signal } = ask.read;
+  const current = flights.find(key);
+  if (current !== undefined) {
+    const refusal = flights.join(current, ask.parent);
+    if (refusal !== undefined) return refusal;
+    counters.coalesced += 1;
+    if (events.wants('coalesced')) events.emit({ type: 'coalesced', key });
+    return { flight: current, result: flights.subscribe(current, signal, ask.parent), role: 'follower' };
+  }
+
+  const held = stages.memory.peek(key);
+  const flight = flights.open(key, createJourney(reason, held === undefined ? undefined : { entry: held, tier: MEMORY }));
+  if (flight instanceof Error) return flight;
+  flight.rescue = (error) => timedOut(stages, flight, error);
+  flight.promise.then((outcome) => followUp(stages, key, outcome, ask), ignore);
+  const result = flights.subscribe(flight, signal, ask.parent);
+  flights.start(flight, () => fly(stages, flight, ask));
+  return { flight, result, role: 'leader' };
+}
+
+/** The inside of a flight: storage, then the upstream. */
+async function fly<V>(stages: Stages<V>, flight: CacheFlight<V>, ask: Ask<V>): Promise<Outcome<V>> {
+  const { key, detail: journey } = flight;
+  const held = journey.fallback;
+  // Without storage there is nothing to wait for, and the upstream is called in the caller's own tick.
+  if (stages.tiers.length === 0 || (journey.reason !== 'miss' && held !== undefined)) return load(stages, flight, ask, held);
+
+  const found = await fromStorage(stages, key, held);
+  if (found === undefined) return load(stages, flight, ask, held);
+  const state = freshness(found.entry, stages.clock.now());
+  if (state !== 'gone' && !flight.fenced && flight.outcome === undefined) promote(stages, key, found);
+  if (journey.reason === 'miss' && state === 'fresh') return { ...found, status: 'hit', loaded: false, stored: true };
+  if (journey.reason === 'miss' && state === 'stale') return { ...found, status: 'stale', loaded: false, stored: true };
+  return load(stages, flight, ask, found);
+}
+
+/** The first servable entry of the storage tiers, else the newest one that may serve as a fallback. */
+async function fromStorage<V>(stages: Stages<V>, key: string, held: Tiered<V> | undefined): Promise<Tiered<V> | undefined> {
+  let best: Tiered<V> | undefined;
+  for (const tier of stages.tiers) {
+    const entry = (await tier.get(key)) as Entry<V> | undefined;
+    if (entry === undefined) continue;
+    const newest = best ?? held;
+    // What memory holds is as new: it was promoted from there, or written back to there.
+    if (newest !== undefined && entry.startedAt <= newest.entry.startedAt) continue;
+    best = { entry, tier: tier.name };
+    const state = freshness(entry, stages.clock.now());
+    if (state === 'fresh' || state === 'stale') return best;
+  }
+  return best;
+}
+
+/** Once per flight, when its key is free and before its subscribers run. */
+function followUp<V>(stages: Stages<V>, key: string, outcome: Outcome<V>, ask: Ask<V>): void {
+  note(stages, key, outcome);
+  if (outcome.status === 'stale') revalidate(stages, key, outcome, ask);
+}
+
+/** Reads storage for callers that want no load; they share one reading. */
+async function probe<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Tiered<V> | undefined> {
+  const { probes } = stages;
+  if (stages.tiers.length === 0) return undefined;
+  const current = probes.find(key);
+  if (current !== undefined) return probes.subscribe(current, ask.read.signal);
+
+  const flight = probes.open(key, undefined, true);
+  if (flight instanceof Error) throw flight;
+  const result = probes.subscribe(flight, ask.read.signal);
+  probes.start(flight, async () => {
+    const found = await fromStorage(stages, key, undefined);
+    if (found !== undefined && !flight.fenced && flight.outcome === undefined) promote(stages, key, found);
+    return found;
+  });
+  return result;
+}
+
+/** `found` as an answer, if it is fresh or stale and this caller accepts it. */
+function served<V>(stages: Stages<V>, found: Tiered<V> | undefined, ask: Ask<V>): Outcome<V> | undefined {
+  if (found === undefined) return undefined;
+  const state = freshness(found.entry, stages.clock.now());
+  if (state !== 'fresh' && state !== 'stale') return undefined;
+  const outcome: Outcome<V> = { ...found, status: state === 'fresh' ? 'hit' : 'stale', loaded: false, stored: true };
+  return accepts(stages, outcome, ask) ? outcome : undefined;
+}
+
+/** Whether an outcome is fresh enough for this caller. A value just loaded always is. */
+function accepts<V>(stages: Stages<V>, { status, entry }: Outcome<V>, ask: Ask<V>): boolean {
+  return status === 'miss' || ask.read.maxStale === Infinity || stages.clock.now() < entry.freshUntil + ask.read.maxStale;
+}
+
+function check<V>(stages: Stages<V>, key: string, ask: Ask<V>): void {
+  const problem = problemWith(stages, key);
+  if (problem !== undefined) throw problem;
+  if (ask.read.signal?.aborted === true) throw ask.read.signal.reason;
+}
+
+function problemWith<V>(stages: Stages<V>, key: string): Error | undefined {
+  if (typeof key !== 'string') return misuse('key', 'a string', key);
+  return stages.isClosed() ? new CacheClosedError(key) : undefined;
+}
+
+function value<V>(answer: Promise<Answer<V>>): Promise<V> {
+  return answer.then(({ outcome }) => outcome.entry.value as V);
+}
+
+/** The one promise that all plain readers of `flight` share. */
+function valuesOf<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
+  const journey = flight.detail;
+  return silenced(
+    flight.promise.then(
+      (outcome) => {
+        count(stages, outcome.status, journey.readers);
+        return outcome.entry.value as V;
+      },
+      (error: unknown) => {
+        stages.counters.misses += journey.readers;
+        throw error;
+      },
+    ),
+  );
+}
+
+function noteHeld<V>(stages: Stages<V>, key: string, held: HeldEntry<V>, state: 'fresh' | 'stale', ask: Ask<V>): void {
+  const { counters, events } = stages;
+  if (state === 'fresh') {
+    counters.hits += 1;
+    if (events.wants('hit')) events.emit({ type: 'hit', key, tier: MEMORY });
+    return;
+  }
+  counters.staleHits += 1;
+  if (events.wants('stale')) events.emit({ type: 'stale', key, tier: MEMORY });
+  revalidate(stages, key, { entry: held, tier: MEMORY }, ask);
+}
+
+function note<V>(stages: Stages<V>, key: string, { status, tier, error }: Outcome<V>): void {
+  const { events } = stages;
+  if (status === 'miss' || !events.wants(status)) return;
+  events.emit(status === 'fallback' ? { type: status, key, tier, error } : { type: status, key, tier });
+}
+
+function count<V>(stages: Stages<V>, status: Status, reads: number): void {
+  const { counters } = stages;
+  if (status === 'hit') counters.hits += reads;
+  else if (status === 'stale') counters.staleHits += reads;
+  else if (status === 'miss') counters.misses += reads;
+  else counters.fallbacks += reads;
+}

@@ -1,0 +1,91 @@
+import { LRUCache } from 'lru-cache';
+
+import type { MemoryTier } from '../contracts.js';
+import type { Entry } from '../entry.js';
+import { misuse } from '../errors.js';
+
+/** Options of {@link lruMemory}. */
+export interface LruMemoryOptions<V> {
+  /** Entries held at most. An integer ≥ 1. @default 10_000, or unlimited where `maxSize` is given */
+  readonly max?: number;
+  /** Sum of sizes held at most, in the unit of `sizeOf`. An integer ≥ 1. @default unlimited */
+  readonly maxSize?: number;
+  /** Size of one value, > 0. Needed with `maxSize`. An entry whose size can't be told, or exceeds `maxSize`, is not held. */
+  readonly sizeOf?: (value: V, key: string) => number;
+}
+
+const DEFAULT_MAX = 10_000;
+
+/**
+ * The default memory tier: bounded, dropping the least recently used entry first.
+ *
+ * Built on lru-cache without its ttl: entries carry their own instants, and lru-cache's clock stands still in Workers.
+ *
+ * @throws TypeError for an option that makes no sense.
+ */
+export function lruMemory<V>(options: LruMemoryOptions<V> = {}): MemoryTier<V> {
+  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
+  const { max, maxSize, sizeOf } = options;
+  checkLimit('max', max);
+  checkLimit('maxSize', maxSize);
+  if (sizeOf !== undefined && typeof sizeOf !== 'function') throw misuse('sizeOf', 'a function', sizeOf);
+  if ((maxSize === undefined) !== (sizeOf === undefined)) throw misuse('sizeOf', 'given together with `maxSize`', sizeOf);
+  return new LruMemory(options);
+}
+
+class LruMemory<V> implements MemoryTier<V> {
+  readonly #entries: LRUCache<string, Entry<V>>;
+  #evictions = 0;
+
+  constructor({ max, maxSize, sizeOf }: LruMemoryOptions<V>) {
+    const dispose = (_entry: Entry<V>, _key: string, reason: string): void => {
+      if (reason === 'evict') this.#evictions += 1;
+    };
+    if (maxSize === undefined || sizeOf === undefined) {
+      this.#entries = new LRUCache({ max: max ?? DEFAULT_MAX, dispose });
+      return;
+    }
+    const sizeCalculation = (entry: Entry<V>, key: string): number => sizeIn(sizeOf, entry, key);
+    this.#entries = new LRUCache({ ...(max === undefined ? {} : { max }), maxSize, sizeCalculation, dispose });
+  }
+
+  get(key: string): Entry<V> | undefined {
+    return this.#entries.get(key);
+  }
+
+  peek(key: string): Entry<V> | undefined {
+    return this.#entries.peek(key);
+  }
+
+  set(key: string, entry: Entry<V>): void {
+    this.#entries.set(key, entry);
+  }
+
+  delete(key: string): boolean {
+    return this.#entries.delete(key);
+  }
+
+  clear(): void {
+    this.#entries.clear();
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get evictions(): number {
+    return this.#evictions;
+  }
+}
+
+function sizeIn<V>(sizeOf: (value: V, key: string) => number, entry: Entry<V>, key: string): number {
+  // Remembering that there is nothing costs next to nothing, and `sizeOf` need not know about it.
+  if (entry.value === undefined) return 1;
+  const size = sizeOf(entry.value, key);
+  if (typeof size !== 'number' || !(size > 0)) throw misuse('result of `sizeOf`', 'a number > 0', size);
+  return Math.ceil(size);
+}
+
+function checkLimit(name: string, value: unknown): void {
+  if (value !== undefined && !(Number.isSafeInteger(value) && (value as number) >= 1)) throw misuse(name, 'an integer ≥ 1', value);
+}

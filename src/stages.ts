@@ -1,0 +1,85 @@
+import type { TurnClock } from './clock.js';
+import type { Clock, LoadReason, MemoryTier, Upstream } from './contracts.js';
+import type { Deferred } from './deferred.js';
+import type { Entry } from './entry.js';
+import type { Events } from './events.js';
+import type { Failures } from './failures.js';
+import type { Flight } from './flight.js';
+import type { FlightMap } from './flight-map.js';
+import type { CacheSettings, LifetimeSettings, ReadSettings } from './options.js';
+import type { Counters } from './stats.js';
+import type { GuardedTier } from './storage/guard.js';
+
+/** Everything that the stages of a cache share. Made once, by `TieredCache`. */
+export interface Stages<V> {
+  readonly settings: CacheSettings<V>;
+  readonly clock: Clock;
+  /** The wall clock for memory hits, at most one turn of the event loop old. */
+  readonly turn: TurnClock;
+  readonly memory: MemoryTier<V>;
+  /** Nearest first. */
+  readonly tiers: readonly GuardedTier[];
+  readonly flights: FlightMap<string, Outcome<V>, Journey<V>>;
+  /** Reads of storage by callers that want no load. */
+  readonly probes: FlightMap<string, Tiered<V> | undefined>;
+  readonly failures: Failures;
+  readonly deferred: Deferred;
+  readonly events: Events;
+  readonly counters: Counters;
+  readonly isClosed: () => boolean;
+  /** What a plain `get` asks for. */
+  readonly plain: Ask<V>;
+  /** A read from inside the load that `parent` runs. */
+  readonly nested: <T>(parent: CacheFlight<V>, key: string, upstream: Upstream<T>) => Promise<T>;
+}
+
+/** One read, as asked for. */
+export interface Ask<V> {
+  readonly upstream: Upstream<V> | undefined;
+  readonly lifetime: LifetimeSettings<V>;
+  readonly read: ReadSettings;
+  /** The flight whose load makes this read, where that is known. */
+  readonly parent?: CacheFlight<V>;
+}
+
+/** An entry and the name of the tier it came from. */
+export interface Tiered<V> {
+  readonly entry: Entry<V>;
+  readonly tier: string;
+}
+
+/** How a read can end: fresh from a tier, stale from a tier, loaded, or a stored value instead of a failed load. */
+export type Status = 'hit' | 'stale' | 'miss' | 'fallback';
+
+/** What a flight brings to all its subscribers. */
+export interface Outcome<V> extends Tiered<V> {
+  readonly status: Status;
+  /** Whether the upstream was called for it. */
+  readonly loaded: boolean;
+  /** Whether the entry went into the tiers. */
+  readonly stored: boolean;
+  /** Why there is a fallback. */
+  readonly error?: unknown;
+}
+
+export type CacheFlight<V> = Flight<string, Outcome<V>, Journey<V>>;
+
+/** What the cache notes beside a flight. */
+export interface Journey<V> {
+  readonly reason: LoadReason;
+  /** Monotonic instant at which the upstream was called. */
+  loadSince: number | undefined;
+  /** The stored value to answer with if the load fails or is too slow. Set before the upstream is called. */
+  fallback: Tiered<V> | undefined;
+  /** Set when the load has succeeded, though the flight may still wait for storage. */
+  landed: Outcome<V> | undefined;
+  /** Plain readers of this flight share one promise of the value. */
+  values: Promise<V> | undefined;
+  readers: number;
+  /** Callers whose patience ended before a fallback was known. */
+  impatient: (() => void)[] | undefined;
+}
+
+export function createJourney<V>(reason: LoadReason, fallback: Tiered<V> | undefined): Journey<V> {
+  return { reason, fallback, loadSince: undefined, landed: undefined, values: undefined, readers: 0, impatient: undefined };
+}

@@ -1,0 +1,291 @@
+import { turnClock } from './clock.js';
+import type { Upstream } from './contracts.js';
+import { Deferred } from './deferred.js';
+import { freshness } from './entry.js';
+import { CacheClosedError, misuse } from './errors.js';
+import { Events, type CacheEvent } from './events.js';
+import { Failures } from './failures.js';
+import { rejection, silenced } from './flight.js';
+import { FlightMap } from './flight-map.js';
+import { expire, invalidate, set } from './invalidate.js';
+import { get, lookup, lookupCached, refresh, type Answer, type Role } from './lookup.js';
+import { lruMemory } from './memory/lru.js';
+import { noMemory } from './memory/none.js';
+import {
+  ANY_READ,
+  resolveCacheOptions,
+  resolveLifetime,
+  resolveRead,
+  type LifetimeOptions,
+  type ReadOptions,
+  type ReadSettings,
+  type TieredCacheOptions,
+} from './options.js';
+import type { Ask, Outcome, Stages, Status } from './stages.js';
+import { Counters, type CacheStats } from './stats.js';
+import { GuardedTier } from './storage/guard.js';
+
+/** A value and the story of the read that brought it. Durations are milliseconds. */
+export interface Lookup<V> {
+  /** `undefined` when the upstream says that there is nothing. */
+  readonly value: V;
+  /** `hit`: fresh from a tier. `stale`: stale from a tier. `miss`: just loaded. `fallback`: stored, because the load failed or was too slow. */
+  readonly status: Status;
+  /** `'memory'`, the name of a storage tier, or `'upstream'`. */
+  readonly tier: string;
+  /** Whether this read started a flight, joined one, or needed none. */
+  readonly role: Role;
+  /** Time since the value was loaded. */
+  readonly age: number;
+  /** How much longer it is fresh; not positive once it is stale. */
+  readonly freshFor: number;
+  /** Epoch milliseconds. */
+  readonly createdAt: number;
+  readonly tags: readonly string[];
+  readonly meta: unknown;
+  /** Whether a tier keeps the value. */
+  readonly stored: boolean;
+  /** Why there is a fallback. */
+  readonly error?: unknown;
+}
+
+/**
+ * A cache over an upstream: memory, then storage, then one coalesced load.
+ *
+ * Reads never fail because a tier does. Nothing is read after an `invalidate` or `set` that was there before it.
+ *
+ * @example
+ * ```ts
+ * import { TieredCache } from 'soloflight';
+ *
+ * const posts = new TieredCache<string>({
+ *   ttl: '10s',
+ *   staleWhileRevalidate: '1m',
+ *   upstream: async (id) => `post ${id}`,
+ * });
+ * console.log(await posts.get('1')); // post 1
+ * ```
+ */
+export class TieredCache<V> {
+  readonly #stages: Stages<V>;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Touches nothing outside the process: no file, socket or timer.
+   *
+   * @throws TypeError for an option that makes no sense.
+   */
+  constructor(options: TieredCacheOptions<V>) {
+    this.#stages = this.#wire(options);
+  }
+
+  /**
+   * The value for `key`: fresh or stale from a tier, else loaded once for all who ask meanwhile.
+   *
+   * Resolves with `undefined` when the upstream says that there is nothing.
+   *
+   * @throws the load's own error where no stored value may stand in, {@link FlightTimeoutError},
+   * {@link CallerTimeoutError}, {@link TooManySubscribersError}, {@link TooManyFlightsError},
+   * {@link ReentrantFlightError}, {@link CacheClosedError}, or the signal's reason.
+   */
+  get(key: string, options?: ReadOptions): Promise<V> {
+    if (options === undefined) return get(this.#stages, key, this.#stages.plain);
+    return this.#value(() => lookup(this.#stages, key, this.#ask(options)));
+  }
+
+  /** Like {@link get}, loading from `upstream` if this call leads the load. Lifetimes given here override the cache's. */
+  getOrLoad<T extends V>(key: string, upstream: Upstream<T>, options: ReadOptions & LifetimeOptions<T> = {}): Promise<T> {
+    return this.#value(() => lookup(this.#stages, key, this.#askFor(upstream, options))) as Promise<T>;
+  }
+
+  /** What memory or storage can serve for `key`, stale included, or `undefined`. Never loads. */
+  getIfCached(key: string, options?: ReadOptions): Promise<V | undefined> {
+    return guarded(async () => (await lookupCached(this.#stages, key, this.#ask(options)))?.outcome.entry.value);
+  }
+
+  /** What memory can serve for `key` right now. Synchronous, no side effects, not counted. */
+  peek(key: string): V | undefined {
+    const held = this.#stages.memory.peek(key);
+    if (held === undefined) return undefined;
+    const state = freshness(held, this.#stages.turn.now());
+    return state === 'fresh' || state === 'stale' ? held.value : undefined;
+  }
+
+  /** Like {@link get}, with the story of the read. */
+  lookup(key: string, options?: ReadOptions): Promise<Lookup<V>> {
+    return guarded(async () => this.#story(await lookup(this.#stages, key, this.#ask(options))));
+  }
+
+  /** Stores `value` in all tiers. Loads that started earlier never overwrite it. Resolves when storage has it, or can't be reached. */
+  set(key: string, value: V, options: LifetimeOptions<V> = {}): Promise<void> {
+    return guarded(async () => {
+      this.#checkKeys([key]);
+      if (isThenable(value)) throw misuse('value', 'a value, not a promise of one: `await` it first', value);
+      const { lifetime } = this.#stages.settings;
+      await set(this.#stages, key, value, resolveLifetime(options, options.ttl ?? lifetime.ttl, lifetime));
+    });
+  }
+
+  /** Loads `key` anew and waits for it, or joins a load under way. The stored value stands in only if that fails and its `staleIfError` allows. */
+  refresh(key: string, options?: ReadOptions): Promise<V> {
+    return this.#value(() => {
+      const ask = this.#ask(options);
+      return refresh(this.#stages, key, { ...ask, read: { ...ask.read, softTimeout: Infinity } });
+    });
+  }
+
+  /**
+   * Makes what is stored for the key or keys unusable, from this call on; resolves with whether any tier held one.
+   *
+   * Loads under way still answer those who asked before, and are not stored. A storage tier that can't be reached is
+   * told later, and its old value is not served meanwhile.
+   */
+  invalidate(key: string | readonly string[]): Promise<boolean> {
+    return guarded(() => invalidate(this.#stages, this.#checkKeys(keysOf(key))));
+  }
+
+  /** Makes what is stored for the key or keys stale, from this call on, and keeps it as a fallback. */
+  expire(key: string | readonly string[]): Promise<void> {
+    return guarded(() => expire(this.#stages, this.#checkKeys(keysOf(key))));
+  }
+
+  /** Calls `listener` for every event of `type`; the returned function ends that. What a listener throws becomes an `error` event. */
+  on<T extends CacheEvent['type']>(type: T, listener: (event: Extract<CacheEvent, { type: T }>) => void): () => void {
+    if (typeof listener !== 'function') throw misuse('listener', 'a function', listener);
+    return this.#stages.events.on(type, listener);
+  }
+
+  /** Counts since construction, and the state of now. Cheap enough to poll. */
+  getStats(): CacheStats {
+    const { counters, memory, flights } = this.#stages;
+    return counters.snapshot({ evictions: memory.evictions ?? 0, size: memory.size, inFlight: flights.live });
+  }
+
+  /** Resolves when no flight and no deferred work is left. */
+  async idle(): Promise<void> {
+    const { flights, probes, deferred } = this.#stages;
+    while (flights.live > 0 || probes.live > 0 || deferred.size > 0) {
+      await Promise.all([flights.idle(), probes.idle(), deferred.idle()]);
+    }
+  }
+
+  /** Takes no new work, waits until {@link idle}, and closes the storage adapters. Calling it twice is not an error. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { memory, flights, probes, tiers, failures, events } = this.#stages;
+    memory.clear();
+    await this.idle();
+    memory.clear();
+    failures.clear();
+    flights.rest();
+    probes.rest();
+    await Promise.all(tiers.map((tier) => tier.close()));
+    events.clear();
+  }
+
+  #wire(options: TieredCacheOptions<V>): Stages<V> {
+    const settings = resolveCacheOptions(options);
+    const { clock, upstream, lifetime, readTimeout, writeTimeout } = settings;
+    const events = new Events();
+    const counters = new Counters();
+    const deferred = new Deferred(events, settings.defer);
+    const tiers = settings.storage.map((tier) => {
+      const guard: GuardedTier = new GuardedTier(tier, {
+        clock,
+        readTimeout,
+        writeTimeout,
+        background: (work) => deferred.add(work, 'write-back'),
+        report: (operation, key, error) => {
+          counters.tierErrors += 1;
+          events.emit({ type: 'tier-error', tier: guard.name, operation, ...(key === undefined ? {} : { key }), error });
+        },
+      });
+      return guard;
+    });
+    const stages: Stages<V> = {
+      settings,
+      clock,
+      turn: turnClock(clock),
+      memory: settings.memory === false ? noMemory() : (settings.memory ?? lruMemory<V>()),
+      tiers,
+      flights: new FlightMap(settings.flights),
+      probes: new FlightMap({ ...settings.flights, maxFlights: Infinity, maxSubscribers: Infinity }),
+      failures: new Failures(clock, settings.errorBackoff),
+      deferred,
+      events,
+      counters,
+      isClosed: () => this.#closing !== undefined,
+      plain: { upstream, lifetime, read: ANY_READ },
+      nested: (parent, key, work) => {
+        const ask = { ...this.#askFor(work as unknown as Upstream<V>, {}), parent };
+        return this.#value(() => lookup(stages, key, ask)) as Promise<never>;
+      },
+    };
+    return stages;
+  }
+
+  #ask(options: ReadOptions | undefined): Ask<V> {
+    if (options === undefined) return this.#stages.plain;
+    return { ...this.#stages.plain, read: resolveRead(options) };
+  }
+
+  #askFor<T extends V>(upstream: Upstream<T>, options: ReadOptions & LifetimeOptions<T>): Ask<V> {
+    if (typeof upstream !== 'function') throw misuse('upstream', 'a function', upstream);
+    const { lifetime } = this.#stages.settings;
+    const read: ReadSettings = resolveRead(options);
+    const own = options as LifetimeOptions<V>;
+    return { upstream: upstream as unknown as Upstream<V>, lifetime: resolveLifetime(own, own.ttl ?? lifetime.ttl, lifetime), read };
+  }
+
+  #value(read: () => Promise<Answer<V>>): Promise<V> {
+    return guarded(async () => (await read()).outcome.entry.value as V);
+  }
+
+  #story({ outcome, role }: Answer<V>): Lookup<V> {
+    const { entry, tier, status, stored } = outcome;
+    const now = this.#stages.clock.now();
+    return {
+      value: entry.value as V,
+      status,
+      tier,
+      role,
+      age: Math.max(0, now - entry.createdAt),
+      freshFor: entry.freshUntil - now,
+      createdAt: entry.createdAt,
+      tags: entry.tags,
+      meta: entry.meta,
+      stored,
+      ...('error' in outcome ? { error: outcome.error } : {}),
+    };
+  }
+
+  #checkKeys(keys: readonly string[]): readonly string[] {
+    for (const key of keys) if (typeof key !== 'string') throw misuse('key', 'a string', key);
+    if (this.#closing !== undefined) throw new CacheClosedError(keys[0]);
+    return keys;
+  }
+}
+
+/** Runs `call` now; whatever it throws is a rejection that needs no handler. */
+function guarded<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return silenced(call());
+  } catch (error) {
+    return rejection(error);
+  }
+}
+
+function keysOf(key: string | readonly string[]): readonly string[] {
+  return Array.isArray(key) ? key : [key as string];
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}
