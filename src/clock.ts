@@ -31,44 +31,62 @@ export interface TurnClock {
   now(): number;
 }
 
-/** So many readings in one and the same millisecond make it worth keeping the reading for the rest of the turn. */
+/** So many readings of one and the same millisecond make it worth keeping the reading for the rest of the turn. */
 const BUSY = 16;
 const READS_PER_READING = 1_000;
 
 /**
  * Wraps the system clock so that a busy turn of the event loop reads it once; any other clock is read each time.
  *
- * A quiet process never pays for it: only after {@link BUSY} readings of one same millisecond is the end of the turn
- * waited for. Platforms without `setImmediate`, and Workers, where nothing may cross requests, always read directly.
+ * Platforms without `setImmediate`, and Workers, where nothing may cross requests, always read directly.
  */
 export function turnClock(clock: Clock): TurnClock {
   const schedule = endOfTurn();
-  if (clock !== systemClock || schedule === undefined) return clock;
-  let reading = 0;
-  let uses = 0;
-  let kept = false;
-  const forget = (): void => {
-    kept = false;
-    uses = 0;
+  return clock === systemClock && schedule !== undefined ? new BusyClock(schedule) : clock;
+}
+
+/**
+ * Keeps a reading while a turn is busy. A quiet process never pays for that: only after {@link BUSY} readings of one
+ * same millisecond is the end of the turn waited for.
+ */
+class BusyClock implements TurnClock {
+  readonly #schedule: (run: () => void) => void;
+  readonly #turnEnded = (): void => {
+    this.#keeping = false;
+    this.#usesLeft = 0;
   };
-  return {
-    now() {
-      if (kept && ++uses < READS_PER_READING) return reading;
-      const now = Date.now();
-      if (now !== reading) uses = 0;
-      else if (!kept && ++uses >= BUSY) {
-        kept = true;
-        schedule(forget);
-      }
-      if (kept) uses = 0;
-      reading = now;
-      return now;
-    },
-  };
+  #reading = 0;
+  #usesLeft = 0;
+  #streak = 0;
+  #keeping = false;
+
+  constructor(schedule: (run: () => void) => void) {
+    this.#schedule = schedule;
+  }
+
+  now(): number {
+    if (this.#usesLeft > 0) {
+      this.#usesLeft -= 1;
+      return this.#reading;
+    }
+    return this.#read();
+  }
+
+  #read(): number {
+    const now = Date.now();
+    this.#streak = now === this.#reading ? this.#streak + 1 : 0;
+    this.#reading = now;
+    if (!this.#keeping && this.#streak >= BUSY) {
+      this.#keeping = true;
+      this.#schedule(this.#turnEnded);
+    }
+    if (this.#keeping) this.#usesLeft = READS_PER_READING - 1;
+    return now;
+  }
 }
 
 function endOfTurn(): ((run: () => void) => void) | undefined {
-  const platform = globalThis as { setImmediate?: (run: () => void) => { unref?(): void }; navigator?: { userAgent?: string } };
+  const platform = globalThis as { setImmediate?: (run: () => void) => unknown; navigator?: { userAgent?: string } };
   const { setImmediate } = platform;
   if (typeof setImmediate !== 'function' || platform.navigator?.userAgent === 'Cloudflare-Workers') return undefined;
   return (run) => void setImmediate(run);

@@ -36,6 +36,9 @@ export function lruMemory<V>(options: LruMemoryOptions<V> = {}): MemoryTier<V> {
 class LruMemory<V> implements MemoryTier<V> {
   readonly #entries: LRUCache<string, Entry<V>>;
   #evictions = 0;
+  /** What the last `get` found, until anything changes: spares a hot key the map and the list. */
+  #lastKey: string | undefined;
+  #last: Entry<V> | undefined;
 
   constructor({ max, maxSize, sizeOf }: LruMemoryOptions<V>) {
     const dispose = (_entry: Entry<V>, _key: string, reason: string): void => {
@@ -50,7 +53,14 @@ class LruMemory<V> implements MemoryTier<V> {
   }
 
   get(key: string): Entry<V> | undefined {
-    return this.#entries.get(key);
+    // The key read last is already the most recently used one: reading it again changes nothing in the order.
+    if (key === this.#lastKey) return this.#last;
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) {
+      this.#lastKey = key;
+      this.#last = entry;
+    }
+    return entry;
   }
 
   peek(key: string): Entry<V> | undefined {
@@ -58,15 +68,23 @@ class LruMemory<V> implements MemoryTier<V> {
   }
 
   set(key: string, entry: Entry<V>): void {
+    this.#forgetLast();
     this.#entries.set(key, entry);
   }
 
   delete(key: string): boolean {
+    this.#forgetLast();
     return this.#entries.delete(key);
   }
 
   clear(): void {
+    this.#forgetLast();
     this.#entries.clear();
+  }
+
+  #forgetLast(): void {
+    this.#lastKey = undefined;
+    this.#last = undefined;
   }
 
   get size(): number {
@@ -82,7 +100,7 @@ function sizeIn<V>(sizeOf: (value: V, key: string) => number, entry: Entry<V>, k
   // Remembering that there is nothing costs next to nothing, and `sizeOf` need not know about it.
   if (entry.value === undefined) return 1;
   const size = sizeOf(entry.value, key);
-  if (typeof size !== 'number' || !(size > 0)) throw misuse('result of `sizeOf`', 'a number > 0', size);
+  if (typeof size !== 'number' || !(size > 0)) throw misuse('result of sizeOf', 'a number > 0', size);
   return Math.ceil(size);
 }
 
