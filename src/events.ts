@@ -27,28 +27,42 @@ export type CacheEvent =
 /** Names of the events of a cache. */
 export type CacheEventType = CacheEvent['type'];
 
+const TYPES: ReadonlySet<string> = new Set<CacheEventType>([
+  ...(['hit', 'stale', 'miss', 'fallback', 'coalesced', 'load', 'load-error'] as const),
+  ...(['revalidate', 'set', 'invalidate', 'expire', 'tier-error', 'error'] as const),
+]);
+
+/** Whether there are events called `name`. */
+export function isEventType(name: unknown): name is CacheEventType {
+  return TYPES.has(name as string);
+}
+
 type Listener = (event: never) => void;
 
 /** The listeners of one cache. */
 export class Events {
   readonly #listeners = new Map<CacheEventType, Set<Listener>>();
+  /** Whether anybody listens to anything: one field to look at on the hot path. */
+  heard = false;
 
   /** Calls `listener` for each event of `type` until the returned function is called. */
   on<T extends CacheEventType>(type: T, listener: (event: Extract<CacheEvent, { type: T }>) => void): () => void {
     let listeners = this.#listeners.get(type);
     if (listeners === undefined) this.#listeners.set(type, (listeners = new Set()));
+    this.heard = true;
     // A function of its own, so that the same listener registered twice is called twice and leaves one at a time.
     const own: Listener = (event) => listener(event);
     listeners.add(own);
     return () => {
       listeners.delete(own);
       if (listeners.size === 0 && this.#listeners.get(type) === listeners) this.#listeners.delete(type);
+      this.heard = this.#listeners.size > 0;
     };
   }
 
   /** Whether an event of `type` would reach anybody: ask before building one. */
   wants(type: CacheEventType): boolean {
-    return this.#listeners.size > 0 && this.#listeners.has(type);
+    return this.heard && this.#listeners.has(type);
   }
 
   /** Hands `event` to its listeners. What one throws becomes an `error` event, never the caller's problem. */
@@ -68,5 +82,6 @@ export class Events {
   /** Drops all listeners. */
   clear(): void {
     this.#listeners.clear();
+    this.heard = false;
   }
 }

@@ -47,6 +47,14 @@ export interface FlightMapOptions<K> {
   readonly asyncContext: AsyncContext | undefined;
 }
 
+/** What the owner of a map has to say when its flights end. */
+export interface FlightHooks<K, T, D> {
+  /** What subscribers get instead of the timeout error; may throw another one. */
+  readonly rescue: (flight: Flight<K, T, D>, error: FlightTimeoutError) => T;
+  /** Told that a flight ended: its key is free, its subscribers have not run yet. Must not throw. */
+  readonly ended: (flight: Flight<K, T, D>) => void;
+}
+
 /**
  * The flights of one owner: at most one per key that a new caller would join.
  *
@@ -55,6 +63,7 @@ export interface FlightMapOptions<K> {
  */
 export class FlightMap<K, T, D = undefined> {
   readonly #options: FlightMapOptions<K>;
+  readonly #hooks: FlightHooks<K, T, D> | undefined;
   readonly #flights = new Map<K, Flight<K, T, D>>();
   /** Uncoalesced flights, which the map can't hold because a key may have many. */
   readonly #loose = new Set<Flight<K, T, D>>();
@@ -66,8 +75,9 @@ export class FlightMap<K, T, D = undefined> {
   #cancelTimer: (() => void) | undefined;
   #running: Flight<K, T, D> | undefined;
 
-  constructor(options: FlightMapOptions<K>) {
+  constructor(options: FlightMapOptions<K>, hooks?: FlightHooks<K, T, D>) {
     this.#options = options;
+    this.#hooks = hooks;
   }
 
   /** Number of flights that have not ended, forgotten ones included. */
@@ -95,11 +105,12 @@ export class FlightMap<K, T, D = undefined> {
    * Opening and starting are two steps so that the leader is a subscriber before its work can call back.
    */
   open(key: K, detail: D, keepAlive = false): Flight<K, T, D> | TooManyFlightsError {
-    const { maxFlights, clock } = this.#options;
+    const { maxFlights, clock, coalesce } = this.#options;
     if (this.#live >= maxFlights) return this.#refuse(new TooManyFlightsError(key, maxFlights), key);
 
     const flight = new Flight<K, T, D>(key, clock.monotonic(), detail, keepAlive);
-    if (this.#coalesces()) this.#flights.set(key, flight);
+    // A switch that was off a moment ago, when this key's flight was looked for, must not push that one off the map.
+    if (coalesce === true || (this.#coalesces() && !this.#flights.has(key))) this.#flights.set(key, flight);
     else this.#loose.add(flight);
     this.#link(flight);
     this.#totals.led += 1;
@@ -127,13 +138,18 @@ export class FlightMap<K, T, D = undefined> {
    * `signal` must not be aborted yet when the flight is led or joined; work that aborts it synchronously is noticed.
    */
   subscribe(flight: Flight<K, T, D>, signal?: AbortSignal, parent?: Flight<K, T, D>): Promise<T> {
-    (parent ?? this.#parentFromContext())?.awaits(flight);
-    if (flight.outcome !== undefined) return flight.promise;
+    const result = flight.outcome === undefined ? this.#seat(flight, signal) : flight.promise;
+    (parent ?? this.#parentFromContext())?.awaits(flight, result);
+    return result;
+  }
 
+  #seat(flight: Flight<K, T, D>, signal: AbortSignal | undefined): Promise<T> {
     flight.subscribers += 1;
     this.#subscribers += 1;
     if (signal === undefined) return flight.promise;
     return flight.subscribe(signal, (count, reason) => {
+      // Aborted by a listener that was just told of the flight's end: all have been counted out.
+      if (flight.outcome !== undefined) return;
       flight.subscribers -= count;
       this.#subscribers -= count;
       if (flight.subscribers === 0 && !flight.keepAlive) this.#abort(flight, reason);
@@ -142,14 +158,15 @@ export class FlightMap<K, T, D = undefined> {
 
   /** Calls `work` in this tick and settles the flight with its outcome, whichever way it comes. */
   start(flight: Flight<K, T, D>, work: () => MaybePromise<T>): void {
-    let result: MaybePromise<T>;
+    if (flight.outcome !== undefined) return; // Its leader was aborted before work began, by a listener or a switch.
+    let result: Promise<T>;
     try {
-      result = this.within(flight, work);
+      result = Promise.resolve(this.within(flight, work));
     } catch (error) {
       result = Promise.reject(error);
     }
     // Also a plain value or a synchronous throw settles in a later microtask: callers of this tick still coalesce.
-    Promise.resolve(result).then(
+    result.then(
       (value) => this.#succeed(flight, value),
       (error: unknown) => this.#fail(flight, error),
     );
@@ -158,6 +175,8 @@ export class FlightMap<K, T, D = undefined> {
   /** Calls `run` as part of the work of `flight`, so that a synchronous call for its own key is recognised. */
   within<R>(flight: Flight<K, T, D>, run: () => R): R {
     const { asyncContext } = this.#options;
+    // A load calls its upstream from inside its own flight, which must not become its own caller.
+    if (this.#running === flight) return run();
     flight.calledFrom = this.#running;
     this.#running = flight;
     try {
@@ -229,30 +248,34 @@ export class FlightMap<K, T, D = undefined> {
 
   #succeed(flight: Flight<K, T, D>, value: T): void {
     if (!this.#end(flight, 'succeeded')) return;
+    this.#hooks?.ended(flight);
     flight.resolve(value);
   }
 
   #fail(flight: Flight<K, T, D>, error: unknown): void {
     if (!this.#end(flight, 'failed')) return;
+    this.#hooks?.ended(flight);
     flight.reject(error);
   }
 
   #timeOut(flight: Flight<K, T, D>): void {
     const error = new FlightTimeoutError(flight.key, this.ageOf(flight), this.#options.maxDuration);
     this.#end(flight, 'timedOut');
-    if (flight.rescue === undefined) flight.reject(error);
-    else {
-      try {
-        flight.resolve(flight.rescue(error));
-      } catch (failure) {
-        flight.reject(failure);
-      }
+    try {
+      if (this.#hooks === undefined) throw error;
+      const value = this.#hooks.rescue(flight, error);
+      this.#hooks.ended(flight);
+      flight.resolve(value);
+    } catch (failure) {
+      this.#hooks?.ended(flight);
+      flight.reject(failure);
     }
     flight.abortSignal(error);
   }
 
   #abort(flight: Flight<K, T, D>, reason: unknown): void {
     if (!this.#end(flight, 'aborted')) return;
+    this.#hooks?.ended(flight);
     flight.reject(reason);
     flight.abortSignal(reason);
   }
@@ -262,7 +285,7 @@ export class FlightMap<K, T, D = undefined> {
     if (flight.outcome !== undefined) return false;
     flight.outcome = outcome;
     if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key);
-    this.#loose.delete(flight);
+    if (this.#loose.size > 0) this.#loose.delete(flight);
     this.#unlink(flight);
     this.#subscribers -= flight.subscribers;
     this.#totals[outcome] += 1;
@@ -314,7 +337,8 @@ export class FlightMap<K, T, D = undefined> {
     const { coalesce } = this.#options;
     if (typeof coalesce === 'boolean') return coalesce;
     try {
-      return coalesce();
+      const answer: unknown = coalesce();
+      return answer !== false;
     } catch {
       return true; // A broken switch must not let a stampede through.
     }

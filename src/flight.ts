@@ -1,5 +1,3 @@
-import type { FlightTimeoutError } from './errors.js';
-
 /** How a flight ended. */
 export type FlightOutcome = 'succeeded' | 'failed' | 'timedOut' | 'aborted';
 
@@ -52,13 +50,11 @@ export class Flight<K, T, D = undefined> {
   newer: Flight<K, T, D> | undefined;
   /** The flight whose work called this one's work synchronously. Written by the map alone. */
   calledFrom: Flight<K, T, D> | undefined;
-  /** What subscribers get instead of a timeout error; may throw another one. */
-  rescue: ((error: FlightTimeoutError) => T) | undefined;
   #resolve!: (value: T) => void;
   #reject!: (reason: unknown) => void;
   #groups: Map<AbortSignal, Group<T>> | undefined;
   #controller: AbortController | undefined;
-  #awaiting: Set<Flight<K, T, D>> | undefined;
+  #awaiting: Map<Promise<T>, Flight<K, T, D>> | undefined;
 
   constructor(key: K, since: number, detail: D, keepAlive: boolean) {
     this.key = key;
@@ -110,6 +106,8 @@ export class Flight<K, T, D = undefined> {
     const group: Group<T> = { promise, resolve, reject, leave, count: 1 };
     groups.set(signal, group);
     signal.addEventListener('abort', leave);
+    // A listener or a switch that ran since the caller's signal was checked may have aborted it: no event would come.
+    if (signal.aborted) leave();
     return promise;
   }
 
@@ -136,19 +134,26 @@ export class Flight<K, T, D = undefined> {
     this.#groups = undefined;
   }
 
-  /** Notes that this flight's work waits for `other`. */
-  awaits(other: Flight<K, T, D>): void {
-    const awaiting = (this.#awaiting ??= new Set());
-    awaiting.add(other);
-    const done = (): void => void awaiting.delete(other);
-    other.promise.then(done, done);
+  /** Notes that this flight's work waits for `other`, until `result` settles: a caller may leave before its flight ends. */
+  awaits(other: Flight<K, T, D>, result: Promise<T>): void {
+    const awaiting = (this.#awaiting ??= new Map());
+    if (awaiting.has(result)) return;
+    awaiting.set(result, other);
+    const done = (): void => void awaiting.delete(result);
+    result.then(done, done);
   }
 
-  /** Whether this flight is `other`, or waits for it directly or through further flights. */
+  /** Whether this flight is `other`, or waits for it directly or through further flights. One that ended waits for nobody. */
   reaches(other: Flight<K, T, D>): boolean {
     if (this === other) return true;
     if (this.#awaiting === undefined) return false;
-    for (const next of this.#awaiting) if (next.reaches(other)) return true;
+    // Each flight is looked at once, and a set hands out what is added meanwhile: work may share many parts, many deep.
+    const reached = new Set<Flight<K, T, D>>([this]);
+    for (const flight of reached) {
+      if (flight === other) return true;
+      if (flight.outcome !== undefined || flight.#awaiting === undefined) continue;
+      for (const next of flight.#awaiting.values()) reached.add(next);
+    }
     return false;
   }
 }

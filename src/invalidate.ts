@@ -1,5 +1,4 @@
-import { createEntry, expiredAt, isStorable, type Entry } from './entry.js';
-import { ignore } from './flight.js';
+import { createEntry, expiredAt, isStorable, plain, type Entry } from './entry.js';
 import { windowsOf, type LifetimeSettings } from './options.js';
 import type { Stages } from './stages.js';
 import { hold } from './write-back.js';
@@ -49,7 +48,9 @@ export async function set<V>(stages: Stages<V>, key: string, value: V, lifetime:
     return;
   }
   hold(stages, key, entry);
-  await Promise.all(stages.tiers.map((tier) => tier.put(key, entry, { keep: true }))).then(ignore);
+  if (stages.tiers.length === 0) return;
+  const stored = plain(entry);
+  await Promise.all(stages.tiers.map((tier) => tier.put(key, stored, { keep: true })));
 }
 
 function entryOf<V>(stages: Stages<V>, key: string, value: V, lifetime: LifetimeSettings<V>): Entry<V> {

@@ -1,76 +1,60 @@
-import type { LoadContext, Loaded, LoadControl, StaleValue, Upstream } from './contracts.js';
+import type { LoadContext, Loaded, LoadControl, LoadReason, StaleValue } from './contracts.js';
 import { createEntry, type Entry, type Windows } from './entry.js';
 import { misuse } from './errors.js';
 import { isLoaded } from './loaded.js';
 import { parseDuration, windowsOf } from './options.js';
-import type { Ask, CacheFlight, Outcome, Stages, Tiered } from './stages.js';
+import { land, type CacheFlight, type Stages, type Tiered } from './stages.js';
 import { storeBehind, writeBack } from './write-back.js';
 
 const NO_WINDOWS: Windows = Object.freeze({ ttl: 0, staleWhileRevalidate: 0, staleIfError: 0 });
 const NO_CONTROL: LoadControl = Object.freeze({});
 
 /** One call to the upstream for `flight`: its entry goes into the tiers, its failure is covered by `previous` where that may be. */
-export async function load<V>(stages: Stages<V>, flight: CacheFlight<V>, ask: Ask<V>, previous: Tiered<V> | undefined): Promise<Outcome<V>> {
+export async function load<V>(stages: Stages<V>, flight: CacheFlight<V>, previous: Tiered<V> | undefined): Promise<V> {
   const { key, detail: journey } = flight;
   const { clock, counters, events } = stages;
+  // Everybody left, or time was up, while storage was being read: a load would be for nobody.
+  if (flight.outcome !== undefined) throw flight.signal.reason;
   journey.fallback = previous;
   const known = journey.reason === 'refresh' ? undefined : stages.failures.active(key);
   if (known !== undefined) return fallBack(stages, flight, known.error, false);
 
-  const { upstream } = ask;
+  const { upstream } = journey.ask;
   if (upstream === undefined) throw misuse('upstream', 'set for a key that is not cached: pass `upstream` to the cache, or call `getOrLoad`', upstream);
   if (journey.reason === 'miss' && events.wants('miss')) events.emit({ type: 'miss', key });
   counters.loads += 1;
   const startedAt = clock.now();
   journey.loadSince = clock.monotonic();
-  announceFallback(journey);
+  if (journey.impatient !== undefined) announceFallback(journey);
   let result: V | Loaded<V>;
   try {
-    result = await stages.flights.within(flight, () => upstream(key, contextOf(stages, flight, previous)));
+    result = await stages.flights.within(flight, () => upstream(key, new Context(stages, flight, previous)));
+    if (isLoaded(result) && result.kind === 'not-modified' && previous === undefined) throw nothingToRenew();
   } catch (error) {
-    return loadFailed(stages, flight, error);
+    if (flight.outcome !== undefined) throw error; // Given up already: it fails for nobody.
+    return cover(stages, flight, error);
   }
-  const control = isLoaded(result) ? result.control : NO_CONTROL;
-  if (isLoaded(result) && result.kind === 'not-modified' && previous === undefined) {
-    return loadFailed(stages, flight, misuse('result of the upstream', 'a value: `notModified()` needs a previous one (`load.stale`)', undefined));
-  }
-  const value = !isLoaded(result) ? result : result.kind === 'loaded' ? result.value : previous?.entry.value;
-  const renewed = isLoaded(result) && result.kind === 'not-modified' ? previous?.entry : undefined;
 
   const loadMs = clock.monotonic() - journey.loadSince;
-  if (flight.outcome === undefined) {
-    counters.latency.record(loadMs);
-    if (events.wants('load')) events.emit({ type: 'load', key, reason: journey.reason, durationMs: loadMs });
-  }
-  const windows = lifetimeOf(stages, ask, key, value, control);
-  const entry: Entry<V> = createEntry(value, windows, {
-    startedAt,
-    createdAt: clock.now(),
-    loadMs: Math.round(loadMs),
-    tags: control.tags ?? renewed?.tags ?? ask.lifetime.tags,
-    meta: control.meta ?? renewed?.meta,
-  });
-  const stored = writeBack(stages, flight, entry, previous, control.store !== false);
-  const outcome: Outcome<V> = { entry, tier: 'upstream', status: 'miss', loaded: true, stored };
-  journey.landed = outcome;
+  if (flight.outcome === undefined) counters.latency.record(loadMs);
+  if (events.wants('load')) events.emit({ type: 'load', key, reason: journey.reason, durationMs: loadMs });
+  const entry = entryOf(stages, flight, result, previous, { startedAt, createdAt: clock.now(), loadMs: Math.round(loadMs) });
+  const store = !(isLoaded(result) && result.control.store === false);
+  const stored = writeBack(stages, flight, entry, previous, store);
+  const value = land(flight, { entry, tier: 'upstream', status: 'miss', loaded: true, stored });
   const storing = stored ? storeBehind(stages, flight, entry, previous) : undefined;
   if (storing !== undefined) await storing;
-  return outcome;
+  return value;
 }
 
 /** Ends `flight` at its `maxDuration`. A hung load is a failed load: the stored value may still stand in. */
-export function timedOut<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown): Outcome<V> {
-  return flight.detail.landed ?? cover(stages, flight, error);
-}
-
-function loadFailed<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown): Outcome<V> {
-  // A load that was given up, or that nobody waits for any more, fails for nobody.
-  if (flight.outcome !== undefined) throw error;
-  return cover(stages, flight, error);
+export function timedOut<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown): V {
+  const { outcome } = flight.detail;
+  return outcome === undefined ? cover(stages, flight, error) : (outcome.entry.value as V);
 }
 
 /** What subscribers get when the load failed: the stored value while that is allowed, else the failure as it is. */
-function cover<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown): Outcome<V> {
+function cover<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown): V {
   const { key, detail: journey } = flight;
   const { clock, counters, events } = stages;
   if (journey.loadSince !== undefined) counters.loadFailures += 1;
@@ -81,10 +65,10 @@ function cover<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown): Ou
   return fallBack(stages, flight, error, true);
 }
 
-function fallBack<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown, loaded: boolean): Outcome<V> {
+function fallBack<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown, loaded: boolean): V {
   const { fallback } = flight.detail;
   if (fallback === undefined || stages.clock.now() >= fallback.entry.errorUntil) throw error;
-  return { ...fallback, status: 'fallback', error, loaded, stored: true };
+  return land(flight, { ...fallback, status: 'fallback', error, loaded, stored: true });
 }
 
 function noteFailure<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown): void {
@@ -115,12 +99,34 @@ function isAbortOrTimeout(error: unknown): boolean {
   return name === 'AbortError' || name === 'TimeoutError' || name === 'FlightTimeoutError';
 }
 
-function lifetimeOf<V>(stages: Stages<V>, ask: Ask<V>, key: string, value: V | undefined, control: LoadControl): Windows {
+/** The entry a load makes: the upstream's own word on it first, then the previous entry if it is renewed, then the options. */
+function entryOf<V>(
+  stages: Stages<V>,
+  flight: CacheFlight<V>,
+  result: V | Loaded<V>,
+  previous: Tiered<V> | undefined,
+  origin: { readonly startedAt: number; readonly createdAt: number; readonly loadMs: number },
+): Entry<V> {
+  const { lifetime } = flight.detail.ask;
+  if (!isLoaded(result)) return createEntry(result, windowsFor(stages, flight, result, NO_CONTROL), { ...origin, tags: lifetime.tags });
+  const { control } = result;
+  const renewed = result.kind === 'not-modified' ? previous?.entry : undefined;
+  const value = renewed === undefined ? result.value : renewed.value;
+  return createEntry(value, windowsFor(stages, flight, value, control), {
+    ...origin,
+    tags: control.tags ?? renewed?.tags ?? lifetime.tags,
+    meta: control.meta ?? renewed?.meta,
+  });
+}
+
+function windowsFor<V>(stages: Stages<V>, flight: CacheFlight<V>, value: V | undefined, control: LoadControl): Windows {
+  const { key, detail } = flight;
+  const { lifetime } = detail.ask;
   const { absentTtl } = stages.settings;
   try {
-    if (value !== undefined) return windowsOf(ask.lifetime, value, key, control);
+    if (value !== undefined) return windowsOf(lifetime, value, key, control);
     const ttl = control.ttl ?? absentTtl;
-    return ttl === 0 ? NO_WINDOWS : windowsOf({ ...ask.lifetime, ttl: absentTtl }, value as V, key, { ...control, ttl });
+    return ttl === 0 ? NO_WINDOWS : windowsOf({ ...lifetime, ttl: absentTtl }, value as V, key, { ...control, ttl });
   } catch (error) {
     // The value is good; only how long it lives is not known. So it is handed out and not kept.
     stages.events.emit({ type: 'error', source: 'ttl', key, error });
@@ -128,22 +134,43 @@ function lifetimeOf<V>(stages: Stages<V>, ask: Ask<V>, key: string, value: V | u
   }
 }
 
-function contextOf<V>(stages: Stages<V>, flight: CacheFlight<V>, previous: Tiered<V> | undefined): LoadContext<V> {
-  return {
-    key: flight.key,
-    reason: flight.detail.reason,
-    stale: staleOf(previous),
-    execute: <T>(key: string, work: Upstream<T>) => stages.nested(flight, key, work),
-    get signal() {
-      return flight.signal;
-    },
-  };
+/** The face of a load that its upstream sees. */
+class Context<V> implements LoadContext<V> {
+  readonly #stages: Stages<V>;
+  readonly #flight: CacheFlight<V>;
+  readonly #previous: Tiered<V> | undefined;
+
+  constructor(stages: Stages<V>, flight: CacheFlight<V>, previous: Tiered<V> | undefined) {
+    this.#stages = stages;
+    this.#flight = flight;
+    this.#previous = previous;
+  }
+
+  get key(): string {
+    return this.#flight.key;
+  }
+
+  get reason(): LoadReason {
+    return this.#flight.detail.reason;
+  }
+
+  get signal(): AbortSignal {
+    return this.#flight.signal;
+  }
+
+  get stale(): StaleValue<V> | undefined {
+    const entry = this.#previous?.entry;
+    if (entry === undefined || entry.value === undefined) return undefined;
+    return { value: entry.value, createdAt: entry.createdAt, meta: entry.meta };
+  }
+
+  get execute(): LoadContext<V>['execute'] {
+    return (key, upstream) => this.#stages.nested(this.#flight, key, upstream);
+  }
 }
 
-function staleOf<V>(previous: Tiered<V> | undefined): StaleValue<V> | undefined {
-  if (previous === undefined || previous.entry.value === undefined) return undefined;
-  const { value, createdAt, meta } = previous.entry;
-  return { value, createdAt, meta };
+function nothingToRenew(): TypeError {
+  return misuse('result of the upstream', 'a value: `notModified()` needs a previous one (`load.stale`)', undefined);
 }
 
 /** Lets those go who were only waiting for something to answer with. */
@@ -152,4 +179,3 @@ function announceFallback<V>(journey: CacheFlight<V>['detail']): void {
   journey.impatient = undefined;
   for (const leave of impatient) leave();
 }
-

@@ -1,11 +1,11 @@
-import { freshness, HeldEntry, type Entry } from './entry.js';
-import { CacheClosedError, misuse, type SoloflightError } from './errors.js';
-import { ignore, rejection, silenced } from './flight.js';
-import { load, timedOut } from './load.js';
 import type { LoadReason } from './contracts.js';
+import { freshness, type Entry, type HeldEntry } from './entry.js';
+import { CacheClosedError, misuse, type SoloflightError } from './errors.js';
+import { rejection, silenced } from './flight.js';
+import { load } from './load.js';
 import { patiently } from './patience.js';
 import { revalidate } from './revalidate.js';
-import { createJourney, type Ask, type CacheFlight, type Outcome, type Stages, type Status, type Tiered } from './stages.js';
+import { createJourney, land, type Ask, type CacheFlight, type Outcome, type Stages, type Status, type Tiered } from './stages.js';
 import { promote } from './write-back.js';
 
 /** Whether a read started a flight, joined one, or needed none. */
@@ -19,7 +19,7 @@ export interface Answer<V> {
 
 interface Boarded<V> {
   readonly flight: CacheFlight<V>;
-  readonly result: Promise<Outcome<V>>;
+  readonly result: Promise<V>;
   readonly role: Role;
 }
 
@@ -30,10 +30,12 @@ export function get<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<V> 
   const held = stages.memory.get(key) as HeldEntry<V> | undefined;
   if (held !== undefined) {
     const state = freshness(held, stages.turn.now());
-    if (state === 'fresh' || state === 'stale') {
-      noteHeld(stages, key, held, state, ask);
+    if (state === 'fresh') {
+      stages.counters.hits += 1;
+      if (stages.events.heard) noteHit(stages, key);
       return held.answer;
     }
+    if (state === 'stale') return stale(stages, key, held, ask);
   }
   // Somebody with a limited patience, or a failure to take into account, needs an answer of their own.
   if (stages.settings.softTimeout !== Infinity || stages.failures.active(key) !== undefined) return silenced(value(lookup(stages, key, ask)));
@@ -42,9 +44,8 @@ export function get<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<V> 
   if (problem !== undefined) return rejection(problem);
   const boarded = board(stages, key, ask, 'miss');
   if (boarded instanceof Error) return rejection(boarded);
-  const journey = boarded.flight.detail;
-  journey.readers += 1;
-  return (journey.values ??= valuesOf(stages, boarded.flight));
+  boarded.flight.detail.readers += 1;
+  return boarded.result;
 }
 
 /** key → memory → flight( storage → upstream → write-back ). */
@@ -138,29 +139,29 @@ function board<V>(stages: Stages<V>, key: string, ask: Ask<V>, reason: LoadReaso
   }
 
   const held = stages.memory.peek(key);
-  const flight = flights.open(key, createJourney(reason, held === undefined ? undefined : { entry: held, tier: MEMORY }));
+  const flight = flights.open(key, createJourney(reason, ask, held === undefined ? undefined : { entry: held, tier: MEMORY }));
   if (flight instanceof Error) return flight;
-  flight.rescue = (error) => timedOut(stages, flight, error);
-  flight.promise.then((outcome) => followUp(stages, key, outcome, ask), ignore);
   const result = flights.subscribe(flight, signal, ask.parent);
-  flights.start(flight, () => fly(stages, flight, ask));
+  flights.start(flight, () => fly(stages, flight));
   return { flight, result, role: 'leader' };
 }
 
 /** The inside of a flight: storage, then the upstream. */
-async function fly<V>(stages: Stages<V>, flight: CacheFlight<V>, ask: Ask<V>): Promise<Outcome<V>> {
-  const { key, detail: journey } = flight;
-  const held = journey.fallback;
+function fly<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
+  const { reason, fallback } = flight.detail;
   // Without storage there is nothing to wait for, and the upstream is called in the caller's own tick.
-  if (stages.tiers.length === 0 || (journey.reason !== 'miss' && held !== undefined)) return load(stages, flight, ask, held);
+  if (stages.tiers.length === 0 || (reason !== 'miss' && fallback !== undefined)) return load(stages, flight, fallback);
+  return flyThroughStorage(stages, flight);
+}
 
-  const found = await fromStorage(stages, key, held);
-  if (found === undefined) return load(stages, flight, ask, held);
+async function flyThroughStorage<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
+  const { key, detail: journey } = flight;
+  const found = await fromStorage(stages, key, journey.fallback);
+  if (found === undefined) return load(stages, flight, journey.fallback);
   const state = freshness(found.entry, stages.clock.now());
   if (state !== 'gone' && !flight.fenced && flight.outcome === undefined) promote(stages, key, found);
-  if (journey.reason === 'miss' && state === 'fresh') return { ...found, status: 'hit', loaded: false, stored: true };
-  if (journey.reason === 'miss' && state === 'stale') return { ...found, status: 'stale', loaded: false, stored: true };
-  return load(stages, flight, ask, found);
+  if (journey.reason !== 'miss' || state === 'expired' || state === 'gone') return load(stages, flight, found);
+  return land(flight, { ...found, status: state === 'fresh' ? 'hit' : 'stale', loaded: false, stored: true });
 }
 
 /** The first servable entry of the storage tiers, else the newest one that may serve as a fallback. */
@@ -180,7 +181,13 @@ async function fromStorage<V>(stages: Stages<V>, key: string, held: Tiered<V> | 
 }
 
 /** Once per flight, when its key is free and before its subscribers run. */
-function followUp<V>(stages: Stages<V>, key: string, outcome: Outcome<V>, ask: Ask<V>): void {
+export function flightEnded<V>(stages: Stages<V>, { key, detail: journey }: CacheFlight<V>): void {
+  const { outcome, readers, ask } = journey;
+  if (outcome === undefined) {
+    stages.counters.misses += readers;
+    return;
+  }
+  count(stages, outcome.status, readers);
   note(stages, key, outcome);
   if (outcome.status === 'stale') revalidate(stages, key, outcome, ask);
 }
@@ -232,33 +239,15 @@ function value<V>(answer: Promise<Answer<V>>): Promise<V> {
   return answer.then(({ outcome }) => outcome.entry.value as V);
 }
 
-/** The one promise that all plain readers of `flight` share. */
-function valuesOf<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
-  const journey = flight.detail;
-  return silenced(
-    flight.promise.then(
-      (outcome) => {
-        count(stages, outcome.status, journey.readers);
-        return outcome.entry.value as V;
-      },
-      (error: unknown) => {
-        stages.counters.misses += journey.readers;
-        throw error;
-      },
-    ),
-  );
+function noteHit<V>({ events }: Stages<V>, key: string): void {
+  if (events.wants('hit')) events.emit({ type: 'hit', key, tier: MEMORY });
 }
 
-function noteHeld<V>(stages: Stages<V>, key: string, held: HeldEntry<V>, state: 'fresh' | 'stale', ask: Ask<V>): void {
-  const { counters, events } = stages;
-  if (state === 'fresh') {
-    counters.hits += 1;
-    if (events.wants('hit')) events.emit({ type: 'hit', key, tier: MEMORY });
-    return;
-  }
-  counters.staleHits += 1;
-  if (events.wants('stale')) events.emit({ type: 'stale', key, tier: MEMORY });
+function stale<V>(stages: Stages<V>, key: string, held: HeldEntry<V>, ask: Ask<V>): Promise<V> {
+  stages.counters.staleHits += 1;
+  if (stages.events.wants('stale')) stages.events.emit({ type: 'stale', key, tier: MEMORY });
   revalidate(stages, key, { entry: held, tier: MEMORY }, ask);
+  return held.answer;
 }
 
 function note<V>(stages: Stages<V>, key: string, { status, tier, error }: Outcome<V>): void {

@@ -137,6 +137,13 @@ const DEFAULTS = Object.freeze({
   errorBackoff: Object.freeze({ initial: 1_000, max: 30_000 }),
 });
 
+const FLIGHT_OPTIONS = ['maxSubscribers', 'maxDuration', 'maxFlights', 'coalesce', 'clock', 'onEvent', 'asyncContext'] as const;
+const CACHE_OPTIONS = [
+  ...(['ttl', 'staleWhileRevalidate', 'staleIfError', 'tags', 'name', 'memory', 'storage', 'upstream', 'absentTtl', 'errorTtl'] as const),
+  ...(['softTimeout', 'errorBackoff', 'maxDuration', 'maxSubscribers', 'maxFlights', 'coalesce', 'writeBack', 'readTimeout'] as const),
+  ...(['writeTimeout', 'defer', 'asyncContext', 'clock'] as const),
+];
+
 const UNITS: Readonly<Record<string, number>> = Object.freeze({ ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 });
 
 /** The bounds of a duration option. */
@@ -167,7 +174,9 @@ function parseText(text: string): number {
 /** Checks the options that flights have. */
 export function resolveFlightOptions<K>(options: SingleflightOptions<K>): FlightMapOptions<K> {
   checkObject('options', options);
-  const { maxSubscribers = Infinity, maxFlights = Infinity, coalesce = true, clock = systemClock, onEvent, asyncContext } = options;
+  checkNames(options, FLIGHT_OPTIONS);
+  const { maxSubscribers = Infinity, maxDuration = DEFAULTS.maxDuration, maxFlights = Infinity, coalesce = true } = options;
+  const { clock = systemClock, onEvent, asyncContext } = options;
   checkCount('maxSubscribers', maxSubscribers);
   checkCount('maxFlights', maxFlights);
   if (typeof coalesce !== 'boolean' && typeof coalesce !== 'function') throw misuse('coalesce', 'a boolean or a function', coalesce);
@@ -176,19 +185,20 @@ export function resolveFlightOptions<K>(options: SingleflightOptions<K>): Flight
   if (asyncContext !== undefined && (typeof asyncContext?.run !== 'function' || typeof asyncContext.getStore !== 'function')) {
     throw misuse('asyncContext', 'an AsyncLocalStorage', asyncContext);
   }
-  const maxDuration = parseDuration('maxDuration', options.maxDuration ?? DEFAULTS.maxDuration, { zero: false, infinite: true });
-  return { maxSubscribers, maxFlights, maxDuration, coalesce, clock, onEvent, asyncContext };
+  const longest = parseDuration('maxDuration', maxDuration, { zero: false, infinite: true });
+  return { maxSubscribers, maxFlights, maxDuration: longest, coalesce, clock, onEvent, asyncContext };
 }
 
 /** Checks the options of a cache and fills in the defaults. */
 export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSettings<V> {
   checkObject('options', options);
+  checkNames(options, CACHE_OPTIONS);
   const { name = DEFAULTS.name, memory, storage = [], upstream, errorTtl = 0, writeBack = 'defer', defer, clock = systemClock } = options;
   if (options.ttl === undefined) throw misuse('ttl', 'set: how long is a value fresh? For example `ttl: \'10s\'`', options.ttl);
   if (typeof name !== 'string' || name === '') throw misuse('name', 'a non-empty string', name);
   if (memory !== undefined && memory !== false) checkMethods('memory', 'a memory tier or false', memory, ['get', 'peek', 'set', 'delete', 'clear']);
   const tiers = Array.isArray(storage) ? (storage as readonly StorageTier[]) : [storage as StorageTier];
-  for (const tier of tiers) checkMethods('storage', 'a storage tier or an array of them', tier, ['get', 'set', 'delete']);
+  for (const tier of tiers) checkTier(tier);
   checkFunction('upstream', upstream);
   checkFunction('defer', defer);
   if (writeBack !== 'defer' && writeBack !== 'await') throw misuse('writeBack', "'defer' or 'await'", writeBack);
@@ -294,12 +304,18 @@ export function resolveRead(options: ReadOptions | undefined): ReadSettings {
 /** @throws TypeError unless `signal` is absent or can be used as an `AbortSignal`, also one from another realm. */
 export function checkSignal(signal: unknown): void {
   if (signal === undefined) return;
-  const usable = typeof signal === 'object' && signal !== null && 'aborted' in signal && typeof (signal as AbortSignal).addEventListener === 'function';
-  if (!usable) throw misuse('signal', 'an AbortSignal', signal);
+  const { aborted, addEventListener, removeEventListener } = Object(signal) as Partial<AbortSignal>;
+  if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function' || typeof removeEventListener !== 'function') throw misuse('signal', 'an AbortSignal', signal);
 }
 
 function checkObject(name: string, value: unknown): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw misuse(name, 'an object', value);
+}
+
+/** A misspelt option would otherwise be an option that silently does nothing. */
+function checkNames(options: object, names: readonly string[]): void {
+  const unknown = Object.keys(options).filter((name) => !names.includes(name));
+  if (unknown.length > 0) throw misuse('options', `without unknown names (known: ${names.join(', ')})`, unknown.join(', '));
 }
 
 function checkFunction(name: string, value: unknown): void {
@@ -313,6 +329,12 @@ function checkCount(name: string, value: unknown): void {
 function checkMethods(name: string, expectation: string, value: unknown, methods: readonly string[]): void {
   const missing = typeof value !== 'object' || value === null ? methods : methods.filter((method) => typeof (value as Record<string, unknown>)[method] !== 'function');
   if (missing.length > 0) throw misuse(name, `${expectation} (missing: ${missing.join(', ')})`, value);
+}
+
+function checkTier(tier: StorageTier): void {
+  checkMethods('storage', 'a storage tier or an array of them', tier, ['get', 'set', 'delete']);
+  // A bare `Map` has the methods too; it is `mapStorage()` that is meant.
+  if (typeof tier.name !== 'string' || tier.name === '') throw misuse('storage', 'a storage tier or an array of them (missing: name)', tier);
 }
 
 function checkClock(clock: unknown): void {

@@ -7,11 +7,12 @@ import type { Ask, CacheFlight, Outcome, Stages } from './stages.js';
  * After `softTimeout` (counted from the start of the flight) that is the stored value, if the caller accepts it; after
  * its own `timeout` the stored value or a `CallerTimeoutError`. The flight goes on either way: its result is wanted.
  */
-export function patiently<V>(stages: Stages<V>, flight: CacheFlight<V>, result: Promise<Outcome<V>>, ask: Ask<V>): Promise<Outcome<V>> {
+export function patiently<V>(stages: Stages<V>, flight: CacheFlight<V>, result: Promise<V>, ask: Ask<V>): Promise<Outcome<V>> {
   const { clock, settings } = stages;
   const softTimeout = ask.read.softTimeout ?? settings.softTimeout;
   const { timeout } = ask.read;
-  if (softTimeout === Infinity && timeout === Infinity) return result;
+  const outcome = result.then(() => flight.detail.outcome!);
+  if (softTimeout === Infinity && timeout === Infinity) return outcome;
 
   return new Promise((resolve, reject) => {
     const cancels: (() => void)[] = [];
@@ -40,10 +41,10 @@ export function patiently<V>(stages: Stages<V>, flight: CacheFlight<V>, result: 
       letGoOn(stages, flight, ask);
       reject(error);
     };
-    result.then(
-      (outcome) => {
+    outcome.then(
+      (landed) => {
         rest();
-        resolve(outcome);
+        resolve(landed);
       },
       (error: unknown) => {
         rest();

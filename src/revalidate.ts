@@ -1,4 +1,4 @@
-import { load, timedOut } from './load.js';
+import { load } from './load.js';
 import { createJourney, type Ask, type Stages, type Tiered } from './stages.js';
 
 /**
@@ -15,12 +15,11 @@ export function revalidate<V>(stages: Stages<V>, key: string, found: Tiered<V>, 
   }
   if (stages.failures.active(key) !== undefined) return;
 
-  const flight = stages.flights.open(key, createJourney('revalidate', found), true);
+  const flight = stages.flights.open(key, createJourney('revalidate', ask, found), true);
   // `maxFlights` is reached: the stale value was served all the same, and the next read tries again.
   if (flight instanceof Error) return;
   stages.counters.revalidations += 1;
   if (stages.events.wants('revalidate')) stages.events.emit({ type: 'revalidate', key });
-  flight.rescue = (error) => timedOut(stages, flight, error);
-  stages.flights.start(flight, () => load(stages, flight, ask, found));
+  stages.flights.start(flight, () => load(stages, flight, found));
   stages.deferred.add(flight.promise, 'revalidate', ask.read.waitUntil);
 }

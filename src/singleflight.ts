@@ -64,13 +64,13 @@ export class Singleflight<K = string> {
    * {@link ReentrantFlightError}, the signal's reason, or whatever `work` throws.
    */
   execute<T>(key: K, work: Work<K, T>, options?: ExecuteOptions): Promise<T> {
-    return this.#execute(key, work, options, undefined);
+    return this.#execute(this.#flights.find(key), key, work, options);
   }
 
   /** Like {@link execute}, and tells whether this caller leads or follows. */
   join<T>(key: K, work: Work<K, T>, options?: ExecuteOptions): { result: Promise<T>; role: 'leader' | 'follower' } {
-    const role = this.#flights.find(key) === undefined ? 'leader' : 'follower';
-    return { result: this.execute(key, work, options), role };
+    const current = this.#flights.find(key);
+    return { result: this.#execute(current, key, work, options), role: current === undefined ? 'leader' : 'follower' };
   }
 
   /** Whether a call for `key` would join a flight now. */
@@ -93,7 +93,14 @@ export class Singleflight<K = string> {
     return this.#flights.getStats();
   }
 
-  #execute<T>(key: K, work: Work<K, T>, options: ExecuteOptions | undefined, parent: Flight<K, unknown> | undefined): Promise<T> {
+  /** `current` is the flight to join, looked up once: a switch may answer otherwise when asked again. */
+  #execute<T>(
+    current: Flight<K, unknown> | undefined,
+    key: K,
+    work: Work<K, T>,
+    options: ExecuteOptions | undefined,
+    parent?: Flight<K, unknown>,
+  ): Promise<T> {
     if (typeof work !== 'function') return rejection(misuse('work', 'a function', work));
     const signal = options?.signal;
     if (signal !== undefined) {
@@ -105,7 +112,6 @@ export class Singleflight<K = string> {
       if (signal.aborted) return rejection(signal.reason);
     }
 
-    const current = this.#flights.find(key);
     const keepAlive = options?.keepAlive === true;
     if (current !== undefined) {
       const refusal = this.#flights.join(current, parent);
@@ -122,7 +128,7 @@ export class Singleflight<K = string> {
     return result;
   }
 
-  readonly #nested: NestedExecute<K> = (parent, key, work, options) => this.#execute(key, work, options, parent);
+  readonly #nested: NestedExecute<K> = (parent, key, work, options) => this.#execute(this.#flights.find(key), key, work, options, parent);
 }
 
 type NestedExecute<K> = <T>(parent: Flight<K, unknown>, key: K, work: Work<K, T>, options?: ExecuteOptions) => Promise<T>;
@@ -133,6 +139,7 @@ class WorkContext<K> implements FlightContext<K> {
   readonly #flights: FlightMap<K, unknown>;
   readonly #clock: Clock;
   readonly #nested: NestedExecute<K>;
+  #startedAt: number | undefined;
 
   constructor(flight: Flight<K, unknown>, flights: FlightMap<K, unknown>, clock: Clock, nested: NestedExecute<K>) {
     this.#flight = flight;
@@ -150,7 +157,8 @@ class WorkContext<K> implements FlightContext<K> {
   }
 
   get startedAt(): number {
-    return Math.round(this.#clock.now() - this.#flights.ageOf(this.#flight));
+    // Worked out when first asked for: leading a flight reads no wall clock. Kept, since that clock may jump.
+    return (this.#startedAt ??= Math.round(this.#clock.now() - this.#flights.ageOf(this.#flight)));
   }
 
   get subscribers(): number {

@@ -19,7 +19,7 @@ export interface Stages<V> {
   readonly memory: MemoryTier<V>;
   /** Nearest first. */
   readonly tiers: readonly GuardedTier[];
-  readonly flights: FlightMap<string, Outcome<V>, Journey<V>>;
+  readonly flights: FlightMap<string, V, Journey<V>>;
   /** Reads of storage by callers that want no load. */
   readonly probes: FlightMap<string, Tiered<V> | undefined>;
   readonly failures: Failures;
@@ -62,24 +62,30 @@ export interface Outcome<V> extends Tiered<V> {
   readonly error?: unknown;
 }
 
-export type CacheFlight<V> = Flight<string, Outcome<V>, Journey<V>>;
+export type CacheFlight<V> = Flight<string, V, Journey<V>>;
 
 /** What the cache notes beside a flight. */
 export interface Journey<V> {
   readonly reason: LoadReason;
+  readonly ask: Ask<V>;
+  /** The stored value to answer with if the load fails or is too slow. Settled when the upstream is called. */
+  fallback: Tiered<V> | undefined;
   /** Monotonic instant at which the upstream was called. */
   loadSince: number | undefined;
-  /** The stored value to answer with if the load fails or is too slow. Set before the upstream is called. */
-  fallback: Tiered<V> | undefined;
-  /** Set when the load has succeeded, though the flight may still wait for storage. */
-  landed: Outcome<V> | undefined;
-  /** Plain readers of this flight share one promise of the value. */
-  values: Promise<V> | undefined;
+  /** What the flight brings, set before it settles; with a load, also while it still waits for storage. */
+  outcome: Outcome<V> | undefined;
+  /** Plain readers: each takes the flight's own promise, and is counted when it settles. */
   readers: number;
   /** Callers whose patience ended before a fallback was known. */
   impatient: (() => void)[] | undefined;
 }
 
-export function createJourney<V>(reason: LoadReason, fallback: Tiered<V> | undefined): Journey<V> {
-  return { reason, fallback, loadSince: undefined, landed: undefined, values: undefined, readers: 0, impatient: undefined };
+export function createJourney<V>(reason: LoadReason, ask: Ask<V>, fallback: Tiered<V> | undefined): Journey<V> {
+  return { reason, ask, fallback, loadSince: undefined, outcome: undefined, readers: 0, impatient: undefined };
+}
+
+/** Notes what `flight` brings, and gives the value it settles with. What comes after its end is late and ignored. */
+export function land<V>(flight: CacheFlight<V>, outcome: Outcome<V>): V {
+  if (flight.outcome === undefined || flight.outcome === 'timedOut') flight.detail.outcome ??= outcome;
+  return outcome.entry.value as V;
 }

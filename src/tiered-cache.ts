@@ -3,12 +3,13 @@ import type { Upstream } from './contracts.js';
 import { Deferred } from './deferred.js';
 import { freshness } from './entry.js';
 import { CacheClosedError, misuse } from './errors.js';
-import { Events, type CacheEvent } from './events.js';
+import { Events, isEventType, type CacheEvent } from './events.js';
 import { Failures } from './failures.js';
 import { rejection, silenced } from './flight.js';
 import { FlightMap } from './flight-map.js';
 import { expire, invalidate, set } from './invalidate.js';
-import { get, lookup, lookupCached, refresh, type Answer, type Role } from './lookup.js';
+import { timedOut } from './load.js';
+import { flightEnded, get, lookup, lookupCached, refresh, type Answer, type Role } from './lookup.js';
 import { lruMemory } from './memory/lru.js';
 import { noMemory } from './memory/none.js';
 import {
@@ -21,7 +22,7 @@ import {
   type ReadSettings,
   type TieredCacheOptions,
 } from './options.js';
-import type { Ask, Outcome, Stages, Status } from './stages.js';
+import type { Ask, Stages, Status } from './stages.js';
 import { Counters, type CacheStats } from './stats.js';
 import { GuardedTier } from './storage/guard.js';
 
@@ -151,6 +152,7 @@ export class TieredCache<V> {
 
   /** Calls `listener` for every event of `type`; the returned function ends that. What a listener throws becomes an `error` event. */
   on<T extends CacheEvent['type']>(type: T, listener: (event: Extract<CacheEvent, { type: T }>) => void): () => void {
+    if (!isEventType(type)) throw misuse('type', 'the name of an event', type);
     if (typeof listener !== 'function') throw misuse('listener', 'a function', listener);
     return this.#stages.events.on(type, listener);
   }
@@ -215,7 +217,10 @@ export class TieredCache<V> {
       turn: turnClock(clock),
       memory: settings.memory === false ? noMemory() : (settings.memory ?? lruMemory<V>()),
       tiers,
-      flights: new FlightMap(settings.flights),
+      flights: new FlightMap(settings.flights, {
+        rescue: (flight, error) => timedOut(stages, flight, error),
+        ended: (flight) => flightEnded(stages, flight),
+      }),
       probes: new FlightMap({ ...settings.flights, maxFlights: Infinity, maxSubscribers: Infinity }),
       failures: new Failures(clock, settings.errorBackoff),
       deferred,

@@ -28,7 +28,8 @@ export function storeBehind<V>(stages: Stages<V>, flight: CacheFlight<V>, entry:
   // An entry from the future would otherwise pass for the newer one until the clocks have caught up.
   const keep = previous !== undefined && isFromFuture(previous.entry, entry.createdAt);
   const options = stages.settings.writeBack === 'await' ? { keep } : { keep, after: afterAnswers(flight) };
-  const writes = Promise.all(stages.tiers.map((tier) => tier.put(flight.key, entry, options)));
+  const stored = plain(entry);
+  const writes = Promise.all(stages.tiers.map((tier) => tier.put(flight.key, stored, options)));
   if (stages.settings.writeBack === 'await') return writes.then(ignore);
   stages.deferred.add(writes, 'write-back');
   return undefined;
@@ -48,7 +49,7 @@ export function promote<V>(stages: Stages<V>, key: string, found: Tiered<V>): vo
 /** Puts `entry` into memory. A memory tier that refuses must not go on serving what it held before. */
 export function hold<V>(stages: Stages<V>, key: string, entry: Entry<V>): void {
   try {
-    stages.memory.set(key, new HeldEntry(entry));
+    stages.memory.set(key, entry instanceof HeldEntry ? entry : new HeldEntry(entry));
   } catch (error) {
     stages.memory.delete(key);
     stages.events.emit({ type: 'error', source: 'memory', key, error });
