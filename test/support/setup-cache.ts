@@ -1,0 +1,45 @@
+import { afterEach, expect } from 'vitest';
+
+import { TieredCache, type TieredCacheOptions } from '../../src/index.js';
+import { manualClock, scriptedUpstream, type ManualClock, type ScriptedUpstream } from '../../src/testing/index.js';
+
+/** The parts of one cache under test. The upstream answers when the test says so, time moves when the test says so. */
+export interface Parts<V> {
+  readonly cache: TieredCache<V>;
+  readonly clock: ManualClock;
+  readonly upstream: ScriptedUpstream<V>;
+}
+
+interface Checked {
+  readonly cache: TieredCache<never>;
+  readonly upstream: ScriptedUpstream<never>;
+}
+
+const opened: Checked[] = [];
+const unhandled: unknown[] = [];
+process.on('unhandledRejection', (reason) => unhandled.push(reason));
+
+/** A cache with a second of freshness, a minute of staleness and ten minutes of fallback, unless `options` say otherwise. */
+export function setupCache<V = string>(options: Partial<TieredCacheOptions<V>> & { readonly clock?: ManualClock } = {}): Parts<V> {
+  const clock = options.clock ?? manualClock({ random: () => 0.999 });
+  const upstream = scriptedUpstream<V>();
+  const cache = new TieredCache<V>({ ttl: '1s', staleWhileRevalidate: '1m', staleIfError: '10m', upstream, ...options, clock });
+  opened.push({ cache, upstream } as unknown as Checked);
+  return { cache, clock, upstream };
+}
+
+/** Lets all promises that can settle without outside help do so. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 50; turn += 1) await null;
+}
+
+afterEach(async () => {
+  for (const { cache, upstream } of opened.splice(0)) {
+    for (const call of upstream.calls) if (!call.settled) call.reject(new Error('left over'));
+    await cache.idle();
+    expect(cache.getStats().inFlight).toBe(0);
+  }
+  // Rejections nobody handled are reported once the turn is over.
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(unhandled.splice(0)).toEqual([]);
+});
