@@ -157,11 +157,22 @@ function fly<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
 async function flyThroughStorage<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
   const { key, detail: journey } = flight;
   const found = await fromStorage(stages, key, journey.fallback);
+  // Invalidated while storage was being read: nothing was loaded yet, so whoever flies now does it for both.
+  if (flight.fenced && flight.outcome === undefined) return follow(stages, flight);
   if (found === undefined) return load(stages, flight, journey.fallback);
   const state = freshness(found.entry, stages.clock.now());
-  if (state !== 'gone' && !flight.fenced && flight.outcome === undefined) promote(stages, key, found);
+  if (state !== 'gone' && flight.outcome === undefined) promote(stages, key, found);
   if (journey.reason !== 'miss' || state === 'expired' || state === 'gone') return load(stages, flight, found);
   return land(flight, { ...found, status: state === 'fresh' ? 'hit' : 'stale', loaded: false, stored: true });
+}
+
+/** Lets the subscribers of a fenced flight have what the flight that took its place brings, or leads that one. */
+async function follow<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
+  const { ask, reason } = flight.detail;
+  const boarded = board(stages, flight.key, { ...ask, read: { ...ask.read, signal: flight.signal } }, reason);
+  if (boarded instanceof Error) throw boarded;
+  await boarded.result;
+  return land(flight, boarded.flight.detail.outcome!);
 }
 
 /** The first servable entry of the storage tiers, else the newest one that may serve as a fallback. */
