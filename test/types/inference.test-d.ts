@@ -1,0 +1,92 @@
+import { describe, expectTypeOf, test } from 'vitest';
+
+import { loaded, lruMemory, notModified, Singleflight, TieredCache, type Entry, type Loaded, type Lookup, type StorageTier, type Upstream } from '../../src/index.js';
+
+interface Post {
+  readonly title: string;
+}
+
+describe('what callers get', () => {
+  test('execute and join give what the work gives', () => {
+    const flights = new Singleflight();
+
+    expectTypeOf(flights.execute('k', () => 1)).toEqualTypeOf<Promise<number>>();
+    expectTypeOf(flights.execute('k', async () => 'v')).toEqualTypeOf<Promise<string>>();
+    expectTypeOf(flights.join('k', async () => true)).toEqualTypeOf<{ result: Promise<boolean>; role: 'leader' | 'follower' }>();
+    expectTypeOf(new Singleflight<symbol>().has).parameter(0).toEqualTypeOf<symbol>();
+  });
+
+  test('the work knows its flight', () => {
+    void new Singleflight<number>().execute(1, (flight) => {
+      expectTypeOf(flight.key).toEqualTypeOf<number>();
+      expectTypeOf(flight.signal).toEqualTypeOf<AbortSignal>();
+      return flight.execute(2, () => 'nested');
+    });
+  });
+
+  test('reads give the value type of the cache', () => {
+    const cache = new TieredCache<Post>({ ttl: '10s' });
+
+    expectTypeOf(cache.get('k')).toEqualTypeOf<Promise<Post>>();
+    expectTypeOf(cache.peek('k')).toEqualTypeOf<Post | undefined>();
+    expectTypeOf(cache.getIfCached('k')).toEqualTypeOf<Promise<Post | undefined>>();
+    expectTypeOf(cache.lookup('k')).toEqualTypeOf<Promise<Lookup<Post>>>();
+    expectTypeOf(cache.invalidate(['k'])).toEqualTypeOf<Promise<boolean>>();
+  });
+
+  test('the value type is inferred from the upstream, plain, async or wrapped', () => {
+    expectTypeOf(new TieredCache({ ttl: 1, upstream: () => 1 }).get('k')).resolves.toEqualTypeOf<number>();
+    expectTypeOf(new TieredCache({ ttl: 1, upstream: async (): Promise<Post> => ({ title: '' }) }).get('k')).resolves.toEqualTypeOf<Post>();
+    expectTypeOf(loaded({ title: '' })).toEqualTypeOf<Loaded<{ title: string }>>();
+    expectTypeOf(notModified()).toEqualTypeOf<Loaded<never>>();
+    expectTypeOf<Upstream<Post>>().returns.toEqualTypeOf<Post | Loaded<Post> | PromiseLike<Post | Loaded<Post>>>();
+  });
+
+  test('getOrLoad gives the narrower type of its own upstream', () => {
+    const cache = new TieredCache<string | number>({ ttl: 1 });
+
+    expectTypeOf(cache.getOrLoad('k', async (): Promise<string> => 'text')).resolves.toEqualTypeOf<string>();
+  });
+
+  test('listeners get the event they asked for', () => {
+    new TieredCache<Post>({ ttl: 1 }).on('load-error', (event) => {
+      expectTypeOf(event.error).toEqualTypeOf<unknown>();
+      expectTypeOf(event.durationMs).toEqualTypeOf<number>();
+    });
+  });
+});
+
+describe('what is refused', () => {
+  test('misuse that only types can see', () => {
+    const cache = new TieredCache<Post>({ ttl: '10s' });
+    const flights = new Singleflight();
+
+    // @ts-expect-error a cache needs a ttl
+    void new TieredCache<Post>({});
+    // @ts-expect-error a duration has a unit
+    void new TieredCache<Post>({ ttl: '10 seconds' });
+    // @ts-expect-error values are of the type of the cache
+    void cache.set('k', 'text');
+    // @ts-expect-error an upstream of another type
+    void cache.getOrLoad('k', () => 5);
+    // @ts-expect-error keys of a cache are strings
+    void cache.get(5);
+    // @ts-expect-error work is a function
+    void flights.execute('k', 5);
+    // @ts-expect-error there is no such event
+    cache.on('hits', () => {});
+    // @ts-expect-error `store` can only be turned off
+    loaded('v', { store: true });
+    // @ts-expect-error a memory tier of another type
+    void new TieredCache<Post>({ ttl: 1, memory: lruMemory<string>({ max: 5, maxSize: 5, sizeOf: (value: string) => value.length }) });
+    const entry = {} as Entry<Post>;
+    // @ts-expect-error entries are read-only
+    entry.freshUntil = 0;
+  });
+
+  test('an adapter of three methods and a name is enough', () => {
+    const tier: StorageTier = { name: 'mine', get: () => undefined, set: () => {}, delete: async () => true };
+
+    expectTypeOf(tier).toExtend<StorageTier>();
+  });
+});
