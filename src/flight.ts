@@ -99,7 +99,7 @@ export class Flight<K, T, D = undefined> {
     const leave = (): void => {
       signal.removeEventListener('abort', leave);
       groups.delete(signal);
-      silenced(promise);
+      void silenced(promise);
       reject(signal.reason);
       onLeave(group.count, signal.reason);
     };
@@ -117,10 +117,10 @@ export class Flight<K, T, D = undefined> {
   }
 
   reject(reason: unknown): void {
-    silenced(this.promise);
+    void silenced(this.promise);
     this.#reject(reason);
     this.#release((group) => {
-      silenced(group.promise);
+      void silenced(group.promise);
       group.reject(reason);
     });
   }

@@ -69,8 +69,8 @@ describe('a call that makes no sense', () => {
   test.each([undefined, null, 1, {}, Symbol('k'), []])('a key of the wrong type rejects at once and leaves no trace: %s', async (key) => {
     const { cache, upstream } = setupCache();
     const bad = key as never;
-    const calls = [cache.get(bad), cache.lookup(bad), cache.getIfCached(bad), cache.refresh(bad), cache.getOrLoad(bad, () => 'v'), cache.set(bad, 'v')];
-    if (!Array.isArray(key)) calls.push(cache.invalidate(bad) as never, cache.expire(bad) as never);
+    const calls: Promise<unknown>[] = [cache.get(bad), cache.lookup(bad), cache.getIfCached(bad), cache.refresh(bad), cache.getOrLoad(bad, () => 'v'), cache.set(bad, 'v')];
+    if (!Array.isArray(key)) calls.push(cache.invalidate(bad), cache.expire(bad));
 
     for (const call of calls) await expect(call).rejects.toThrow(/^Expected `key` to be a string/);
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { mapStorage, noMemory, TieredCache } from '../src/index.js';
+import { lruMemory, mapStorage, noMemory, TieredCache, type MemoryTier } from '../src/index.js';
 import { overridden } from './support/overridden.js';
 import { settle, setupCache } from './support/setup-cache.js';
 
@@ -170,7 +170,7 @@ describe('a key that only storage has', () => {
   });
 
   test('without memory every read goes there, and flights still coalesce', async () => {
-    const { cache, upstream } = setupCache({ storage: mapStorage(), memory: noMemory() });
+    const { cache, upstream } = setupCache({ storage: mapStorage(), memory: noMemory() as MemoryTier<string> });
     const first = cache.get('k');
     await settle();
     upstream.calls[0]!.resolve('v');
@@ -365,7 +365,6 @@ describe('getIfCached and peek', () => {
   });
 
   test('peek does not count as a use: the entry is dropped first all the same', async () => {
-    const { lruMemory } = await import('../src/index.js');
     const { cache } = setupCache({ memory: lruMemory({ max: 2 }) });
     await cache.set('a', '1');
     await cache.set('b', '2');

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { mapStorage } from '../../src/index.js';
+import { loaded, mapStorage } from '../../src/index.js';
 import { settle, setupCache } from '../support/setup-cache.js';
 
 describe('a stale key', () => {
@@ -47,7 +47,6 @@ describe('a stale key', () => {
   test('the reload is told the previous value and its metadata', async () => {
     const { cache, clock, upstream } = setupCache();
     const first = cache.get('k');
-    const { loaded } = await import('../../src/index.js');
     upstream.calls[0]!.resolve(loaded('old', { meta: { etag: '"1"' } }));
     await first;
     const createdAt = clock.now();

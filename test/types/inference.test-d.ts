@@ -13,7 +13,7 @@ describe('what callers get', () => {
     expectTypeOf(flights.execute('k', () => 1)).toEqualTypeOf<Promise<number>>();
     expectTypeOf(flights.execute('k', async () => 'v')).toEqualTypeOf<Promise<string>>();
     expectTypeOf(flights.join('k', async () => true)).toEqualTypeOf<{ result: Promise<boolean>; role: 'leader' | 'follower' }>();
-    expectTypeOf(new Singleflight<symbol>().has).parameter(0).toEqualTypeOf<symbol>();
+    expectTypeOf<Singleflight<symbol>['has']>().parameter(0).toEqualTypeOf<symbol>();
   });
 
   test('the work knows its flight', () => {
@@ -80,6 +80,7 @@ describe('what is refused', () => {
     // @ts-expect-error a memory tier of another type
     void new TieredCache<Post>({ ttl: 1, memory: lruMemory<string>({ max: 5, maxSize: 5, sizeOf: (value: string) => value.length }) });
     const entry = {} as Entry<Post>;
+    expectTypeOf(entry.freshUntil).toEqualTypeOf<number>();
     // @ts-expect-error entries are read-only
     entry.freshUntil = 0;
   });
