@@ -1,0 +1,86 @@
+import type { StorageTier, StorageWrite } from '../contracts.js';
+import type { Entry } from '../entry.js';
+
+/** A sweep looks at no more than this many entries per entry it may remove. */
+const LOOKS_PER_REMOVAL = 16;
+
+/** An entry with the instant until which it is kept. */
+interface Held {
+  readonly entry: Entry;
+  readonly keepUntil: number;
+}
+
+/**
+ * A storage tier over a `Map` in this process: the reference for adapters, and a stand-in for a real storage in tests.
+ *
+ * Values are held by reference and may be anything; keys may be any string. Nothing bounds it but `sweep`: what is not
+ * swept, removed or replaced stays. `close` releases nothing, so that another cache can go on with the same entries.
+ *
+ * A sweep does not look at everything: it starts where the last one stopped, so it may find nothing in a part of the
+ * map and something in the next.
+ */
+export function mapStorage(): StorageTier {
+  return new MapStorage();
+}
+
+class MapStorage implements StorageTier {
+  readonly name = 'map';
+  readonly #held = new Map<string, Held>();
+  #sweeping = this.#held.entries();
+
+  get(key: string): Entry | undefined {
+    return this.#held.get(key)?.entry;
+  }
+
+  set(key: string, entry: Entry, keepUntil: number): void {
+    this.#held.set(key, { entry, keepUntil });
+  }
+
+  delete(key: string): boolean {
+    return this.#held.delete(key);
+  }
+
+  getMany(keys: readonly string[]): (Entry | undefined)[] {
+    return keys.map((key) => this.get(key));
+  }
+
+  setMany(writes: readonly StorageWrite[]): void {
+    for (const { key, entry, keepUntil } of writes) this.set(key, entry, keepUntil);
+  }
+
+  deleteMany(keys: readonly string[]): void {
+    for (const key of keys) this.#held.delete(key);
+  }
+
+  setIfNewer(key: string, entry: Entry, keepUntil: number): boolean {
+    const stored = this.get(key);
+    if (stored !== undefined && stored.startedAt > entry.startedAt) return false;
+    this.set(key, entry, keepUntil);
+    return true;
+  }
+
+  clear(): void {
+    this.#held.clear();
+  }
+
+  sweep(now: number, limit: number): number {
+    let removed = 0;
+    for (let looks = Math.min(this.#held.size, limit * LOOKS_PER_REMOVAL); looks > 0 && removed < limit; looks -= 1) {
+      const [key, { keepUntil }] = this.#nextHeld();
+      if (keepUntil > now) continue;
+      this.#held.delete(key);
+      removed += 1;
+    }
+    return removed;
+  }
+
+  close(): void {}
+
+  /** The entry after the one last looked at, going round. Must not be called on an empty map. */
+  #nextHeld(): [string, Held] {
+    const next = this.#sweeping.next();
+    if (next.done !== true) return next.value;
+    this.#sweeping = this.#held.entries();
+    return this.#sweeping.next().value as [string, Held];
+  }
+}

@@ -1,0 +1,120 @@
+import { SoloflightError } from '../errors.js';
+
+/** What SQLite takes and gives. */
+export type SqliteValue = string | number | bigint | Uint8Array | null;
+
+/** What is used of a `DatabaseSync` from node:sqlite, or of a better-sqlite3 database. */
+export interface SqliteDatabase {
+  exec(sql: string): unknown;
+  prepare(sql: string): SqliteStatement;
+  close(): unknown;
+}
+
+/** What is used of a prepared statement. The settings belong to one driver or the other. */
+export interface SqliteStatement {
+  get(...values: SqliteValue[]): unknown;
+  run(...values: SqliteValue[]): { readonly changes: number | bigint };
+  setReturnArrays?(enabled: boolean): unknown;
+  setReadBigInts?(enabled: boolean): unknown;
+  safeIntegers?(enabled: boolean): unknown;
+}
+
+interface NodeSqlite {
+  readonly DatabaseSync: new (path: string) => SqliteDatabase;
+}
+
+const SWITCHES_TO_WAL = 5;
+
+/**
+ * The platform's node:sqlite. Loaded on demand, so that this entry can be imported where there is none.
+ *
+ * @throws SoloflightError with code `SOLOFLIGHT_SQLITE_UNAVAILABLE`.
+ */
+export function nodeSqlite(): NodeSqlite {
+  const { process } = globalThis as { process?: { readonly version?: string; getBuiltinModule?(id: string): unknown } };
+  const found = process?.getBuiltinModule?.('node:sqlite') as NodeSqlite | undefined;
+  if (found !== undefined) return found;
+  const here = process?.version === undefined ? 'this platform' : `Node ${process.version}`;
+  throw new SoloflightError(
+    'SOLOFLIGHT_SQLITE_UNAVAILABLE',
+    `A \`database\` given as a path needs node:sqlite, which ${here} lacks. Use Node 22.13 or later, or pass an open better-sqlite3 database`,
+  );
+}
+
+/** Opens `path` with the settings of a cache: several processes at once, and nothing lost when one is killed. */
+export function openDatabase(path: string, busyTimeout: number): SqliteDatabase {
+  const { DatabaseSync } = nodeSqlite();
+  const database = new DatabaseSync(path);
+  try {
+    database.exec(`PRAGMA busy_timeout = ${busyTimeout}`);
+    useWal(database);
+    database.exec('PRAGMA synchronous = NORMAL');
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** SQLite does not wait for other connections when it changes the journal mode, but it does for a write lock. */
+function useWal(database: SqliteDatabase): void {
+  for (let left = SWITCHES_TO_WAL; ; left -= 1) {
+    try {
+      database.exec('PRAGMA journal_mode = WAL');
+      return;
+    } catch (error) {
+      if (left === 0) throw error;
+      database.exec('BEGIN IMMEDIATE; COMMIT');
+    }
+  }
+}
+
+/** Makes a handle that would fail at the first lock it meets wait for it. One that waits already is left alone. */
+export function ensurePatience(database: SqliteDatabase, busyTimeout: number): void {
+  const { timeout } = prepare(database, 'PRAGMA busy_timeout').get() as { readonly timeout: number };
+  if (timeout === 0) database.exec(`PRAGMA busy_timeout = ${busyTimeout}`);
+}
+
+/** Prepares `sql` so that rows are objects and integers are numbers, whatever the handle was told to do by default. */
+export function prepare(database: SqliteDatabase, sql: string): SqliteStatement {
+  const statement = database.prepare(sql);
+  statement.setReturnArrays?.(false);
+  statement.setReadBigInts?.(false);
+  statement.safeIntegers?.(false);
+  return statement;
+}
+
+/** Whether the user of the handle has a transaction open. */
+export function isInTransaction(database: SqliteDatabase): boolean {
+  if (!begin(database)) return true;
+  database.exec('COMMIT');
+  return false;
+}
+
+/** Runs `run` in one transaction, or as a part of the one that the user of the handle has open. */
+export function atomically<T>(database: SqliteDatabase, run: () => T): T {
+  const own = begin(database);
+  if (!own) database.exec('SAVEPOINT soloflight');
+  try {
+    const result = run();
+    database.exec(own ? 'COMMIT' : 'RELEASE soloflight');
+    return result;
+  } catch (error) {
+    try {
+      database.exec(own ? 'ROLLBACK' : 'ROLLBACK TO soloflight; RELEASE soloflight');
+    } catch {
+      // Grave errors, such as a full disk, make SQLite roll back by itself.
+    }
+    throw error;
+  }
+}
+
+/** A plain BEGIN takes no lock, so it can only fail inside a transaction or on a closed handle. */
+function begin(database: SqliteDatabase): boolean {
+  try {
+    database.exec('BEGIN');
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,217 @@
+import { jsonCodec } from '../codecs/json.js';
+import type { Codec, StorageTier, StorageWrite } from '../contracts.js';
+import type { Entry } from '../entry.js';
+import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
+import { EntryBound } from './sqlite-bound.js';
+import {
+  atomically,
+  ensurePatience,
+  isInTransaction,
+  nodeSqlite,
+  openDatabase,
+  type SqliteDatabase,
+} from './sqlite-database.js';
+import { toEntry, toKey, toRow, type Row } from './sqlite-row.js';
+import { openTable, type Table } from './sqlite-table.js';
+
+export type { SqliteDatabase, SqliteStatement, SqliteValue } from './sqlite-database.js';
+
+/** Options of {@link sqliteStorage}. */
+export interface SqliteStorageOptions {
+  /** Path of a file (or `':memory:'`), opened with node:sqlite at first use, or an open node:sqlite or better-sqlite3 database. */
+  readonly database: SqliteDatabase | string;
+  /** Name of the table, made at first use. Letters, digits and underscores. @default 'soloflight' */
+  readonly table?: string;
+  /** Turns values into text or bytes. @default jsonCodec */
+  readonly codec?: Codec;
+  /** Entries kept at most; the ones outlived soonest go first. An integer ≥ 1. Several processes may exceed it by an eighth each. @default Infinity */
+  readonly maxEntries?: number;
+  /** How long to wait for another process's lock, an integer ≥ 0. Everything in this process waits along. @default 1_000 */
+  readonly busyTimeout?: number;
+}
+
+/**
+ * A storage tier in a SQLite table, which several processes may share.
+ *
+ * A database given as a path is opened at first use, in WAL mode with `synchronous = NORMAL`: what was stored survives
+ * the end of the process, however it ends; a power cut may take the last entries, never the file. A handle keeps its own
+ * settings (but one without a busy timeout gets this one's), belongs to the caller, and is not closed. While it is in
+ * a transaction of the caller's, what is stored becomes part of that.
+ *
+ * Keys are any strings. Key, value and the rest of an entry together may take 1,000,000,000 bytes; beyond that SQLite
+ * refuses the write. All calls are synchronous.
+ *
+ * @example
+ * ```ts
+ * import { TieredCache } from 'soloflight';
+ * import { sqliteStorage } from 'soloflight/sqlite';
+ *
+ * const storage = sqliteStorage({ database: ':memory:', maxEntries: 100_000 });
+ * const posts = new TieredCache<string>({ ttl: '10s', storage, upstream: (id) => `post ${id}` });
+ * console.log(await posts.get('1')); // post 1
+ * await posts.close();
+ * ```
+ *
+ * @throws TypeError for an option that makes no sense.
+ * @throws SoloflightError with code `SOLOFLIGHT_SQLITE_UNAVAILABLE` for a path where there is no node:sqlite.
+ */
+export function sqliteStorage(options: SqliteStorageOptions): StorageTier {
+  return new SqliteStorage(resolveOptions(options));
+}
+
+type Settings = Required<SqliteStorageOptions>;
+
+const DEFAULTS = Object.freeze({ table: 'soloflight', codec: jsonCodec, maxEntries: Infinity, busyTimeout: 1_000 });
+
+const LONGEST_BUSY_TIMEOUT = 2_147_483_647;
+const MOST_SWEPT = 1_000_000_000;
+
+function resolveOptions(options: SqliteStorageOptions): Settings {
+  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
+  const { database } = options;
+  const {
+    table = DEFAULTS.table,
+    codec = DEFAULTS.codec,
+    maxEntries = DEFAULTS.maxEntries,
+    busyTimeout = DEFAULTS.busyTimeout,
+  } = options;
+  if (!isDatabase(database))
+    throw misuse('database', 'a path or an open node:sqlite or better-sqlite3 database', database);
+  // The table's name is the one thing that can't be a bound parameter.
+  if (typeof table !== 'string' || !/^(?!sqlite_)[a-z_]\w{0,62}$/i.test(table)) {
+    throw misuse(
+      'table',
+      "a name of 1 to 63 letters, digits and underscores that starts with neither a digit nor 'sqlite_'",
+      table,
+    );
+  }
+  if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
+  if (maxEntries !== Infinity && !(Number.isSafeInteger(maxEntries) && maxEntries >= 1))
+    throw misuse('maxEntries', 'an integer ≥ 1 or Infinity', maxEntries);
+  if (!Number.isInteger(busyTimeout) || busyTimeout < 0 || busyTimeout > LONGEST_BUSY_TIMEOUT)
+    throw misuse('busyTimeout', 'an integer ≥ 0 (milliseconds)', busyTimeout);
+  // Missing at the first read, it would only be seen as a tier that fails.
+  if (typeof database === 'string') nodeSqlite();
+  return { database, table, codec, maxEntries, busyTimeout };
+}
+
+function isDatabase(value: unknown): boolean {
+  if (typeof value === 'string') return value !== '';
+  if (typeof value !== 'object' || value === null) return false;
+  const { exec, prepare } = value as Partial<SqliteDatabase>;
+  return typeof exec === 'function' && typeof prepare === 'function';
+}
+
+function isCodec(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { name, encode, decode } = value as Partial<Codec>;
+  return typeof name === 'string' && typeof encode === 'function' && typeof decode === 'function';
+}
+
+class SqliteStorage implements StorageTier {
+  readonly name = 'sqlite';
+  readonly #settings: Settings;
+  readonly #bound: EntryBound | undefined;
+  #opened: SqliteDatabase | undefined;
+  #table: Table | undefined;
+  #closed = false;
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+    if (settings.maxEntries !== Infinity) this.#bound = new EntryBound(settings.maxEntries);
+  }
+
+  get(key: string): Entry | undefined {
+    const row = this.#use().get.get(toKey(key)) as Row | undefined;
+    return row === undefined ? undefined : toEntry(key, row, this.#settings.codec);
+  }
+
+  set(key: string, entry: Entry, keepUntil: number): void {
+    const table = this.#use();
+    table.set.run(...toRow(key, entry, keepUntil, this.#settings.codec));
+    this.#bound?.enforce(1, table.count, table.trim);
+  }
+
+  setIfNewer(key: string, entry: Entry, keepUntil: number): boolean {
+    const table = this.#use();
+    const stored = Number(table.setIfNewer.run(...toRow(key, entry, keepUntil, this.#settings.codec)).changes) > 0;
+    if (stored) this.#bound?.enforce(1, table.count, table.trim);
+    return stored;
+  }
+
+  delete(key: string): boolean {
+    return Number(this.#use().delete.run(toKey(key)).changes) > 0;
+  }
+
+  /** An entry that can't be decoded is `undefined` here: it must not cost the caller the others. */
+  getMany(keys: readonly string[]): (Entry | undefined)[] {
+    return atomically(this.#use().database, () => keys.map((key) => this.#getDecodable(key)));
+  }
+
+  setMany(writes: readonly StorageWrite[]): void {
+    if (writes.length === 0) return;
+    const table = this.#use();
+    const rows = writes.map(({ key, entry, keepUntil }) => toRow(key, entry, keepUntil, this.#settings.codec));
+    atomically(table.database, () => {
+      for (const row of rows) table.set.run(...row);
+    });
+    this.#bound?.enforce(writes.length, table.count, table.trim);
+  }
+
+  deleteMany(keys: readonly string[]): void {
+    const table = this.#use();
+    atomically(table.database, () => {
+      for (const key of keys) table.delete.run(toKey(key));
+    });
+  }
+
+  clear(): void {
+    this.#use().clear.run();
+  }
+
+  sweep(now: number, limit: number): number {
+    const most = Math.min(Math.floor(limit), MOST_SWEPT);
+    // To SQLite, a limit below 0 is none.
+    return most >= 1 ? Number(this.#use().sweep.run(now, most).changes) : 0;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#table = undefined;
+    const opened = this.#opened;
+    this.#opened = undefined;
+    if (typeof this.#settings.database === 'string') opened?.close();
+  }
+
+  #getDecodable(key: string): Entry | undefined {
+    try {
+      return this.get(key);
+    } catch (error) {
+      if (isSoloflightError(error, 'SOLOFLIGHT_UNDECODABLE')) return undefined;
+      throw error;
+    }
+  }
+
+  #use(): Table {
+    return this.#table ?? this.#open();
+  }
+
+  /** Everything here can be repeated: what fails, for example because the file is locked, is tried again at the next use. */
+  #open(): Table {
+    if (this.#closed)
+      throw new SoloflightError(
+        'SOLOFLIGHT_STORAGE_CLOSED',
+        'The SQLite storage is closed. Create a new one, or close it later',
+      );
+    const { database: given, table: name, busyTimeout } = this.#settings;
+    if (this.#opened === undefined) {
+      if (typeof given !== 'string') ensurePatience(given, busyTimeout);
+      this.#opened = typeof given === 'string' ? openDatabase(given, busyTimeout) : given;
+    }
+    const database = this.#opened;
+    const table = openTable(database, name);
+    // Rolling back the caller's transaction would take the table away again.
+    if (!isInTransaction(database)) this.#table = table;
+    return table;
+  }
+}

@@ -1,0 +1,10 @@
+export { chaos, type ChaosTier, type TierOperation } from './chaos.js';
+export { manualClock, type ManualClock, type ManualClockOptions } from './manual-clock.js';
+export {
+  scriptedUpstream,
+  type ScriptedCall,
+  type ScriptedFlight,
+  type ScriptedUpstream,
+} from './scripted-upstream.js';
+export { storageSuite } from './storage-suite.js';
+export type { StorageCapabilities, StorageSuiteOptions, StorageSuiteRunner } from './storage-suite/checks.js';

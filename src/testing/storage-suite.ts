@@ -1,0 +1,126 @@
+import { systemClock } from '../clock.js';
+import type { StorageTier } from '../contracts.js';
+import { misuse } from '../errors.js';
+import {
+  Checks,
+  OPTIONAL_METHODS,
+  type StorageCapabilities,
+  type StorageSuiteOptions,
+  type StorageSuiteRunner,
+  type Supports,
+} from './storage-suite/checks.js';
+import { addBatchTests } from './storage-suite/many-keys.js';
+import { addChangeTests, addConcurrencyTests, addEntryTests, addKeyTests } from './storage-suite/one-key.js';
+import { addLifeTests, addSetIfNewerTests, addSweepTests } from './storage-suite/upkeep.js';
+
+const DEFAULTS: Supports = Object.freeze({
+  anyKey: true,
+  absent: true,
+  infinity: true,
+  largeValues: true,
+  binary: false,
+  deleteReports: true,
+  getMany: true,
+  setMany: true,
+  deleteMany: true,
+  setIfNewer: true,
+  clear: true,
+  sweep: true,
+  close: true,
+});
+
+/**
+ * Registers the tests that every storage adapter must pass.
+ *
+ * Each test opens a tier of its own. What is left out depends on `supports` alone, never on what the adapter happens to
+ * have, so a method that got lost is noticed.
+ *
+ * @example
+ * ```ts
+ * import { expect, test } from 'vitest';
+ * import { mapStorage } from 'soloflight';
+ * import { storageSuite } from 'soloflight/testing';
+ *
+ * storageSuite(
+ *   { test, equal: (actual, expected) => expect(actual).toEqual(expected) }, // node:test: { test, equal: assert.deepStrictEqual }
+ *   { open: () => mapStorage(), supports: { references: true } },
+ * );
+ * ```
+ *
+ * @throws TypeError for an option that makes no sense.
+ */
+export function storageSuite(runner: StorageSuiteRunner, options: StorageSuiteOptions): void {
+  const checks = resolve(runner, options);
+
+  // A suite whose `equal` answers instead of throwing would pass anything.
+  runner.test('the test runner notices differences', async () => {
+    for (const [actual, expected] of [
+      [1, 2],
+      [{ a: [1] }, { a: [2] }],
+      [undefined, null],
+      [[1], []],
+    ]) {
+      if (!throws(() => runner.equal(actual, expected)))
+        throw misuse('runner.equal', 'a function that throws for values that are not deeply equal', runner.equal);
+    }
+    runner.equal({ a: [undefined, Infinity] }, { a: [undefined, Infinity] });
+  });
+
+  checks.test('the tier has a name, and the methods that `supports` declares and no others', async (tier) => {
+    for (const method of ['get', 'set', 'delete'] as const) {
+      if (typeof tier[method] !== 'function') throw new Error(`The tier has no method \`${method}\``);
+    }
+    if (typeof tier.name !== 'string' || tier.name === '') throw misuse('name', 'a non-empty string', tier.name);
+    for (const method of OPTIONAL_METHODS) checkDeclared(tier, method, checks.supports[method]);
+  });
+
+  addEntryTests(checks);
+  addChangeTests(checks);
+  addKeyTests(checks);
+  addConcurrencyTests(checks);
+  addBatchTests(checks);
+  addSetIfNewerTests(checks);
+  addSweepTests(checks);
+  addLifeTests(checks);
+}
+
+function resolve(runner: StorageSuiteRunner, options: StorageSuiteOptions): Checks {
+  if (typeof runner?.test !== 'function') throw misuse('runner.test', 'a function', runner?.test);
+  if (typeof runner.equal !== 'function') throw misuse('runner.equal', 'a function', runner.equal);
+  if (typeof options?.open !== 'function')
+    throw misuse('open', 'a function that gives an empty storage tier', options?.open);
+  const { open, supports = {}, clock = systemClock } = options;
+  checkSupports(supports);
+  return new Checks(runner, open, { ...DEFAULTS, ...supports }, clock);
+}
+
+/** A capability that is misspelt would silently count as the default. */
+function checkSupports(supports: StorageCapabilities): void {
+  if (typeof supports !== 'object' || supports === null) throw misuse('supports', 'an object', supports);
+  const { reopen, ...others } = supports;
+  if (reopen !== undefined && typeof reopen !== 'function') throw misuse('supports.reopen', 'a function', reopen);
+  for (const [name, value] of Object.entries(others)) {
+    if (name !== 'references' && !(name in DEFAULTS))
+      throw misuse('supports', `made of ${['references', ...Object.keys(DEFAULTS), 'reopen'].join(', ')}`, name);
+    if (typeof value !== 'boolean') throw misuse(`supports.${name}`, 'a boolean', value);
+  }
+}
+
+function checkDeclared(tier: StorageTier, method: (typeof OPTIONAL_METHODS)[number], declared: boolean): void {
+  const there = typeof tier[method] === 'function';
+  if (declared && !there)
+    throw new Error(`The tier has no \`${method}\`. Add it, or say \`${method}: false\` in \`supports\``);
+  if (!declared && there)
+    throw new Error(
+      `The tier has \`${method}\`, and \`supports\` says that it does not. Remove \`${method}: false\`, so that it is tested`,
+    );
+}
+
+function throws(run: () => unknown): boolean {
+  try {
+    run();
+    return false;
+  } catch {
+    return true;
+  }
+}

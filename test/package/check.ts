@@ -1,0 +1,142 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import ts from 'typescript';
+
+import { attempt, root, run, tool } from './command.ts';
+import { createConsumer, load, typecheck, TYPINGS } from './consumer.ts';
+import { nodeOf, NODES } from './nodes.ts';
+
+/** What each built entry may import. Nothing of a platform: sqlite asks for node:sqlite when it first needs it. */
+const IMPORTS: Readonly<Record<string, readonly string[]>> = { index: ['lru-cache'], sqlite: [], testing: [] };
+
+/** What the tarball may hold. Declarations that entries share are in files of their own. */
+const FILES = [
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+  /^dist\/(index|sqlite|testing)(\.d\.ts|\.js)$/,
+  /^dist\/[a-z-]+-[\w-]{8}\.d\.ts$/,
+];
+const NEEDED = [
+  'package.json',
+  'README.md',
+  'LICENSE',
+  'CHANGELOG.md',
+  ...Object.keys(IMPORTS).flatMap((name) => [`dist/${name}.js`, `dist/${name}.d.ts`]),
+];
+
+interface Limit {
+  readonly name: string;
+  readonly passed: boolean;
+  readonly size: number;
+  readonly sizeLimit: number;
+}
+
+let passed = 0;
+let failed = 0;
+
+/** Runs one check and prints its result as a line. A failure is followed by its reason. */
+async function check(name: string, verify: () => Promise<string> | string): Promise<void> {
+  try {
+    console.log(`ok    ${name}: ${await verify()}`);
+    passed += 1;
+  } catch (error) {
+    console.log(`FAIL  ${name}: ${messageOf(error)}`);
+    failed += 1;
+  }
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}\n${messageOf(error.cause)}`;
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'soloflight-package-'));
+try {
+  await checkAll(folder);
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+console.log(`${passed} checks passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
+
+async function checkAll(folder: string): Promise<void> {
+  const packed = await pack(folder);
+  const tarball = join(folder, packed.filename);
+  const consumer = join(folder, 'consumer');
+
+  await check('files', () => verifyFiles(packed));
+  for (const name of Object.keys(IMPORTS)) await check(`imports of ${name}`, () => verifyImports(name));
+  await check('publint', async () => lastLine(await run(tool('publint'), ['run', tarball, '--strict'])));
+  await check('are the types wrong', () => verifyTypes(tarball));
+  await checkSizes();
+  await check('install', () => createConsumer(consumer, tarball));
+  for (const version of NODES) {
+    for (const way of ['import', 'require'] as const) {
+      await check(`${way} on Node ${version}`, async () => load(consumer, await nodeOf(version), way));
+    }
+  }
+  for (const typing of Object.keys(TYPINGS) as (keyof typeof TYPINGS)[]) {
+    await check(`types, ${typing}`, () => typecheck(consumer, typing));
+  }
+}
+
+async function pack(folder: string): Promise<Packed> {
+  const [packed] = JSON.parse(
+    await run('npm', ['pack', '--json', '--loglevel=error', '--pack-destination', folder]),
+  ) as Packed[];
+  if (packed === undefined) throw new Error('npm pack made nothing');
+  return packed;
+}
+
+interface Packed {
+  readonly filename: string;
+  readonly size: number;
+  readonly files: readonly { readonly path: string }[];
+}
+
+function verifyFiles({ files, size }: Packed): string {
+  const paths = files.map(({ path }) => path);
+  const unexpected = paths.filter((path) => !FILES.some((pattern) => pattern.test(path)));
+  if (unexpected.length > 0) throw new Error(`${unexpected.join(', ')} should not be in the tarball`);
+  const missing = NEEDED.filter((path) => !paths.includes(path));
+  if (missing.length > 0) throw new Error(`${missing.join(', ')} should be in the tarball`);
+  return `${paths.length}, ${kilobytes(size)} packed`;
+}
+
+async function verifyImports(name: string): Promise<string> {
+  const code = await readFile(join(root, 'dist', `${name}.js`), 'utf8');
+  const found = [
+    ...new Set(ts.preProcessFile(code, true, true).importedFiles.map(({ fileName }) => fileName)),
+  ].toSorted();
+  const expected = IMPORTS[name] ?? [];
+  const describe = (specifiers: readonly string[]): string => specifiers.join(', ') || 'none';
+  if (describe(found) !== describe(expected))
+    throw new Error(`expected ${describe(expected)}, found ${describe(found)}`);
+  return describe(found);
+}
+
+async function verifyTypes(tarball: string): Promise<string> {
+  await run(tool('attw'), [tarball, '--profile', 'esm-only']);
+  return 'no';
+}
+
+async function checkSizes(): Promise<void> {
+  const { stdout, stderr } = await attempt(tool('size-limit'), ['--json']);
+  if (!stdout.startsWith('[')) return check('sizes', () => Promise.reject(new Error(stdout + stderr)));
+  for (const limit of JSON.parse(stdout) as Limit[]) await check(`size of ${limit.name}`, () => verifySize(limit));
+}
+
+function verifySize({ passed: within, size, sizeLimit }: Limit): string {
+  const comparison = `${kilobytes(size)} of ${kilobytes(sizeLimit)}, minified and compressed with brotli`;
+  if (!within) throw new Error(comparison);
+  return comparison;
+}
+
+function kilobytes(bytes: number): string {
+  return `${(bytes / 1_000).toFixed(2)} kB`;
+}
+
+function lastLine(text: string): string {
+  return text.trim().split('\n').at(-1) ?? '';
+}

@@ -1,0 +1,129 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { root, run, tool } from './command.ts';
+
+/** The public names of each entry point that a user's program starts from. */
+const ENTRIES: Readonly<Record<string, readonly string[]>> = {
+  soloflight: [
+    'Singleflight',
+    'SoloflightError',
+    'TieredCache',
+    'isSoloflightError',
+    'jsonCodec',
+    'loaded',
+    'lruMemory',
+    'mapStorage',
+    'noMemory',
+    'notModified',
+    'toCacheStatus',
+  ],
+  'soloflight/sqlite': ['sqliteStorage'],
+  'soloflight/testing': ['chaos', 'manualClock', 'scriptedUpstream', 'storageSuite'],
+};
+
+/** Loads every entry point both ways, and prints the names that each gives, as JSON. */
+const PROBE = `
+const entries = ${JSON.stringify(Object.keys(ENTRIES))};
+const names = (entry) => Object.keys(entry).filter((name) => name !== '__esModule' && name !== 'module.exports').sort();
+`;
+const IMPORTED = `${PROBE}
+const found = {};
+for (const entry of entries) found[entry] = names(await import(entry));
+const { Singleflight, TieredCache } = await import('soloflight');
+found.answers = [await new Singleflight().execute('key', () => 1), await new TieredCache({ ttl: '1s', upstream: () => 2 }).get('key')];
+console.log(JSON.stringify(found));
+`;
+const REQUIRED = `${PROBE}
+const found = {};
+for (const entry of entries) found[entry] = names(require(entry));
+if (require('soloflight/package.json').name !== 'soloflight') throw new Error('soloflight/package.json is not what it should be');
+const { Singleflight, TieredCache } = require('soloflight');
+const cache = new TieredCache({ ttl: '1s', upstream: () => 2 });
+Promise.all([new Singleflight().execute('key', () => 1), cache.get('key')]).then((answers) => {
+  console.log(JSON.stringify({ ...found, answers }));
+});
+`;
+
+/** A program that uses each entry point with types, right and wrong. */
+const TYPED = `
+import { isSoloflightError, loaded, lruMemory, Singleflight, TieredCache } from 'soloflight';
+import { sqliteStorage } from 'soloflight/sqlite';
+import { manualClock, type StorageSuiteOptions } from 'soloflight/testing';
+
+interface Post {
+  readonly title: string;
+}
+
+export const flights = new Singleflight<number>({ maxDuration: '5s' });
+export const doubled: Promise<number> = flights.execute(21, (flight) => flight.key * 2);
+export const cache = new TieredCache<Post>({
+  ttl: '10s',
+  clock: manualClock(),
+  memory: lruMemory({ max: 100 }),
+  storage: sqliteStorage({ database: ':memory:' }),
+  upstream: (key, { signal }) => loaded({ title: key + String(signal.aborted) }, { ttl: '1m' }),
+});
+export const title: Promise<string> = cache.get('post').then((post) => post.title);
+export const failed: string | undefined = isSoloflightError(doubled) ? doubled.code : undefined;
+export type Open = StorageSuiteOptions['open'];
+
+// @ts-expect-error \`ttl\` has no default.
+export const noTtl = new TieredCache<Post>({ upstream: () => ({ title: '' }) });
+// @ts-expect-error A unit is missing.
+export const noUnit = new Singleflight({ maxDuration: '5' });
+`;
+
+const STRICT = {
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  noEmit: true,
+  target: 'es2022',
+};
+
+/** The ways in which strict programs find our types; none of them skips checking our declarations. */
+export const TYPINGS = {
+  'nodenext, on Node': {
+    module: 'nodenext',
+    lib: ['es2022'],
+    types: ['node'],
+    typeRoots: [join(root, 'node_modules/@types')],
+  },
+  'nodenext, in a browser': { module: 'nodenext', lib: ['es2022', 'esnext.disposable', 'dom'], types: [] },
+  bundler: { module: 'esnext', moduleResolution: 'bundler', lib: ['es2022', 'esnext.disposable', 'dom'], types: [] },
+} as const;
+
+/** An empty project in `folder` with `tarball` installed, as a user would have it. */
+export async function createConsumer(folder: string, tarball: string): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'package.json'), '{ "name": "consumer", "private": true, "type": "module" }\n');
+  await run('npm', ['install', tarball, '--no-audit', '--no-fund', '--loglevel=error'], folder);
+  await writeFile(join(folder, 'imported.mjs'), IMPORTED);
+  await writeFile(join(folder, 'required.cjs'), REQUIRED);
+  await writeFile(join(folder, 'typed.ts'), TYPED);
+  await writeFile(join(folder, 'typed-commonjs.cts'), TYPED);
+  return 'into an empty project';
+}
+
+/** Loads every entry point of the installed package in Node, both ways, and checks the names that it gives. */
+export async function load(folder: string, node: string, way: 'import' | 'require'): Promise<string> {
+  const printed = await run(node, [way === 'import' ? 'imported.mjs' : 'required.cjs'], folder);
+  const found = JSON.parse(printed) as Record<string, readonly unknown[]>;
+  for (const [entry, names] of Object.entries(ENTRIES)) {
+    const missing = names.filter((name) => !found[entry]?.includes(name));
+    if (missing.length > 0) throw new Error(`${way} of ${entry} lacks ${missing.join(', ')}`);
+  }
+  if (String(found['answers']) !== '1,2')
+    throw new Error(`${way}d classes answered ${String(found['answers'])}, not 1,2`);
+  return `${Object.keys(ENTRIES).length} entries`;
+}
+
+/** Type-checks the programs of the consumer. */
+export async function typecheck(folder: string, typing: keyof typeof TYPINGS): Promise<string> {
+  const compilerOptions = { ...STRICT, ...TYPINGS[typing] };
+  const files = compilerOptions.module === 'nodenext' ? ['typed.ts', 'typed-commonjs.cts'] : ['typed.ts'];
+  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
+  await run(tool('tsc'), ['-p', 'tsconfig.json'], folder);
+  return files.join(', ');
+}

@@ -1,0 +1,675 @@
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { Worker } from 'node:worker_threads';
+
+import BetterSqlite3 from 'better-sqlite3';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+
+import type { Codec } from '../../src/contracts.js';
+import { isSoloflightError } from '../../src/errors.js';
+import { sqliteStorage, type SqliteDatabase, type SqliteStorageOptions } from '../../src/storage/sqlite.js';
+import { sampleEntry } from '../../src/testing/storage-suite/samples.js';
+
+const AT = 1_700_000_000_000;
+const ENTRY = sampleEntry(AT);
+
+/** A file, adapters on it, and a connection of its own to look behind them. */
+function setup() {
+  const directory = mkdtempSync(join(tmpdir(), 'soloflight-'));
+  const path = join(directory, 'cache.db');
+  const closing: { close?(): unknown }[] = [];
+  const closed = <T extends { close?(): unknown }>(resource: T): T => {
+    closing.unshift(resource);
+    return resource;
+  };
+  onTestFinished(() => {
+    for (const resource of closing) resource.close?.();
+    rmSync(directory, { recursive: true });
+  });
+  return {
+    path,
+    open: (options: Partial<SqliteStorageOptions> = {}) => closed(sqliteStorage({ database: path, ...options })),
+    connect: () => {
+      const database = new DatabaseSync(path);
+      // The test itself may close it before.
+      closed({ close: () => database.isOpen && database.close() });
+      return database;
+    },
+  };
+}
+
+/** A handle that notes which SQL it is given. */
+function noting(database: SqliteDatabase) {
+  const executed: string[] = [];
+  const prepared: string[] = [];
+  const runs = new Map<string, number>();
+  const handle: SqliteDatabase = {
+    exec(sql) {
+      executed.push(sql);
+      return database.exec(sql);
+    },
+    prepare(sql) {
+      prepared.push(sql);
+      const statement = database.prepare(sql);
+      const note = () => runs.set(sql, (runs.get(sql) ?? 0) + 1);
+      return {
+        get: (...values) => (note(), statement.get(...values)),
+        run: (...values) => (note(), statement.run(...values)),
+      };
+    },
+    close: () => database.close(),
+  };
+  return { handle, executed, prepared, runs };
+}
+
+function rowsIn(database: DatabaseSync): number {
+  return database.prepare('SELECT count(*) AS rows FROM soloflight').get()?.['rows'] as number;
+}
+
+function codeOf(run: () => unknown): unknown {
+  try {
+    return run();
+  } catch (error) {
+    return isSoloflightError(error) ? error.code : error;
+  }
+}
+
+afterEach(() => vi.restoreAllMocks());
+
+describe('constructing', () => {
+  test('touches neither the file nor the handle', () => {
+    const { path, open } = setup();
+    const { handle, executed, prepared } = noting(new DatabaseSync(':memory:'));
+
+    open();
+    open({ database: handle });
+
+    expect(existsSync(path)).toBe(false);
+    expect([...executed, ...prepared]).toEqual([]);
+  });
+
+  test.each<[unknown, string]>([
+    [undefined, 'Expected `options` to be an object, got `undefined`'],
+    [{}, 'Expected `database` to be a path or an open node:sqlite or better-sqlite3 database, got `undefined`'],
+    [
+      { database: '' },
+      "Expected `database` to be a path or an open node:sqlite or better-sqlite3 database, got `''` (string)",
+    ],
+    [
+      { database: { exec() {} } },
+      'Expected `database` to be a path or an open node:sqlite or better-sqlite3 database, got `object` (object)',
+    ],
+    [
+      { database: 'x', codec: { name: 'x' } },
+      'Expected `codec` to be a codec (name, encode, decode), got `object` (object)',
+    ],
+    [{ database: 'x', maxEntries: 0 }, 'Expected `maxEntries` to be an integer ≥ 1 or Infinity, got `0` (number)'],
+    [{ database: 'x', maxEntries: '5' }, "Expected `maxEntries` to be an integer ≥ 1 or Infinity, got `'5'` (string)"],
+    [
+      { database: 'x', busyTimeout: -1 },
+      'Expected `busyTimeout` to be an integer ≥ 0 (milliseconds), got `-1` (number)',
+    ],
+    [
+      { database: 'x', busyTimeout: '1; DROP TABLE x' },
+      "Expected `busyTimeout` to be an integer ≥ 0 (milliseconds), got `'1; DROP TABLE x'` (string)",
+    ],
+  ])('with %j is a misuse', (options, message) => {
+    expect(() => sqliteStorage(options as SqliteStorageOptions)).toThrow(new TypeError(message));
+  });
+
+  test.each([
+    '',
+    '1a',
+    'a b',
+    'a"b',
+    'x"; DROP TABLE y; --',
+    "a'b",
+    'a.b',
+    'a\0',
+    'ä',
+    'sqlite_master',
+    'SQLite_x',
+    'a'.repeat(64),
+    7,
+    null,
+  ])('with the table name %j is refused', (table) => {
+    expect(() => sqliteStorage({ database: 'x', table: table as string })).toThrow(
+      /^Expected `table` to be a name of 1 to 63 letters/,
+    );
+  });
+
+  test('with a path, where there is no node:sqlite, says what to do', () => {
+    vi.spyOn(process, 'getBuiltinModule').mockReturnValue(undefined);
+
+    expect(() => sqliteStorage({ database: 'x' })).toThrow(
+      /^A `database` given as a path needs node:sqlite, which Node v[\d.]+ lacks\. Use Node 22\.13/,
+    );
+    expect(codeOf(() => sqliteStorage({ database: 'x' }))).toBe('SOLOFLIGHT_SQLITE_UNAVAILABLE');
+    expect(sqliteStorage({ database: new BetterSqlite3(':memory:') }).get('k')).toBeUndefined();
+  });
+});
+
+describe('a file', () => {
+  test('keeps instants exactly when it is reopened', async () => {
+    const { open } = setup();
+    const entry = sampleEntry(AT, {
+      startedAt: AT + 0.125,
+      createdAt: AT + 0.25,
+      freshUntil: 2 ** 53 + 2,
+      staleUntil: 1e21,
+      errorUntil: Infinity,
+      loadMs: 0.1,
+    });
+
+    const first = open();
+    await first.set('k', entry, Infinity);
+    await first.close?.();
+
+    expect(await open().get('k')).toEqual(entry);
+  });
+
+  test('is in WAL mode and closed with the tier', async () => {
+    const { path, open, connect } = setup();
+    const storage = open();
+    await storage.set('k', ENTRY, AT);
+
+    expect(connect().prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
+    expect(existsSync(`${path}-wal`)).toBe(true);
+  });
+
+  test('is let go by close, after which the tier is of no more use', async () => {
+    const { path, open } = setup();
+    const storage = open();
+    await storage.set('k', ENTRY, AT);
+
+    await storage.close?.();
+
+    // SQLite removes the log with the last connection.
+    expect(existsSync(`${path}-wal`)).toBe(false);
+    for (const use of [
+      () => storage.get('k'),
+      () => storage.set('k', ENTRY, AT),
+      () => storage.getMany?.(['k']),
+      () => storage.sweep?.(AT, 1),
+    ]) {
+      expect(codeOf(use)).toBe('SOLOFLIGHT_STORAGE_CLOSED');
+    }
+  });
+
+  test("that can't be opened fails each call, and serves once it can", () => {
+    const { path, open } = setup();
+    const storage = open({ database: `${path}-missing/cache.db` });
+
+    expect(() => storage.get('k')).toThrow(/unable to open/);
+    expect(() => storage.set('k', ENTRY, AT)).toThrow(/unable to open/);
+    mkdirSync(`${path}-missing`);
+    expect(storage.get('k')).toBeUndefined();
+  });
+
+  test('may hold several tables, also ones named like keywords', async () => {
+    const { open } = setup();
+    const tables = ['select', 'Order', '_', 'cache_2'].map((table) => open({ table }));
+
+    for (const [index, storage] of tables.entries()) await storage.set('k', sampleEntry(AT, { value: index }), AT);
+    await tables[0]!.clear?.();
+
+    expect(await Promise.all(tables.map(async (storage) => (await storage.get('k'))?.value))).toEqual([
+      undefined,
+      1,
+      2,
+      3,
+    ]);
+  });
+
+  test("with a table of somebody else's by that name is left as it is", () => {
+    const { open, connect } = setup();
+    const owner = connect();
+    owner.exec("CREATE TABLE posts (id INTEGER PRIMARY KEY, title TEXT); INSERT INTO posts VALUES (1, 'mine')");
+    const storage = open({ table: 'posts' });
+
+    expect(() => storage.set('k', ENTRY, AT)).toThrow(/no such column: keep_until/);
+    expect(() => storage.clear?.()).toThrow(/no such column/);
+
+    expect(owner.prepare('SELECT title FROM posts').all()).toEqual([{ title: 'mine' }]);
+  });
+});
+
+describe('a locked file', () => {
+  test('fails a write after the busy timeout, and serves reads meanwhile', async () => {
+    const { open, connect } = setup();
+    const storage = open({ busyTimeout: 50 });
+    await storage.set('k', ENTRY, AT);
+    const other = connect();
+    other.exec('BEGIN IMMEDIATE');
+
+    const start = performance.now();
+    expect(() => storage.set('k', sampleEntry(AT, { value: 'new' }), AT)).toThrow(/database is locked/);
+    expect(() => storage.setMany?.([{ key: 'k', entry: ENTRY, keepUntil: AT }])).toThrow(/database is locked/);
+    const waited = performance.now() - start;
+
+    expect(waited).toBeGreaterThanOrEqual(90);
+    expect(waited).toBeLessThan(2_000);
+    expect(await storage.get('k')).toEqual(ENTRY);
+    other.exec('COMMIT');
+    await storage.setMany?.([{ key: 'k', entry: sampleEntry(AT, { value: 'new' }), keepUntil: AT }]);
+    expect((await storage.get('k'))?.value).toBe('new');
+  });
+
+  test('fails the first use too, and a later one opens it after all', () => {
+    const { open, connect } = setup();
+    const other = connect();
+    other.exec('CREATE TABLE t (x); BEGIN EXCLUSIVE');
+    const storage = open({ busyTimeout: 20 });
+    const closing = vi.spyOn(DatabaseSync.prototype, 'close');
+
+    const start = performance.now();
+    expect(() => storage.get('k')).toThrow(/database is locked/);
+    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(closing).toHaveBeenCalledTimes(1);
+
+    other.exec('COMMIT');
+    expect(storage.get('k')).toBeUndefined();
+    // A connection learns of another's change of mode only when it reads the file.
+    expect(connect().prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
+  });
+
+  test('that is written to at the first use is waited for', async () => {
+    const { path, open, connect } = setup();
+    connect().exec('CREATE TABLE t (x)');
+    const writer = new Worker(
+      `const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
+      const { parentPort, workerData } = process.getBuiltinModule('node:worker_threads');
+      const database = new DatabaseSync(workerData);
+      database.exec('BEGIN IMMEDIATE; INSERT INTO t VALUES (1)');
+      parentPort.postMessage('writing');
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 150);
+      database.exec('COMMIT');
+      database.close();`,
+      { eval: true, workerData: path },
+    );
+    await once(writer, 'message');
+
+    expect(open({ busyTimeout: 10_000 }).get('k')).toBeUndefined();
+
+    await once(writer, 'exit');
+  });
+});
+
+describe("a row that this version can't read", () => {
+  const reversing: Codec = {
+    name: 'reversing',
+    encode: (value) => JSON.stringify(value).split('').reverse().join(''),
+    decode: (payload) => JSON.parse((payload as string).split('').reverse().join('')) as unknown,
+  };
+
+  test.each([
+    ['an unknown format version', 'UPDATE soloflight SET format = 2', /format version 2, and only 1/],
+    ['no format version', "UPDATE soloflight SET format = ''", /format version/],
+    [
+      'another codec',
+      "UPDATE soloflight SET codec = 'msgpack'",
+      /written with the codec 'msgpack', and this one is 'json'/,
+    ],
+    ['a payload cut short', 'UPDATE soloflight SET value = substr(value, 1, 3)', /the codec 'json' failed on it/],
+    ['bytes that are no text', "UPDATE soloflight SET value = x'ff'", /the codec 'json' failed on it/],
+    ['no payload', 'UPDATE soloflight SET value = NULL', /no payload/],
+    ['tags that are no JSON', "UPDATE soloflight SET tags = 'a,b'", /its tags are not JSON/],
+    ['meta that is no JSON', "UPDATE soloflight SET meta = '{'", /its meta are not JSON/],
+  ])('for %s is undecodable, and stays', async (_, damage, why) => {
+    const { open, connect } = setup();
+    const storage = open();
+    await storage.set('k', ENTRY, AT + 1);
+    await storage.set('other', ENTRY, AT + 1);
+    const behind = connect();
+    behind.exec(`${damage} WHERE key = 'k'`);
+
+    expect(() => storage.get('k')).toThrow(why);
+    expect(codeOf(() => storage.get('k'))).toBe('SOLOFLIGHT_UNDECODABLE');
+    expect(await storage.getMany?.(['k', 'other'])).toEqual([undefined, ENTRY]);
+    await storage.sweep?.(AT, 100);
+    expect(rowsIn(behind)).toBe(2);
+
+    await storage.set('k', ENTRY, AT);
+    expect(await storage.get('k')).toEqual(ENTRY);
+  });
+
+  test('is left to the codec that wrote it, while absent entries need none', async () => {
+    const { open } = setup();
+    const [json, reversed] = [open(), open({ codec: reversing })];
+    const absent = sampleEntry(AT, { value: undefined });
+
+    await json.set('k', ENTRY, AT);
+    await json.set('absent', absent, AT);
+
+    expect(codeOf(() => reversed.get('k'))).toBe('SOLOFLIGHT_UNDECODABLE');
+    expect(await reversed.get('absent')).toEqual(absent);
+    expect(await json.get('k')).toEqual(ENTRY);
+  });
+
+  test('because the codec throws keeps the reason', async () => {
+    const { open } = setup();
+    const reason = new Error('no decoder here');
+    const throwing: Codec = {
+      ...reversing,
+      decode: () => {
+        throw reason;
+      },
+    };
+    await open({ codec: reversing }).set('k', ENTRY, AT);
+
+    expect(() => open({ codec: throwing }).get('k')).toThrow(expect.objectContaining({ key: 'k', cause: reason }));
+    expect(codeOf(() => open({ codec: { ...reversing, decode: () => undefined } }).get('k'))).toBe(
+      'SOLOFLIGHT_UNDECODABLE',
+    );
+  });
+});
+
+describe("a value that can't be stored", () => {
+  test.each([
+    [
+      'a codec that throws',
+      {
+        encode: () => {
+          throw new RangeError('too deep');
+        },
+      },
+      /too deep/,
+    ],
+    [
+      'a codec that gives neither text nor bytes',
+      { encode: () => 5 as never },
+      /^Expected `result of json\.encode` to be a string or a Uint8Array, got `5`/,
+    ],
+    ['a codec that gives text SQLite would change', { encode: () => '\ud800' }, /without lone surrogates/],
+  ])('because of %s fails the write and leaves what was there', async (_, broken, why) => {
+    const { open } = setup();
+    await open().set('k', ENTRY, AT);
+    const storage = open({ codec: { name: 'json', decode: () => 0, ...broken } });
+
+    expect(() => storage.set('k', sampleEntry(AT, { value: 'new' }), AT)).toThrow(why);
+    expect(() => storage.setMany?.([{ key: 'k', entry: sampleEntry(AT, { value: 'new' }), keepUntil: AT }])).toThrow(
+      why,
+    );
+
+    expect(await open().get('k')).toEqual(ENTRY);
+  });
+
+  test('because its meta is no JSON, or an instant no number, fails the write', async () => {
+    const { open } = setup();
+    const storage = open();
+    await storage.set('k', ENTRY, AT);
+
+    expect(() => storage.set('k', sampleEntry(AT, { meta: () => 1 }), AT)).toThrow(/^Expected `meta` to be JSON data/);
+    expect(() => storage.set('k', sampleEntry(AT, { createdAt: NaN }), AT)).toThrow(/NOT NULL constraint failed/);
+    expect(() => storage.set('k', ENTRY, NaN)).toThrow(/NOT NULL constraint failed/);
+
+    expect(await storage.get('k')).toEqual(ENTRY);
+  });
+});
+
+describe('sweeping', () => {
+  test('finds what is outlived by the index, as does keeping within bounds', async () => {
+    const { path, open } = setup();
+    const database = new DatabaseSync(path);
+    const { handle, prepared } = noting(database);
+    await open({ database: handle }).get('k');
+
+    const deletions = prepared.filter((sql) => sql.includes('ORDER BY keep_until'));
+    const plans = deletions.map((sql) =>
+      database
+        .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+        .all()
+        .map((row) => String(row['detail'])),
+    );
+
+    expect(plans).toHaveLength(2);
+    expect(plans[0]).toContainEqual(
+      expect.stringMatching(/^SEARCH soloflight USING COVERING INDEX soloflight_keep_until \(keep_until<\?\)/),
+    );
+    expect(plans[1]).toContainEqual(
+      expect.stringMatching(/^SCAN soloflight USING COVERING INDEX soloflight_keep_until/),
+    );
+    expect(plans.flat().filter((detail) => /TEMP B-TREE|^SCAN soloflight$/.test(detail))).toEqual([]);
+    database.close();
+  });
+
+  test('takes any limit without going beyond it', async () => {
+    const { open, connect } = setup();
+    const storage = open();
+    for (let number = 0; number < 10; number += 1) await storage.set(`k${number}`, ENTRY, AT);
+
+    const removed = [-1, 0, 0.9, NaN, 2.7, Infinity].map((limit) => storage.sweep?.(AT, limit));
+
+    expect(removed).toEqual([0, 0, 0, 0, 2, 8]);
+    expect(rowsIn(connect())).toBe(0);
+  });
+});
+
+describe('maxEntries', () => {
+  test.each([1, 2, 7, 8, 20, 100])(
+    'of %i is never exceeded, and what is outlived soonest goes first',
+    async (maxEntries) => {
+      const { open, connect } = setup();
+      const storage = open({ maxEntries });
+      let most = 0;
+
+      await storage.get('k');
+      const behind = connect();
+      for (let number = 0; number < maxEntries * 3; number += 1) {
+        await storage.set(`k${number}`, ENTRY, AT + number);
+        most = Math.max(most, rowsIn(behind));
+      }
+
+      expect(most).toBe(maxEntries);
+      const held = rowsIn(behind);
+      expect(held).toBeGreaterThan(maxEntries * 0.85 - 1);
+      const newest = Array.from({ length: held }, (_, back) => `k${maxEntries * 3 - 1 - back}`);
+      expect((await storage.getMany?.(newest))?.filter((entry) => entry === undefined)).toEqual([]);
+    },
+  );
+
+  test('counts batches and setIfNewer too', async () => {
+    const { open, connect } = setup();
+    const storage = open({ maxEntries: 10 });
+
+    await storage.setMany?.(
+      Array.from({ length: 1_000 }, (_, number) => ({ key: `k${number}`, entry: ENTRY, keepUntil: AT + number })),
+    );
+    const afterBatch = rowsIn(connect());
+    for (let number = 0; number < 50; number += 1) await storage.setIfNewer?.(`n${number}`, ENTRY, AT + 2_000 + number);
+
+    expect(afterBatch).toBe(10);
+    expect(rowsIn(connect())).toBe(10);
+  });
+
+  test('counts rows once in a while, not at each write', async () => {
+    const { open } = setup();
+    const { handle, prepared, runs } = noting(new DatabaseSync(':memory:'));
+    const storage = open({ database: handle, maxEntries: 800 });
+
+    for (let number = 0; number < 2_000; number += 1) await storage.set(`k${number}`, ENTRY, AT + number);
+
+    const counting = prepared.find((sql) => sql.includes('count(*)'))!;
+    expect(runs.get(counting)).toBeGreaterThan(1);
+    expect(runs.get(counting)).toBeLessThanOrEqual(21);
+  });
+
+  test('cuts a table that is far too large in steps, none of them long', async () => {
+    const { open, connect } = setup();
+    const unbounded = open();
+    await unbounded.setMany?.(
+      Array.from({ length: 2_000 }, (_, number) => ({ key: `k${number}`, entry: ENTRY, keepUntil: AT + number })),
+    );
+    const storage = open({ maxEntries: 100 });
+    const behind = connect();
+
+    const steps: number[] = [];
+    for (let number = 0; number < 12; number += 1) {
+      const before = rowsIn(behind);
+      await storage.set(`n${number}`, ENTRY, AT + 5_000);
+      steps.push(before + 1 - rowsIn(behind));
+    }
+
+    expect(Math.max(...steps)).toBe(256);
+    expect(rowsIn(behind)).toBeLessThanOrEqual(100);
+  });
+
+  test("that can't be enforced at the moment does not fail the write", async () => {
+    const { open } = setup();
+    const database = new DatabaseSync(':memory:');
+    const failing: SqliteDatabase = {
+      exec: (sql) => database.exec(sql),
+      close: () => database.close(),
+      prepare: (sql) => {
+        const statement = database.prepare(sql);
+        if (!sql.includes('count(*)')) return statement;
+        return {
+          run: () => ({ changes: 0 }),
+          get: () => {
+            throw new Error('database is locked');
+          },
+        };
+      },
+    };
+    const storage = open({ database: failing, maxEntries: 1 });
+
+    await storage.set('a', ENTRY, AT);
+    await storage.set('b', ENTRY, AT);
+
+    expect(await storage.getMany?.(['a', 'b'])).toEqual([ENTRY, ENTRY]);
+  });
+});
+
+describe.each([
+  ['node:sqlite', () => new DatabaseSync(':memory:')],
+  ['better-sqlite3', () => new BetterSqlite3(':memory:')],
+])('a handle of %s', (_, connect) => {
+  test('is not closed', async () => {
+    const database = connect();
+    const storage = sqliteStorage({ database });
+    await storage.set('k', ENTRY, AT);
+
+    await storage.close?.();
+
+    expect(database.prepare('SELECT count(*) AS rows FROM soloflight').get()).toEqual({ rows: 1 });
+    expect(codeOf(() => storage.get('k'))).toBe('SOLOFLIGHT_STORAGE_CLOSED');
+  });
+
+  test('in a transaction takes what is stored into it, the table included', async () => {
+    const database = connect();
+    const storage = sqliteStorage({ database });
+
+    database.exec('BEGIN');
+    await storage.set('rolled back', ENTRY, AT);
+    await storage.setMany?.([{ key: 'rolled back too', entry: ENTRY, keepUntil: AT }]);
+    expect(await storage.getMany?.(['rolled back', 'rolled back too'])).toEqual([ENTRY, ENTRY]);
+    database.exec('ROLLBACK');
+    expect(await storage.get('rolled back')).toBeUndefined();
+    database.exec('BEGIN');
+    await storage.setMany?.([{ key: 'committed', entry: ENTRY, keepUntil: AT }]);
+    await storage.deleteMany?.(['rolled back']);
+    database.exec('COMMIT');
+
+    expect(await storage.get('committed')).toEqual(ENTRY);
+  });
+
+  test('in a transaction keeps it when a batch fails, without any part of the batch', async () => {
+    const database = connect();
+    const storage = sqliteStorage({ database });
+    await storage.get('k');
+    const batch = [
+      { key: 'a', entry: ENTRY, keepUntil: AT },
+      { key: 'b', entry: ENTRY, keepUntil: NaN },
+    ];
+
+    expect(() => storage.setMany?.(batch)).toThrow(/constraint failed/);
+    database.exec('CREATE TABLE mine (x); BEGIN; INSERT INTO mine VALUES (1)');
+    expect(() => storage.setMany?.(batch)).toThrow(/constraint failed/);
+    database.exec('COMMIT');
+
+    expect(database.prepare('SELECT x FROM mine').get()).toEqual({ x: 1 });
+    expect(await storage.getMany?.(['a', 'b'])).toEqual([undefined, undefined]);
+  });
+
+  test('that the caller closed makes calls fail, not hang or lie', async () => {
+    const database = connect();
+    const storage = sqliteStorage({ database });
+    await storage.set('k', ENTRY, AT);
+
+    database.close();
+
+    for (const use of [
+      () => storage.get('k'),
+      () => storage.getMany?.(['k']),
+      () => storage.setMany?.([{ key: 'k', entry: ENTRY, keepUntil: AT }]),
+    ]) {
+      expect(use).toThrow(/not open|finalized/);
+    }
+  });
+});
+
+describe('bytes', () => {
+  test.each([
+    ['node:sqlite', () => new DatabaseSync(':memory:')],
+    ['better-sqlite3', () => new BetterSqlite3(':memory:')],
+  ])('reach the codec as a Uint8Array from %s too, none at all included', async (_, connect) => {
+    const payloads: unknown[] = [];
+    const codec: Codec = {
+      name: 'raw',
+      encode: (value) => value as Uint8Array,
+      decode: (payload) => {
+        payloads.push(payload);
+        return payload;
+      },
+    };
+    const storage = sqliteStorage({ database: connect(), codec });
+
+    for (const value of [Uint8Array.of(1, 0, 255), new Uint8Array(0)]) {
+      await storage.set('k', sampleEntry(AT, { value }), AT);
+      expect((await storage.get('k'))?.value).toEqual(value);
+    }
+
+    expect(payloads.map((payload) => (payload as object).constructor.name)).toEqual(['Uint8Array', 'Uint8Array']);
+  });
+});
+
+describe('settings of a handle', () => {
+  test('stay as they are, but a busy timeout of none is raised', async () => {
+    const { path } = setup();
+    const patient = new BetterSqlite3(path);
+    const impatient = new DatabaseSync(path);
+
+    await sqliteStorage({ database: patient, busyTimeout: 70 }).set('k', ENTRY, AT);
+    await sqliteStorage({ database: impatient, busyTimeout: 70 }).set('k', ENTRY, AT);
+
+    expect(patient.prepare('PRAGMA busy_timeout').get()).toEqual({ timeout: 5_000 });
+    expect(impatient.prepare('PRAGMA busy_timeout').get()).toEqual({ timeout: 70 });
+    expect(impatient.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'delete' });
+    expect(impatient.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 2 });
+    patient.close();
+    impatient.close();
+  });
+});
+
+describe('keys', () => {
+  test('that look like SQL are data, and those without UTF-8 do not become U+FFFD', async () => {
+    const { open, connect } = setup();
+    const storage = open();
+    const keys = ["'); DROP TABLE soloflight; --", "' OR '1'='1", '\ud800', '\udfff', '\ufffd', '\0', 'a\0b', ''];
+
+    for (const [index, key] of keys.entries()) await storage.set(key, sampleEntry(AT, { value: index }), AT);
+    await storage.delete("' OR '1'='1");
+
+    expect((await storage.getMany?.(keys))?.map((entry) => entry?.value)).toEqual([0, undefined, 2, 3, 4, 5, 6, 7]);
+    const stored = connect()
+      .prepare('SELECT typeof(key) AS type, count(*) AS rows FROM soloflight GROUP BY 1 ORDER BY 1')
+      .all();
+    expect(stored).toEqual([
+      { type: 'blob', rows: 2 },
+      { type: 'text', rows: 5 },
+    ]);
+  });
+});
