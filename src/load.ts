@@ -1,8 +1,9 @@
 import type { LoadContext, Loaded, LoadControl, LoadReason, StaleValue } from './contracts.js';
+import { parseDuration } from './duration.js';
 import { createEntry, type Entry, type Windows } from './entry.js';
 import { misuse } from './errors.js';
 import { isLoaded } from './loaded.js';
-import { parseDuration, windowsOf } from './options.js';
+import { windowsOf } from './options.js';
 import { land, type CacheFlight, type Stages, type Tiered } from './stages.js';
 import { storeBehind, writeBack } from './write-back.js';
 

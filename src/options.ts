@@ -1,8 +1,10 @@
 import { systemClock } from './clock.js';
 import type { Clock, Duration, LoadControl, MemoryTier, StorageTier, Upstream } from './contracts.js';
+import { parseDuration } from './duration.js';
 import type { Windows } from './entry.js';
 import { misuse } from './errors.js';
 import type { AsyncContext, FlightEvent, FlightMapOptions } from './flight-map.js';
+import { checkClock, checkCount, checkFunction, checkMethods, checkNames, checkObject, checkSignal, checkTags, checkTier } from './option-checks.js';
 
 /** Options of `Singleflight`. */
 export interface SingleflightOptions<K = string> {
@@ -144,33 +146,6 @@ const CACHE_OPTIONS = [
   ...(['writeTimeout', 'defer', 'asyncContext', 'clock'] as const),
 ];
 
-const UNITS: Readonly<Record<string, number>> = Object.freeze({ ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 });
-
-/** The bounds of a duration option. */
-interface DurationBounds {
-  /** Whether 0 is allowed. @default true */
-  readonly zero?: boolean;
-  /** Whether `Infinity` is allowed. @default false */
-  readonly infinite?: boolean;
-}
-
-/**
- * `value` in milliseconds.
- *
- * @throws TypeError naming the option, what was expected and what was given.
- */
-export function parseDuration(name: string, value: unknown, { zero = true, infinite = false }: DurationBounds = {}): number {
-  const ms = typeof value === 'string' ? parseText(value) : value;
-  const finite = typeof ms === 'number' && (Number.isFinite(ms) || (infinite && ms === Infinity));
-  if (finite && (zero ? ms >= 0 : ms > 0)) return ms;
-  throw misuse(name, `a duration ${zero ? '≥' : '>'} 0${infinite ? ' or Infinity' : ''} (milliseconds or '10s')`, value);
-}
-
-function parseText(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
-  return match === null ? NaN : Number(match[1]) * (UNITS[match[2] ?? ''] ?? NaN);
-}
-
 /** Checks the options that flights have. */
 export function resolveFlightOptions<K>(options: SingleflightOptions<K>): FlightMapOptions<K> {
   checkObject('options', options);
@@ -299,48 +274,4 @@ export function resolveRead(options: ReadOptions | undefined): ReadSettings {
     timeout: timeout === undefined ? Infinity : parseDuration('timeout', timeout, { infinite: true }),
     waitUntil,
   };
-}
-
-/** @throws TypeError unless `signal` is absent or can be used as an `AbortSignal`, also one from another realm. */
-export function checkSignal(signal: unknown): void {
-  if (signal === undefined) return;
-  const { aborted, addEventListener, removeEventListener } = Object(signal) as Partial<AbortSignal>;
-  if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function' || typeof removeEventListener !== 'function') throw misuse('signal', 'an AbortSignal', signal);
-}
-
-function checkObject(name: string, value: unknown): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw misuse(name, 'an object', value);
-}
-
-/** A misspelt option would otherwise be an option that silently does nothing. */
-function checkNames(options: object, names: readonly string[]): void {
-  const unknown = Object.keys(options).filter((name) => !names.includes(name));
-  if (unknown.length > 0) throw misuse('options', `without unknown names (known: ${names.join(', ')})`, unknown.join(', '));
-}
-
-function checkFunction(name: string, value: unknown): void {
-  if (value !== undefined && typeof value !== 'function') throw misuse(name, 'a function', value);
-}
-
-function checkCount(name: string, value: unknown): void {
-  if (value !== Infinity && !(Number.isSafeInteger(value) && (value as number) >= 1)) throw misuse(name, 'an integer ≥ 1 or Infinity', value);
-}
-
-function checkMethods(name: string, expectation: string, value: unknown, methods: readonly string[]): void {
-  const missing = typeof value !== 'object' || value === null ? methods : methods.filter((method) => typeof (value as Record<string, unknown>)[method] !== 'function');
-  if (missing.length > 0) throw misuse(name, `${expectation} (missing: ${missing.join(', ')})`, value);
-}
-
-function checkTier(tier: StorageTier): void {
-  checkMethods('storage', 'a storage tier or an array of them', tier, ['get', 'set', 'delete']);
-  // A bare `Map` has the methods too; it is `mapStorage()` that is meant.
-  if (typeof tier.name !== 'string' || tier.name === '') throw misuse('storage', 'a storage tier or an array of them (missing: name)', tier);
-}
-
-function checkClock(clock: unknown): void {
-  checkMethods('clock', 'a clock', clock, ['now', 'monotonic', 'after', 'random']);
-}
-
-function checkTags(tags: unknown): void {
-  if (tags !== undefined && !(Array.isArray(tags) && tags.every((tag) => typeof tag === 'string'))) throw misuse('tags', 'an array of strings', tags);
 }

@@ -2,7 +2,8 @@ import type { Clock, MaybePromise } from './contracts.js';
 import { misuse } from './errors.js';
 import { rejection, type Flight } from './flight.js';
 import { FlightMap, type SingleflightStats } from './flight-map.js';
-import { checkSignal, resolveFlightOptions, type SingleflightOptions } from './options.js';
+import { checkSignal } from './option-checks.js';
+import { resolveFlightOptions, type SingleflightOptions } from './options.js';
 
 /** What work is told about the flight it runs in. */
 export interface FlightContext<K = string> {

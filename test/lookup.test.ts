@@ -153,6 +153,31 @@ describe('a key that only storage has', () => {
     expect(await answer).toBe('second');
   });
 
+  test('an older entry read slowly does not replace what was loaded meanwhile', async () => {
+    const storage = mapStorage();
+    const { cache, clock, upstream } = setupCache({
+      storage: overridden(storage, { get: async (key) => (await storage.get(key)) && (await delivery(storage.get(key))) }),
+    });
+    const held: (() => void)[] = [];
+    const delivery = <T>(entry: T): Promise<T> => new Promise((resolve) => held.push(() => resolve(entry)));
+    const at = clock.now() - 120_000;
+    const windows = { freshUntil: at, staleUntil: at, errorUntil: at + 9e9, loadMs: 0, tags: [], meta: undefined };
+    await storage.set('k', { value: 'old', startedAt: at, createdAt: at, ...windows }, at + 9e9);
+
+    const probed = cache.getIfCached('k');
+    const read = cache.get('k');
+    await settle();
+    held[1]!();
+    await settle();
+    upstream.calls[0]!.resolve('new');
+    expect(await read).toBe('new');
+    await settle();
+    held[0]!();
+    await probed;
+
+    expect(cache.peek('k')).toBe('new');
+  });
+
   test('an entry from the future is not trusted, and is replaced', async () => {
     const storage = mapStorage();
     const ahead = setupCache({ storage });

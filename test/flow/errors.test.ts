@@ -411,6 +411,7 @@ describe('what an upstream says of a value', () => {
     const answer = cache.get('k');
     upstream.calls[0]!.resolve(undefined);
     expect(await answer).toBeUndefined();
+    expect(cache.getStats().size).toBe(0);
     void cache.get('k');
 
     expect(upstream.count).toBe(2);
