@@ -5,10 +5,10 @@ const BRAND: unique symbol = Symbol.for('soloflight.error');
 export class SoloflightError extends Error {
   readonly code: `SOLOFLIGHT_${string}`;
   /** The key concerned, where there is one and it is a string. */
-  readonly key?: string;
+  declare readonly key?: string;
 
   constructor(code: `SOLOFLIGHT_${string}`, message: string, options: { readonly key?: unknown; readonly cause?: unknown } = {}) {
-    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
     this.code = code;
     if (typeof options.key === 'string') this.key = options.key;
