@@ -86,16 +86,22 @@ export class HeldEntry<V> implements Entry<V> {
   /** Made at the first hit. */
   #answer: Promise<V> | undefined;
 
-  constructor(entry: Entry<V>) {
-    if (Number.isNaN(base)) base = Math.floor(entry.createdAt);
-    this.value = entry.value;
-    this.loadMs = entry.loadMs;
-    this.#startedAt = entry.startedAt - base;
-    this.#createdAt = entry.createdAt - base;
-    this.#freshUntil = entry.freshUntil - base;
-    this.#staleUntil = entry.staleUntil - base;
-    this.#errorUntil = entry.errorUntil - base;
-    if (entry.tags.length > 0 || entry.meta !== undefined) this.#more = { tags: entry.tags, meta: entry.meta };
+  constructor(value: V | undefined, origin: Origin, ends: Ends) {
+    if (Number.isNaN(base)) base = Math.floor(origin.createdAt);
+    this.value = value;
+    this.loadMs = origin.loadMs ?? 0;
+    this.#startedAt = origin.startedAt - base;
+    this.#createdAt = origin.createdAt - base;
+    this.#freshUntil = ends.freshUntil - base;
+    this.#staleUntil = ends.staleUntil - base;
+    this.#errorUntil = ends.errorUntil - base;
+    const { tags = NO_TAGS, meta } = origin;
+    if (tags.length > 0 || meta !== undefined) this.#more = { tags, meta };
+  }
+
+  /** `entry` itself if it is held already, else a held copy. */
+  static from<V>(entry: Entry<V>): HeldEntry<V> {
+    return entry instanceof HeldEntry ? entry : new HeldEntry(entry.value, entry, entry);
   }
 
   get startedAt(): number {
@@ -136,24 +142,21 @@ export class HeldEntry<V> implements Entry<V> {
 export interface Origin {
   readonly startedAt: number;
   readonly createdAt: number;
+  /** @default 0 */
   readonly loadMs?: number;
   readonly tags?: readonly string[] | undefined;
   readonly meta?: unknown;
 }
 
+type Ends = Pick<Entry, 'freshUntil' | 'staleUntil' | 'errorUntil'>;
+
 /** Makes an entry whose instants follow from `windows`, counted from `origin.createdAt`. */
 export function createEntry<V>(value: V | undefined, windows: Windows, origin: Origin): HeldEntry<V> {
   const freshUntil = origin.createdAt + windows.ttl;
-  return new HeldEntry({
-    value,
-    startedAt: origin.startedAt,
-    createdAt: origin.createdAt,
+  return new HeldEntry(value, origin, {
     freshUntil,
     staleUntil: freshUntil + windows.staleWhileRevalidate,
     errorUntil: freshUntil + Math.max(windows.staleWhileRevalidate, windows.staleIfError),
-    loadMs: origin.loadMs ?? 0,
-    tags: origin.tags ?? NO_TAGS,
-    meta: origin.meta,
   });
 }
 

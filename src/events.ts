@@ -37,7 +37,7 @@ export function isEventType(name: unknown): name is CacheEventType {
   return TYPES.has(name as string);
 }
 
-type Listener = (event: never) => void;
+type Listener = (event: never) => unknown;
 
 /** The listeners of one cache. */
 export class Events {
@@ -71,12 +71,18 @@ export class Events {
     if (listeners === undefined) return;
     for (const listener of [...listeners]) {
       try {
-        listener(event as never);
+        const returned: unknown = listener(event as never);
+        // An async listener fails later, and nobody else looks at its promise.
+        if (returned instanceof Promise) returned.catch((error: unknown) => this.#listenerFailed(event, error));
       } catch (error) {
-        // A failing `error` listener would otherwise be told of itself for ever.
-        if (event.type !== 'error') this.emit({ type: 'error', source: 'listener', error });
+        this.#listenerFailed(event, error);
       }
     }
+  }
+
+  #listenerFailed(event: CacheEvent, error: unknown): void {
+    // A failing `error` listener would otherwise be told of itself for ever.
+    if (event.type !== 'error') this.emit({ type: 'error', source: 'listener', error });
   }
 
   /** Drops all listeners. */

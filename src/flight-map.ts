@@ -1,6 +1,6 @@
 import type { Clock, MaybePromise } from './contracts.js';
 import { FlightTimeoutError, ReentrantFlightError, TooManyFlightsError, TooManySubscribersError, type SoloflightError } from './errors.js';
-import { Flight, ignore, type FlightOutcome } from './flight.js';
+import { Flight, ignore, silenced, type FlightOutcome } from './flight.js';
 
 /** What happened to a flight. Durations are milliseconds. */
 export type FlightEvent<K = string> =
@@ -123,9 +123,10 @@ export class FlightMap<K, T, D = undefined> {
    *
    * `parent` is the flight whose work makes the call, where that is known.
    */
-  join(flight: Flight<K, T, D>, parent?: Flight<K, T, D>): SoloflightError | undefined {
+  join(flight: Flight<K, T, D>, parent: Flight<K, T, D> | undefined = this.#parentFromContext()): SoloflightError | undefined {
     const { maxSubscribers } = this.#options;
-    if (this.#waitsForItself(flight, parent ?? this.#parentFromContext())) return this.#refuse(new ReentrantFlightError(flight.key), flight.key);
+    const fromWork = this.#running !== undefined || parent !== undefined;
+    if (fromWork && this.#waitsForItself(flight, parent)) return this.#refuse(new ReentrantFlightError(flight.key), flight.key);
     if (flight.subscribers >= maxSubscribers) return this.#refuse(new TooManySubscribersError(flight.key, maxSubscribers), flight.key);
     this.#totals.joined += 1;
     if (this.#options.onEvent !== undefined) this.#emit({ type: 'join', key: flight.key, subscribers: flight.subscribers + 1 });
@@ -139,7 +140,8 @@ export class FlightMap<K, T, D = undefined> {
    */
   subscribe(flight: Flight<K, T, D>, signal?: AbortSignal, parent?: Flight<K, T, D>): Promise<T> {
     const result = flight.outcome === undefined ? this.#seat(flight, signal) : flight.promise;
-    (parent ?? this.#parentFromContext())?.awaits(flight, result);
+    const waiting = parent ?? this.#parentFromContext();
+    if (waiting !== undefined) waiting.awaits(flight, result);
     return result;
   }
 
@@ -157,7 +159,7 @@ export class FlightMap<K, T, D = undefined> {
   }
 
   /** Calls `work` in this tick and settles the flight with its outcome, whichever way it comes. */
-  start(flight: Flight<K, T, D>, work: () => MaybePromise<T>): void {
+  start(flight: Flight<K, T, D>, work: (flight: Flight<K, T, D>) => MaybePromise<T>): void {
     if (flight.outcome !== undefined) return; // Its leader was aborted before work began, by a listener or a switch.
     let result: Promise<T>;
     try {
@@ -173,14 +175,14 @@ export class FlightMap<K, T, D = undefined> {
   }
 
   /** Calls `run` as part of the work of `flight`, so that a synchronous call for its own key is recognised. */
-  within<R>(flight: Flight<K, T, D>, run: () => R): R {
+  within<R>(flight: Flight<K, T, D>, run: (flight: Flight<K, T, D>) => R): R {
     const { asyncContext } = this.#options;
     // A load calls its upstream from inside its own flight, which must not become its own caller.
-    if (this.#running === flight) return run();
+    if (this.#running === flight) return run(flight);
     flight.calledFrom = this.#running;
     this.#running = flight;
     try {
-      return asyncContext === undefined ? run() : asyncContext.run(flight, run);
+      return asyncContext === undefined ? run(flight) : asyncContext.run(flight, () => run(flight));
     } finally {
       this.#running = flight.calledFrom;
       flight.calledFrom = undefined;
@@ -350,7 +352,9 @@ export class FlightMap<K, T, D = undefined> {
   }
 
   #parentFromContext(): Flight<K, T, D> | undefined {
-    const store = this.#options.asyncContext?.getStore();
+    const { asyncContext } = this.#options;
+    if (asyncContext === undefined) return undefined;
+    const store = asyncContext.getStore();
     // A flight of another map is as good: who waits for whom does not end at the border of an instance.
     return store instanceof Flight && store.outcome === undefined ? (store as Flight<K, T, D>) : undefined;
   }
@@ -363,7 +367,8 @@ export class FlightMap<K, T, D = undefined> {
 
   #emit(event: FlightEvent<K>): void {
     try {
-      this.#options.onEvent?.(event);
+      const returned: unknown = this.#options.onEvent?.(event);
+      if (returned instanceof Promise) void silenced(returned);
     } catch {
       // A listener's failure is the listener's own.
     }

@@ -16,15 +16,16 @@ export async function invalidate<V>(stages: Stages<V>, keys: readonly string[]):
     fence(stages, key);
     if (stages.memory.delete(key)) held = true;
     for (const tier of stages.tiers) removals.push(tier.remove(key));
-    if (stages.events.wants('invalidate')) stages.events.emit({ type: 'invalidate', key });
   }
+  announce(stages, 'invalidate', keys);
   const reports = await Promise.all(removals);
   return held || reports.includes(true);
 }
 
 /** Makes what is stored for `keys` stale now, and keeps it as a fallback. */
 export async function expire<V>(stages: Stages<V>, keys: readonly string[]): Promise<void> {
-  const at = stages.clock.now();
+  // Hits go by a reading of the clock that may be a little older than now; to them too it must be stale.
+  const at = Math.min(stages.clock.now(), stages.turn.now());
   const changes: Promise<void>[] = [];
   for (const key of keys) {
     // A load under way may have read the upstream before whatever made the caller call.
@@ -32,8 +33,8 @@ export async function expire<V>(stages: Stages<V>, keys: readonly string[]): Pro
     const held = stages.memory.peek(key);
     if (held !== undefined && held.freshUntil > at) hold(stages, key, expiredAt(held, at));
     for (const tier of stages.tiers) changes.push(tier.expire(key, at));
-    if (stages.events.wants('expire')) stages.events.emit({ type: 'expire', key });
   }
+  announce(stages, 'expire', keys);
   await Promise.all(changes);
 }
 
@@ -41,23 +42,34 @@ export async function expire<V>(stages: Stages<V>, keys: readonly string[]): Pro
 export async function set<V>(stages: Stages<V>, key: string, value: V, lifetime: LifetimeSettings<V>): Promise<void> {
   const entry = entryOf(stages, key, value, lifetime);
   fence(stages, key);
-  if (stages.events.wants('set')) stages.events.emit({ type: 'set', key });
-  if (!isStorable(entry)) {
-    stages.memory.delete(key);
-    await Promise.all(stages.tiers.map((tier) => tier.remove(key)));
-    return;
-  }
+  const writes = isStorable(entry) ? put(stages, key, entry) : remove(stages, key);
+  announce(stages, 'set', [key]);
+  await Promise.all(writes);
+}
+
+function put<V>(stages: Stages<V>, key: string, entry: Entry<V>): Promise<unknown>[] {
   hold(stages, key, entry);
-  if (stages.tiers.length === 0) return;
   const stored = plain(entry);
-  await Promise.all(stages.tiers.map((tier) => tier.put(key, stored, { keep: true })));
+  return stages.tiers.map((tier) => tier.put(key, stored, { keep: true }));
+}
+
+/** A value that can't be stored still ends the life of the one before it. */
+function remove<V>(stages: Stages<V>, key: string): Promise<unknown>[] {
+  stages.memory.delete(key);
+  return stages.tiers.map((tier) => tier.remove(key));
+}
+
+/** Tells listeners when all is done that is done at once: one that reads back must not find what was there before. */
+function announce<V>({ events }: Stages<V>, type: 'set' | 'invalidate' | 'expire', keys: readonly string[]): void {
+  if (!events.wants(type)) return;
+  for (const key of keys) events.emit({ type, key });
 }
 
 function entryOf<V>(stages: Stages<V>, key: string, value: V, lifetime: LifetimeSettings<V>): Entry<V> {
   const now = stages.clock.now();
   const ttl = value === undefined ? stages.settings.absentTtl : lifetime.ttl;
   const windows = value === undefined && ttl === 0 ? { ttl: 0, staleWhileRevalidate: 0, staleIfError: 0 } : windowsOf({ ...lifetime, ttl }, value, key, {});
-  return createEntry(value, windows, { startedAt: now, createdAt: now, tags: lifetime.tags });
+  return createEntry(value, windows, { startedAt: now, createdAt: now, loadMs: 0, tags: lifetime.tags });
 }
 
 /** Detaches everything under way for `key`: those who wait get their answer, no tier and no later caller does. */

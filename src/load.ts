@@ -1,14 +1,16 @@
 import type { LoadContext, Loaded, LoadControl, LoadReason, StaleValue } from './contracts.js';
 import { parseDuration } from './duration.js';
-import { createEntry, type Entry, type Windows } from './entry.js';
+import { createEntry, type HeldEntry, type Origin, type Windows } from './entry.js';
 import { misuse } from './errors.js';
 import { isLoaded } from './loaded.js';
-import { windowsOf } from './options.js';
+import { windowsOf, type LifetimeSettings } from './options.js';
 import { land, type CacheFlight, type Stages, type Tiered } from './stages.js';
 import { storeBehind, writeBack } from './write-back.js';
 
 const NO_WINDOWS: Windows = Object.freeze({ ttl: 0, staleWhileRevalidate: 0, staleIfError: 0 });
 const NO_CONTROL: LoadControl = Object.freeze({});
+
+type Times = Pick<Origin, 'startedAt' | 'createdAt' | 'loadMs'>;
 
 /** One call to the upstream for `flight`: its entry goes into the tiers, its failure is covered by `previous` where that may be. */
 export async function load<V>(stages: Stages<V>, flight: CacheFlight<V>, previous: Tiered<V> | undefined): Promise<V> {
@@ -39,7 +41,7 @@ export async function load<V>(stages: Stages<V>, flight: CacheFlight<V>, previou
   const loadMs = clock.monotonic() - journey.loadSince;
   if (flight.outcome === undefined) counters.latency.record(loadMs);
   if (events.wants('load')) events.emit({ type: 'load', key, reason: journey.reason, durationMs: loadMs });
-  const entry = entryOf(stages, flight, result, previous, { startedAt, createdAt: clock.now(), loadMs: Math.round(loadMs) });
+  const entry = entryOf(stages, flight, result, { startedAt, createdAt: clock.now(), loadMs: Math.round(loadMs) });
   const store = !(isLoaded(result) && result.control.store === false);
   const stored = writeBack(stages, flight, entry, previous, store);
   const value = land(flight, { entry, tier: 'upstream', status: 'miss', loaded: true, stored });
@@ -101,21 +103,16 @@ function isAbortOrTimeout(error: unknown): boolean {
 }
 
 /** The entry a load makes: the upstream's own word on it first, then the previous entry if it is renewed, then the options. */
-function entryOf<V>(
-  stages: Stages<V>,
-  flight: CacheFlight<V>,
-  result: V | Loaded<V>,
-  previous: Tiered<V> | undefined,
-  origin: { readonly startedAt: number; readonly createdAt: number; readonly loadMs: number },
-): Entry<V> {
-  const { lifetime } = flight.detail.ask;
-  if (!isLoaded(result)) return createEntry(result, windowsFor(stages, flight, result, NO_CONTROL), { ...origin, tags: lifetime.tags });
+function entryOf<V>(stages: Stages<V>, flight: CacheFlight<V>, result: V | Loaded<V>, times: Times): HeldEntry<V> {
+  const { ask, fallback } = flight.detail;
+  const { tags } = ask.lifetime;
+  if (!isLoaded(result)) return createEntry(result, windowsFor(stages, flight, result, NO_CONTROL), tags === undefined ? times : { ...times, tags });
   const { control } = result;
-  const renewed = result.kind === 'not-modified' ? previous?.entry : undefined;
+  const renewed = result.kind === 'not-modified' ? fallback?.entry : undefined;
   const value = renewed === undefined ? result.value : renewed.value;
   return createEntry(value, windowsFor(stages, flight, value, control), {
-    ...origin,
-    tags: control.tags ?? renewed?.tags ?? lifetime.tags,
+    ...times,
+    tags: control.tags ?? renewed?.tags ?? tags,
     meta: control.meta ?? renewed?.meta,
   });
 }
@@ -125,6 +122,7 @@ function windowsFor<V>(stages: Stages<V>, flight: CacheFlight<V>, value: V | und
   const { lifetime } = detail.ask;
   const { absentTtl } = stages.settings;
   try {
+    if (control === NO_CONTROL && value !== undefined && hasFixedTtl(lifetime)) return lifetime;
     if (value !== undefined) return windowsOf(lifetime, value, key, control);
     const ttl = control.ttl ?? absentTtl;
     return ttl === 0 ? NO_WINDOWS : windowsOf({ ...lifetime, ttl: absentTtl }, value as V, key, { ...control, ttl });
@@ -133,6 +131,11 @@ function windowsFor<V>(stages: Stages<V>, flight: CacheFlight<V>, value: V | und
     stages.events.emit({ type: 'error', source: 'ttl', key, error });
     return NO_WINDOWS;
   }
+}
+
+/** Whether the lifetime is already the windows of any value. */
+function hasFixedTtl<V>(lifetime: LifetimeSettings<V>): lifetime is LifetimeSettings<V> & Windows {
+  return typeof lifetime.ttl === 'number';
 }
 
 /** The face of a load that its upstream sees. */

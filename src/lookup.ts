@@ -5,7 +5,7 @@ import { rejection, silenced } from './flight.js';
 import { load } from './load.js';
 import { patiently } from './patience.js';
 import { revalidate } from './revalidate.js';
-import { createJourney, land, type Ask, type CacheFlight, type Outcome, type Stages, type Status, type Tiered } from './stages.js';
+import { createJourney, land, type Ask, type CacheFlight, type Outcome, type Stages, type Status, type Stored, type Tiered } from './stages.js';
 import { promote } from './write-back.js';
 
 /** Whether a read started a flight, joined one, or needed none. */
@@ -37,11 +37,18 @@ export function get<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<V> 
     }
     if (state === 'stale') return stale(stages, key, held, ask);
   }
+  const problem = problemWith(stages, key);
+  if (problem !== undefined) return rejection(problem);
   // Somebody with a limited patience, or a failure to take into account, needs an answer of their own.
   if (stages.settings.softTimeout !== Infinity || stages.failures.active(key) !== undefined) return silenced(value(lookup(stages, key, ask)));
 
-  const problem = problemWith(stages, key);
-  if (problem !== undefined) return rejection(problem);
+  const current = stages.flights.find(key);
+  if (current !== undefined) {
+    const result = join(stages, current, ask);
+    if (result instanceof Error) return rejection(result);
+    current.detail.readers += 1;
+    return result;
+  }
   const boarded = board(stages, key, ask, 'miss');
   if (boarded instanceof Error) return rejection(boarded);
   boarded.flight.detail.readers += 1;
@@ -127,27 +134,34 @@ async function fromFlight<V>(stages: Stages<V>, key: string, ask: Ask<V>, reason
 
 /** Joins the flight for `key`, or leads one. No `await` lies between finding none and recording the new one. */
 function board<V>(stages: Stages<V>, key: string, ask: Ask<V>, reason: LoadReason): Boarded<V> | SoloflightError {
-  const { flights, counters, events } = stages;
+  const { flights } = stages;
   const { signal } = ask.read;
   const current = flights.find(key);
   if (current !== undefined) {
-    const refusal = flights.join(current, ask.parent);
-    if (refusal !== undefined) return refusal;
-    counters.coalesced += 1;
-    if (events.wants('coalesced')) events.emit({ type: 'coalesced', key });
-    return { flight: current, result: flights.subscribe(current, signal, ask.parent), role: 'follower' };
+    const result = join(stages, current, ask);
+    return result instanceof Error ? result : { flight: current, result, role: 'follower' };
   }
 
   const held = stages.memory.peek(key);
   const flight = flights.open(key, createJourney(reason, ask, held === undefined ? undefined : { entry: held, tier: MEMORY }));
   if (flight instanceof Error) return flight;
   const result = flights.subscribe(flight, signal, ask.parent);
-  flights.start(flight, () => fly(stages, flight));
+  flights.start(flight, stages.fly);
   return { flight, result, role: 'leader' };
 }
 
+/** One more subscriber for `flight`. */
+function join<V>(stages: Stages<V>, flight: CacheFlight<V>, ask: Ask<V>): Promise<V> | SoloflightError {
+  const { flights, counters, events } = stages;
+  const refusal = flights.join(flight, ask.parent);
+  if (refusal !== undefined) return refusal;
+  counters.coalesced += 1;
+  if (events.heard && events.wants('coalesced')) events.emit({ type: 'coalesced', key: flight.key });
+  return flights.subscribe(flight, ask.read.signal, ask.parent);
+}
+
 /** The inside of a flight: storage, then the upstream. */
-function fly<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
+export function fly<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
   const { reason, fallback } = flight.detail;
   // Without storage there is nothing to wait for, and the upstream is called in the caller's own tick.
   if (stages.tiers.length === 0 || (reason !== 'miss' && fallback !== undefined)) return load(stages, flight, fallback);
@@ -163,7 +177,7 @@ async function flyThroughStorage<V>(stages: Stages<V>, flight: CacheFlight<V>): 
   const state = freshness(found.entry, stages.clock.now());
   if (state !== 'gone' && flight.outcome === undefined) promote(stages, key, found);
   if (journey.reason !== 'miss' || state === 'expired' || state === 'gone') return load(stages, flight, found);
-  return land(flight, { ...found, status: state === 'fresh' ? 'hit' : 'stale', loaded: false, stored: true });
+  return land(flight, { entry: found.entry, tier: found.tier, status: state === 'fresh' ? 'hit' : 'stale', loaded: false, stored: true });
 }
 
 /** Lets the subscribers of a fenced flight have what the flight that took its place brings, or leads that one. */
@@ -176,15 +190,15 @@ async function follow<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> 
 }
 
 /** The first servable entry of the storage tiers, else the newest one that may serve as a fallback. */
-async function fromStorage<V>(stages: Stages<V>, key: string, held: Tiered<V> | undefined): Promise<Tiered<V> | undefined> {
-  let best: Tiered<V> | undefined;
-  for (const tier of stages.tiers) {
+async function fromStorage<V>(stages: Stages<V>, key: string, held: Tiered<V> | undefined): Promise<Stored<V> | undefined> {
+  let best: Stored<V> | undefined;
+  for (const [depth, tier] of stages.tiers.entries()) {
     const entry = (await tier.get(key)) as Entry<V> | undefined;
     if (entry === undefined) continue;
     const newest = best ?? held;
     // What memory holds is as new: it was promoted from there, or written back to there.
     if (newest !== undefined && entry.startedAt <= newest.entry.startedAt) continue;
-    best = { entry, tier: tier.name };
+    best = { entry, tier: tier.name, depth };
     const state = freshness(entry, stages.clock.now());
     if (state === 'fresh' || state === 'stale') return best;
   }
@@ -204,7 +218,7 @@ export function flightEnded<V>(stages: Stages<V>, { key, detail: journey }: Cach
 }
 
 /** Reads storage for callers that want no load; they share one reading. */
-async function probe<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Tiered<V> | undefined> {
+async function probe<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Stored<V> | undefined> {
   const { probes } = stages;
   if (stages.tiers.length === 0) return undefined;
   const current = probes.find(key);

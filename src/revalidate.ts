@@ -1,4 +1,3 @@
-import { load } from './load.js';
 import { createJourney, type Ask, type Stages, type Tiered } from './stages.js';
 
 /**
@@ -20,6 +19,6 @@ export function revalidate<V>(stages: Stages<V>, key: string, found: Tiered<V>, 
   if (flight instanceof Error) return;
   stages.counters.revalidations += 1;
   if (stages.events.wants('revalidate')) stages.events.emit({ type: 'revalidate', key });
-  stages.flights.start(flight, () => load(stages, flight, found));
+  stages.flights.start(flight, stages.fly);
   stages.deferred.add(flight.promise, 'revalidate', ask.read.waitUntil);
 }

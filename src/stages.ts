@@ -21,7 +21,7 @@ export interface Stages<V> {
   readonly tiers: readonly GuardedTier[];
   readonly flights: FlightMap<string, V, Journey<V>>;
   /** Reads of storage by callers that want no load. */
-  readonly probes: FlightMap<string, Tiered<V> | undefined>;
+  readonly probes: FlightMap<string, Stored<V> | undefined>;
   readonly failures: Failures;
   readonly deferred: Deferred;
   readonly events: Events;
@@ -29,6 +29,8 @@ export interface Stages<V> {
   readonly isClosed: () => boolean;
   /** What a plain `get` asks for. */
   readonly plain: Ask<V>;
+  /** The inside of a flight. Made once, so that a flight need not make a function of its own. */
+  readonly fly: (flight: CacheFlight<V>) => Promise<V>;
   /** A read from inside the load that `parent` runs. */
   readonly nested: <T>(parent: CacheFlight<V>, key: string, upstream: Upstream<T>) => Promise<T>;
 }
@@ -46,6 +48,12 @@ export interface Ask<V> {
 export interface Tiered<V> {
   readonly entry: Entry<V>;
   readonly tier: string;
+}
+
+/** An entry of a storage tier. */
+export interface Stored<V> extends Tiered<V> {
+  /** Place of the tier among the storage tiers, the nearest being 0. */
+  readonly depth: number;
 }
 
 /** How a read can end: fresh from a tier, stale from a tier, loaded, or a stored value instead of a failed load. */

@@ -9,7 +9,7 @@ import { rejection, silenced } from './flight.js';
 import { FlightMap } from './flight-map.js';
 import { expire, invalidate, set } from './invalidate.js';
 import { timedOut } from './load.js';
-import { flightEnded, get, lookup, lookupCached, refresh, type Answer, type Role } from './lookup.js';
+import { flightEnded, fly, get, lookup, lookupCached, refresh, type Answer, type Role } from './lookup.js';
 import { lruMemory } from './memory/lru.js';
 import { noMemory } from './memory/none.js';
 import {
@@ -228,6 +228,7 @@ export class TieredCache<V> {
       counters,
       isClosed: () => this.#closing !== undefined,
       plain: { upstream, lifetime, read: ANY_READ },
+      fly: (flight) => fly(stages, flight),
       nested: (parent, key, work) => {
         const ask = { ...this.#askFor(work as unknown as Upstream<V>, {}), parent };
         return this.#value(() => lookup(stages, key, ask)) as Promise<never>;

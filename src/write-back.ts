@@ -1,6 +1,6 @@
 import { HeldEntry, isFromFuture, isStorable, plain, type Entry } from './entry.js';
 import { ignore } from './flight.js';
-import type { CacheFlight, Stages, Tiered } from './stages.js';
+import type { CacheFlight, Stages, Stored, Tiered } from './stages.js';
 
 /**
  * Puts a loaded entry into the tiers, unless its flight was fenced or has ended meanwhile.
@@ -36,12 +36,11 @@ export function storeBehind<V>(stages: Stages<V>, flight: CacheFlight<V>, entry:
 }
 
 /** Makes an entry that a storage tier held known to the tiers above it, with its original instants. */
-export function promote<V>(stages: Stages<V>, key: string, found: Tiered<V>): void {
+export function promote<V>(stages: Stages<V>, key: string, found: Stored<V>): void {
   const held = stages.memory.peek(key);
   if (held !== undefined && held.startedAt > found.entry.startedAt) return;
   hold(stages, key, found.entry);
-  for (const tier of stages.tiers) {
-    if (tier.name === found.tier) return;
+  for (const tier of stages.tiers.slice(0, found.depth)) {
     stages.deferred.add(tier.put(key, plain(found.entry), { keep: false }), 'write-back');
   }
 }
@@ -49,7 +48,7 @@ export function promote<V>(stages: Stages<V>, key: string, found: Tiered<V>): vo
 /** Puts `entry` into memory. A memory tier that refuses must not go on serving what it held before. */
 export function hold<V>(stages: Stages<V>, key: string, entry: Entry<V>): void {
   try {
-    stages.memory.set(key, entry instanceof HeldEntry ? entry : new HeldEntry(entry));
+    stages.memory.set(key, HeldEntry.from(entry));
   } catch (error) {
     stages.memory.delete(key);
     stages.events.emit({ type: 'error', source: 'memory', key, error });

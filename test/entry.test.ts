@@ -129,7 +129,7 @@ describe('an entry on its way through tiers', () => {
   test('keeps every instant, however often it is held and stored', () => {
     let entry = stored();
 
-    for (let hop = 0; hop < 10; hop += 1) entry = plain(new HeldEntry(entry));
+    for (let hop = 0; hop < 10; hop += 1) entry = plain(HeldEntry.from(entry));
 
     expect(entry).toEqual(stored());
   });
@@ -144,18 +144,18 @@ describe('an entry on its way through tiers', () => {
   test.each([NOW, 0, 1, -1_000, NOW + 0.25, 8_640_000_000_000_000])(
     'is held exactly, also when the first one held was created at %d',
     (first) => {
-      void new HeldEntry(stored({ createdAt: first }));
+      void HeldEntry.from(stored({ createdAt: first }));
 
-      expect(plain(new HeldEntry(stored()))).toEqual(stored());
+      expect(plain(HeldEntry.from(stored()))).toEqual(stored());
     },
   );
 
   test('keeps fractions of a millisecond that a clock may have', () => {
     const createdAt = NOW + 0.25;
 
-    void new HeldEntry(stored({ createdAt: NOW + 0.5 }));
+    void HeldEntry.from(stored({ createdAt: NOW + 0.5 }));
 
-    expect(plain(new HeldEntry(stored({ createdAt })))).toEqual(stored({ createdAt }));
+    expect(plain(HeldEntry.from(stored({ createdAt })))).toEqual(stored({ createdAt }));
   });
 
   test('gives all hits one promise', async () => {
@@ -196,7 +196,7 @@ describe('storing is worth it', () => {
 describe('what a storage tier returned', () => {
   test.each([
     ['a plain entry', () => stored()],
-    ['a held one', () => new HeldEntry(stored())],
+    ['a held one', () => HeldEntry.from(stored())],
     ['an absent value', () => stored({ value: undefined, meta: undefined, tags: [] })],
     ['windows without end', () => stored({ freshUntil: Infinity, staleUntil: Infinity, errorUntil: Infinity })],
   ])('%s is an entry', (_, candidate) => {

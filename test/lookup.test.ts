@@ -153,6 +153,18 @@ describe('a key that only storage has', () => {
     expect(await answer).toBe('second');
   });
 
+  test('is promoted to the nearer storage too, even where both tiers bear one name', async () => {
+    const [near, far] = [mapStorage(), mapStorage()];
+    const first = setupCache({ storage: far });
+    await first.cache.set('k', 'v');
+    const { cache } = setupCache({ storage: [near, far], clock: first.clock });
+
+    expect(await cache.get('k')).toBe('v');
+    await cache.idle();
+
+    expect(await near.get('k')).toEqual(await far.get('k'));
+  });
+
   test('an older entry read slowly does not replace what was loaded meanwhile', async () => {
     const storage = mapStorage();
     const { cache, clock, upstream } = setupCache({

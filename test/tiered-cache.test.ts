@@ -77,6 +77,18 @@ describe('events', () => {
     expect(errors).toMatchObject([{ type: 'error', source: 'listener' }]);
   });
 
+  test('an async listener that rejects becomes an `error` event, not an unhandled rejection', async () => {
+    const { cache } = setupCache();
+    const sources: string[] = [];
+    cache.on('error', ({ source }) => sources.push(source));
+    cache.on('set', (async () => Promise.reject(new Error('broken'))) as () => void);
+
+    await cache.set('k', 'v');
+    await settle();
+
+    expect(sources).toEqual(['listener']);
+  });
+
   test('a throwing `defer` or `waitUntil` breaks no read', async () => {
     const { cache, clock, upstream } = setupCache({
       defer: () => {

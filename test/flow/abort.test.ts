@@ -63,6 +63,23 @@ describe('a caller who aborts', () => {
     expect(upstream.count).toBe(0);
   });
 
+  test('does not end a load that a stale read counts on', async () => {
+    const { cache, clock, upstream } = setupCache();
+    await cache.set('k', 'old');
+    clock.advance(1_000);
+    const controller = new AbortController();
+
+    const refreshed = cache.refresh('k', { signal: controller.signal });
+    expect(await cache.get('k')).toBe('old');
+    controller.abort();
+    await expect(refreshed).rejects.toBe(controller.signal.reason);
+
+    expect(upstream.calls[0]!.signal.aborted).toBe(false);
+    upstream.calls[0]!.resolve('new');
+    await settle();
+    expect(cache.peek('k')).toBe('new');
+  });
+
   test('is not held against the key: no backoff, no remembered failure', async () => {
     const { cache, clock, upstream } = setupCache({ errorTtl: '1h' });
     await cache.set('k', 'old');

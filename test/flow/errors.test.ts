@@ -281,6 +281,19 @@ describe('soft timeout', () => {
     expect(upstream.count).toBe(1);
   });
 
+  test('a stored value too stale for the caller is no answer: it waits on', async () => {
+    const { cache, clock, upstream } = setupCache({ softTimeout: 100 });
+    await cache.set('k', 'old');
+    clock.advance(120_000);
+
+    const answer = cache.get('k', { maxStale: '1s' });
+    clock.advance(100);
+    await settle();
+    upstream.calls[0]!.resolve('new');
+
+    expect(await answer).toBe('new');
+  });
+
   test('goes on although all who waited had a signal and are gone', async () => {
     const { cache, clock, upstream } = setupCache({ softTimeout: 100 });
     await cache.set('k', 'old');

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { lruMemory, mapStorage, type Entry } from '../../src/index.js';
+import { lruMemory, mapStorage, TieredCache, type Entry } from '../../src/index.js';
 import { settle, setupCache } from '../support/setup-cache.js';
 
 /** A storage whose every operation waits until the test lets it through. */
@@ -356,5 +356,51 @@ describe('expire', () => {
     clock.advance(31_000);
 
     expect(cache.peek('k')).toBeUndefined();
+  });
+});
+
+describe('a listener that reads back', () => {
+  test('after `set` finds the new value', async () => {
+    const { cache } = setupCache();
+    await cache.set('k', 'old');
+    let seen: Promise<string> | undefined;
+    cache.on('set', () => {
+      seen = cache.get('k');
+    });
+
+    void cache.set('k', 'new');
+
+    expect(await seen).toBe('new');
+  });
+
+  test.each(['invalidate', 'expire'] as const)('after `%s` of several keys finds none of them as it was', async (verb) => {
+    const { cache } = setupCache();
+    await cache.set('a', 'old');
+    await cache.set('b', 'old');
+    const seen: string[] = [];
+    cache.on(verb, () => {
+      void cache.lookup('b', { maxStale: 0 }).catch(() => {});
+      seen.push(cache.getStats().inFlight > 0 ? 'loading' : 'old');
+    });
+
+    await cache[verb](['a', 'b']);
+
+    expect(seen).toEqual(['loading', 'loading']);
+  });
+});
+
+describe('an expired key in a busy turn of the event loop', () => {
+  test('is stale for the hits of that turn too', async () => {
+    const cache = new TieredCache({ ttl: '1h', staleWhileRevalidate: '1h', upstream: () => 'v' });
+    await cache.get('k');
+    for (let read = 0; read < 100; read += 1) void cache.get('k');
+    const later = Date.now() + 3;
+    while (Date.now() < later);
+
+    void cache.expire('k');
+    void cache.get('k');
+
+    expect(cache.getStats().staleHits).toBe(1);
+    await cache.close();
   });
 });

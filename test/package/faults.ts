@@ -101,8 +101,9 @@ export const FAULTS: Readonly<Record<string, Sample>> = {
   ),
   'src/storage/guard.ts': imports(
     ['./map.js', '../options.js', '../clock.js', 'node:fs'],
-    ['./breaker.js', '../contracts.js', '../entry.js', '../errors.js'],
+    ['./breaker.js', './deadline.js', './outbox.js', '../contracts.js', '../entry.js', '../errors.js'],
   ),
+  'src/storage/outbox.ts': imports(['./map.js', '../options.js', '../clock.js'], ['./deadline.js', '../contracts.js', '../entry.js']),
   'src/storage/sqlite.ts': imports(
     ['./map.js', './guard.js', '../options.js', '../index.js', 'better-sqlite3', 'node:sqlite'],
     ['./sqlite-rows.js', '../codecs/json.js', '../contracts.js', '../entry.js', '../errors.js'],

@@ -67,10 +67,10 @@ describe('an entry', () => {
     });
     fc.assert(
       fc.property(entries, now, (entry, at) => {
-        const held = new HeldEntry(entry);
+        const held = HeldEntry.from(entry);
 
         expect(plain(held)).toEqual(entry);
-        expect(plain(new HeldEntry(plain(held)))).toEqual(entry);
+        expect(plain(HeldEntry.from(plain(held)))).toEqual(entry);
         expect(freshness(held, at)).toBe(freshness(entry, at));
       }),
     );

@@ -1,0 +1,85 @@
+import { afterEach, expect } from 'vitest';
+
+import type { Entry, StorageTier } from '../../src/index.js';
+import { GuardedTier } from '../../src/storage/guard.js';
+import { manualClock, type ManualClock } from '../../src/testing/index.js';
+
+/** A failure of the tier, as the guard told it. */
+export interface Reported {
+  readonly operation: string;
+  readonly key: string | undefined;
+  readonly error: unknown;
+}
+
+/** One guard under test. Time moves when the test says so. */
+export interface GuardParts {
+  readonly guard: GuardedTier;
+  readonly clock: ManualClock;
+  readonly reports: Reported[];
+  /** Work in the background that is not over. */
+  readonly background: ReadonlySet<Promise<void>>;
+}
+
+export const READ_TIMEOUT = 1_000;
+export const WRITE_TIMEOUT = 5_000;
+
+/** Longer than any pause, deadline or backoff. */
+const LONG = 1_000_000;
+
+const opened: GuardParts[] = [];
+const unhandled: unknown[] = [];
+process.on('unhandledRejection', (reason) => unhandled.push(reason));
+
+export function setupGuard(tier: StorageTier): GuardParts {
+  const clock = manualClock();
+  const reports: Reported[] = [];
+  const background = new Set<Promise<void>>();
+  const guard = new GuardedTier(tier, {
+    clock,
+    readTimeout: READ_TIMEOUT,
+    writeTimeout: WRITE_TIMEOUT,
+    report: (operation, key, error) => reports.push({ operation, key, error }),
+    background: (work) => {
+      background.add(work);
+      void work.then(() => background.delete(work));
+    },
+  });
+  const parts = { guard, clock, reports, background };
+  opened.push(parts);
+  return parts;
+}
+
+/** An entry fresh for a minute, then stale for another, whose load started `age` milliseconds ago. */
+export function entryAt(clock: ManualClock, value: unknown, age = 0): Entry {
+  const startedAt = clock.now() - age;
+  return {
+    value,
+    startedAt,
+    createdAt: startedAt,
+    freshUntil: startedAt + 60_000,
+    staleUntil: startedAt + 120_000,
+    errorUntil: startedAt + 120_000,
+    loadMs: 0,
+    tags: [],
+    meta: undefined,
+  };
+}
+
+/** Lets all promises that can settle without outside help do so. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 50; turn += 1) await null;
+}
+
+/** After every test: once time is up, nothing waits any more, no timer is left, and no rejection went unhandled. */
+afterEach(async () => {
+  for (const { clock, background } of opened.splice(0)) {
+    await clock.advanceAsync(LONG);
+    // A replay of thousands takes more turns of the microtask queue than that.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(background.size).toBe(0);
+    expect(clock.pending).toBe(0);
+  }
+  // Rejections nobody handled are reported once the turn is over.
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(unhandled.splice(0)).toEqual([]);
+});
