@@ -7,7 +7,11 @@ export class SoloflightError extends Error {
   /** The key concerned, where there is one and it is a string. */
   declare readonly key?: string;
 
-  constructor(code: `SOLOFLIGHT_${string}`, message: string, options: { readonly key?: unknown; readonly cause?: unknown } = {}) {
+  constructor(
+    code: `SOLOFLIGHT_${string}`,
+    message: string,
+    options: { readonly key?: unknown; readonly cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
     this.code = code;
@@ -44,7 +48,11 @@ export class TooManySubscribersError extends SoloflightError {
   readonly maxSubscribers: number;
 
   constructor(key: unknown, maxSubscribers: number) {
-    super('SOLOFLIGHT_TOO_MANY_SUBSCRIBERS', `The flight for ${show(key)} already has ${maxSubscribers} subscribers (\`maxSubscribers\`). Shed this call or retry after a moment`, { key });
+    super(
+      'SOLOFLIGHT_TOO_MANY_SUBSCRIBERS',
+      `The flight for ${show(key)} already has ${maxSubscribers} subscribers (\`maxSubscribers\`). Shed this call or retry after a moment`,
+      { key },
+    );
     this.maxSubscribers = maxSubscribers;
   }
 }
@@ -54,7 +62,11 @@ export class TooManyFlightsError extends SoloflightError {
   readonly maxFlights: number;
 
   constructor(key: unknown, maxFlights: number) {
-    super('SOLOFLIGHT_TOO_MANY_FLIGHTS', `No flight for ${show(key)}: ${maxFlights} flights are already under way (\`maxFlights\`). Shed this call or retry after a moment`, { key });
+    super(
+      'SOLOFLIGHT_TOO_MANY_FLIGHTS',
+      `No flight for ${show(key)}: ${maxFlights} flights are already under way (\`maxFlights\`). Shed this call or retry after a moment`,
+      { key },
+    );
     this.maxFlights = maxFlights;
   }
 }
@@ -62,7 +74,11 @@ export class TooManyFlightsError extends SoloflightError {
 /** Work executed its own key, or one that waits for it, and would wait for itself. */
 export class ReentrantFlightError extends SoloflightError {
   constructor(key: unknown) {
-    super('SOLOFLIGHT_REENTRANT_FLIGHT', `The work for ${show(key)} executed its own key and would wait for itself. Use another key for the inner call, or call the inner function directly`, { key });
+    super(
+      'SOLOFLIGHT_REENTRANT_FLIGHT',
+      `The work for ${show(key)} executed its own key and would wait for itself. Use another key for the inner call, or call the inner function directly`,
+      { key },
+    );
   }
 }
 
@@ -78,7 +94,11 @@ export class CallerTimeoutError extends SoloflightError {
   readonly timeout: number;
 
   constructor(key: string, timeout: number) {
-    super('SOLOFLIGHT_CALLER_TIMEOUT', `No answer for ${show(key)} within this caller's \`timeout\` of ${timeout} ms. The load goes on and its result will be cached`, { key });
+    super(
+      'SOLOFLIGHT_CALLER_TIMEOUT',
+      `No answer for ${show(key)} within this caller's \`timeout\` of ${timeout} ms. The load goes on and its result will be cached`,
+      { key },
+    );
     this.timeout = timeout;
   }
 }
@@ -89,7 +109,9 @@ export class TierTimeoutError extends SoloflightError {
   readonly deadline: number;
 
   constructor(tier: string, operation: string, deadline: number, key?: string) {
-    super('SOLOFLIGHT_TIER_TIMEOUT', `Storage tier '${tier}' did not finish \`${operation}\` within ${deadline} ms`, { key });
+    super('SOLOFLIGHT_TIER_TIMEOUT', `Storage tier '${tier}' did not finish \`${operation}\` within ${deadline} ms`, {
+      key,
+    });
     this.tier = tier;
     this.deadline = deadline;
   }

@@ -13,14 +13,26 @@ export type CacheEvent =
   /** A caller joined a flight. */
   | { readonly type: 'coalesced'; readonly key: string }
   | { readonly type: 'load'; readonly key: string; readonly reason: LoadReason; readonly durationMs: number }
-  | { readonly type: 'load-error'; readonly key: string; readonly reason: LoadReason; readonly durationMs: number; readonly error: unknown }
+  | {
+      readonly type: 'load-error';
+      readonly key: string;
+      readonly reason: LoadReason;
+      readonly durationMs: number;
+      readonly error: unknown;
+    }
   /** A background reload was started. */
   | { readonly type: 'revalidate'; readonly key: string }
   | { readonly type: 'set'; readonly key: string }
   | { readonly type: 'invalidate'; readonly key: string }
   | { readonly type: 'expire'; readonly key: string }
   /** A storage tier failed, hung or answered garbage; the cache went on without it. */
-  | { readonly type: 'tier-error'; readonly tier: string; readonly operation: string; readonly key?: string; readonly error: unknown }
+  | {
+      readonly type: 'tier-error';
+      readonly tier: string;
+      readonly operation: string;
+      readonly key?: string;
+      readonly error: unknown;
+    }
   /** Something the user handed in (a listener, a `ttl` or `defer` function …) failed; the read went on. */
   | { readonly type: 'error'; readonly source: string; readonly key?: string; readonly error: unknown };
 

@@ -1,12 +1,24 @@
 import type { Clock, MaybePromise } from './contracts.js';
-import { FlightTimeoutError, ReentrantFlightError, TooManyFlightsError, TooManySubscribersError, type SoloflightError } from './errors.js';
+import {
+  FlightTimeoutError,
+  ReentrantFlightError,
+  TooManyFlightsError,
+  TooManySubscribersError,
+  type SoloflightError,
+} from './errors.js';
 import { Flight, ignore, silenced, type FlightOutcome } from './flight.js';
 
 /** What happened to a flight. Durations are milliseconds. */
 export type FlightEvent<K = string> =
   | { readonly type: 'lead'; readonly key: K }
   | { readonly type: 'join'; readonly key: K; readonly subscribers: number }
-  | { readonly type: 'settle'; readonly key: K; readonly outcome: 'succeeded' | 'failed'; readonly durationMs: number; readonly subscribers: number }
+  | {
+      readonly type: 'settle';
+      readonly key: K;
+      readonly outcome: 'succeeded' | 'failed';
+      readonly durationMs: number;
+      readonly subscribers: number;
+    }
   | { readonly type: 'timeout'; readonly key: K; readonly durationMs: number; readonly subscribers: number }
   | { readonly type: 'abort'; readonly key: K; readonly durationMs: number }
   | { readonly type: 'reject'; readonly key: K; readonly code: SoloflightError['code'] }
@@ -123,13 +135,19 @@ export class FlightMap<K, T, D = undefined> {
    *
    * `parent` is the flight whose work makes the call, where that is known.
    */
-  join(flight: Flight<K, T, D>, parent: Flight<K, T, D> | undefined = this.#parentFromContext()): SoloflightError | undefined {
+  join(
+    flight: Flight<K, T, D>,
+    parent: Flight<K, T, D> | undefined = this.#parentFromContext(),
+  ): SoloflightError | undefined {
     const { maxSubscribers } = this.#options;
     const fromWork = this.#running !== undefined || parent !== undefined;
-    if (fromWork && this.#waitsForItself(flight, parent)) return this.#refuse(new ReentrantFlightError(flight.key), flight.key);
-    if (flight.subscribers >= maxSubscribers) return this.#refuse(new TooManySubscribersError(flight.key, maxSubscribers), flight.key);
+    if (fromWork && this.#waitsForItself(flight, parent))
+      return this.#refuse(new ReentrantFlightError(flight.key), flight.key);
+    if (flight.subscribers >= maxSubscribers)
+      return this.#refuse(new TooManySubscribersError(flight.key, maxSubscribers), flight.key);
     this.#totals.joined += 1;
-    if (this.#options.onEvent !== undefined) this.#emit({ type: 'join', key: flight.key, subscribers: flight.subscribers + 1 });
+    if (this.#options.onEvent !== undefined)
+      this.#emit({ type: 'join', key: flight.key, subscribers: flight.subscribers + 1 });
     return undefined;
   }
 
@@ -347,7 +365,8 @@ export class FlightMap<K, T, D = undefined> {
   }
 
   #waitsForItself(flight: Flight<K, T, D>, parent: Flight<K, T, D> | undefined): boolean {
-    for (let running = this.#running; running !== undefined; running = running.calledFrom) if (running === flight) return true;
+    for (let running = this.#running; running !== undefined; running = running.calledFrom)
+      if (running === flight) return true;
     return parent !== undefined && parent.outcome === undefined && flight.reaches(parent);
   }
 
@@ -375,7 +394,11 @@ export class FlightMap<K, T, D = undefined> {
   }
 }
 
-function ended<K>(flight: { readonly key: K; readonly subscribers: number }, outcome: FlightOutcome, durationMs: number): FlightEvent<K> {
+function ended<K>(
+  flight: { readonly key: K; readonly subscribers: number },
+  outcome: FlightOutcome,
+  durationMs: number,
+): FlightEvent<K> {
   const { key, subscribers } = flight;
   if (outcome === 'timedOut') return { type: 'timeout', key, durationMs, subscribers };
   if (outcome === 'aborted') return { type: 'abort', key, durationMs };

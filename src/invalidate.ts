@@ -1,5 +1,5 @@
 import { createEntry, expiredAt, isStorable, plain, type Entry } from './entry.js';
-import { windowsOf, type LifetimeSettings } from './options.js';
+import { windowsOf, type LifetimeSettings } from './lifetime.js';
 import type { Stages } from './stages.js';
 import { hold } from './write-back.js';
 
@@ -68,7 +68,10 @@ function announce<V>({ events }: Stages<V>, type: 'set' | 'invalidate' | 'expire
 function entryOf<V>(stages: Stages<V>, key: string, value: V, lifetime: LifetimeSettings<V>): Entry<V> {
   const now = stages.clock.now();
   const ttl = value === undefined ? stages.settings.absentTtl : lifetime.ttl;
-  const windows = value === undefined && ttl === 0 ? { ttl: 0, staleWhileRevalidate: 0, staleIfError: 0 } : windowsOf({ ...lifetime, ttl }, value, key, {});
+  const windows =
+    value === undefined && ttl === 0
+      ? { ttl: 0, staleWhileRevalidate: 0, staleIfError: 0 }
+      : windowsOf({ ...lifetime, ttl }, value, key, {});
   return createEntry(value, windows, { startedAt: now, createdAt: now, loadMs: 0, tags: lifetime.tags });
 }
 

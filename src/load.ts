@@ -2,8 +2,8 @@ import type { LoadContext, Loaded, LoadControl, LoadReason, StaleValue } from '.
 import { parseDuration } from './duration.js';
 import { createEntry, type HeldEntry, type Origin, type Windows } from './entry.js';
 import { misuse } from './errors.js';
+import { windowsOf, type LifetimeSettings } from './lifetime.js';
 import { isLoaded } from './loaded.js';
-import { windowsOf, type LifetimeSettings } from './options.js';
 import { land, type CacheFlight, type Stages, type Tiered } from './stages.js';
 import { storeBehind, writeBack } from './write-back.js';
 
@@ -23,7 +23,12 @@ export async function load<V>(stages: Stages<V>, flight: CacheFlight<V>, previou
   if (known !== undefined) return fallBack(stages, flight, known.error, false);
 
   const { upstream } = journey.ask;
-  if (upstream === undefined) throw misuse('upstream', 'set for a key that is not cached: pass `upstream` to the cache, or call `getOrLoad`', upstream);
+  if (upstream === undefined)
+    throw misuse(
+      'upstream',
+      'set for a key that is not cached: pass `upstream` to the cache, or call `getOrLoad`',
+      upstream,
+    );
   if (journey.reason === 'miss' && events.wants('miss')) events.emit({ type: 'miss', key });
   counters.loads += 1;
   const startedAt = clock.now();
@@ -62,7 +67,13 @@ function cover<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown): V 
   const { clock, counters, events } = stages;
   if (journey.loadSince !== undefined) counters.loadFailures += 1;
   if (events.wants('load-error')) {
-    events.emit({ type: 'load-error', key, reason: journey.reason, durationMs: clock.monotonic() - (journey.loadSince ?? flight.since), error });
+    events.emit({
+      type: 'load-error',
+      key,
+      reason: journey.reason,
+      durationMs: clock.monotonic() - (journey.loadSince ?? flight.since),
+      error,
+    });
   }
   if (!flight.fenced) noteFailure(stages, flight, error);
   return fallBack(stages, flight, error, true);
@@ -106,7 +117,12 @@ function isAbortOrTimeout(error: unknown): boolean {
 function entryOf<V>(stages: Stages<V>, flight: CacheFlight<V>, result: V | Loaded<V>, times: Times): HeldEntry<V> {
   const { ask, fallback } = flight.detail;
   const { tags } = ask.lifetime;
-  if (!isLoaded(result)) return createEntry(result, windowsFor(stages, flight, result, NO_CONTROL), tags === undefined ? times : { ...times, tags });
+  if (!isLoaded(result))
+    return createEntry(
+      result,
+      windowsFor(stages, flight, result, NO_CONTROL),
+      tags === undefined ? times : { ...times, tags },
+    );
   const { control } = result;
   const renewed = result.kind === 'not-modified' ? fallback?.entry : undefined;
   const value = renewed === undefined ? result.value : renewed.value;

@@ -1,5 +1,5 @@
 import type { Loaded, LoadControl } from './contracts.js';
-import { checkControl } from './options.js';
+import { checkControl } from './lifetime.js';
 
 /** Marks results of `loaded()` and `notModified()`, also those of another copy of the package. */
 const LOADED: unique symbol = Symbol.for('soloflight.loaded');

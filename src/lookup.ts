@@ -1,29 +1,20 @@
+import { accepts, check, count, MEMORY, note, problemWith, served, type Answer, type Role } from './answer.js';
 import type { LoadReason } from './contracts.js';
 import { freshness, type Entry, type HeldEntry } from './entry.js';
-import { CacheClosedError, misuse, type SoloflightError } from './errors.js';
+import type { SoloflightError } from './errors.js';
 import { rejection, silenced } from './flight.js';
 import { load } from './load.js';
 import { patiently } from './patience.js';
 import { revalidate } from './revalidate.js';
-import { createJourney, land, type Ask, type CacheFlight, type Outcome, type Stages, type Status, type Stored, type Tiered } from './stages.js';
+import { createJourney, land, type Ask, type CacheFlight, type Outcome, type Stages, type Tiered } from './stages.js';
+import { fromStorage } from './storage-read.js';
 import { promote } from './write-back.js';
-
-/** Whether a read started a flight, joined one, or needed none. */
-export type Role = 'none' | 'leader' | 'follower';
-
-/** What a read found, and what it had to do for it. */
-export interface Answer<V> {
-  readonly outcome: Outcome<V>;
-  readonly role: Role;
-}
 
 interface Boarded<V> {
   readonly flight: CacheFlight<V>;
   readonly result: Promise<V>;
   readonly role: Role;
 }
-
-const MEMORY = 'memory';
 
 /** The value for `key`, for a caller that asks nothing special: as little as possible stands between it and a hit. */
 export function get<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<V> {
@@ -40,7 +31,8 @@ export function get<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<V> 
   const problem = problemWith(stages, key);
   if (problem !== undefined) return rejection(problem);
   // Somebody with a limited patience, or a failure to take into account, needs an answer of their own.
-  if (stages.settings.softTimeout !== Infinity || stages.failures.active(key) !== undefined) return silenced(value(lookup(stages, key, ask)));
+  if (stages.settings.softTimeout !== Infinity || stages.failures.active(key) !== undefined)
+    return silenced(value(lookup(stages, key, ask)));
 
   const current = stages.flights.find(key);
   if (current !== undefined) {
@@ -82,21 +74,6 @@ export async function refresh<V>(stages: Stages<V>, key: string, ask: Ask<V>): P
   while (!answer.outcome.loaded) answer = await fromFlight(stages, key, ask, 'refresh');
   count(stages, answer.outcome.status, 1);
   return answer;
-}
-
-/** What memory or storage can serve for `key`, without a load. */
-export async function lookupCached<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Answer<V> | undefined> {
-  check(stages, key, ask);
-  const held = stages.memory.get(key);
-  const found = held === undefined ? undefined : { entry: held, tier: MEMORY };
-  const outcome = served(stages, found, ask) ?? served(stages, await probe(stages, key, ask), ask);
-  if (outcome === undefined) {
-    stages.counters.misses += 1;
-    return undefined;
-  }
-  note(stages, key, outcome);
-  count(stages, outcome.status, 1);
-  return { outcome, role: 'none' };
 }
 
 /** What memory can answer at once; a stale answer is followed by a reload in the background. */
@@ -143,7 +120,10 @@ function board<V>(stages: Stages<V>, key: string, ask: Ask<V>, reason: LoadReaso
   }
 
   const held = stages.memory.peek(key);
-  const flight = flights.open(key, createJourney(reason, ask, held === undefined ? undefined : { entry: held, tier: MEMORY }));
+  const flight = flights.open(
+    key,
+    createJourney(reason, ask, held === undefined ? undefined : { entry: held, tier: MEMORY }),
+  );
   if (flight instanceof Error) return flight;
   const result = flights.subscribe(flight, signal, ask.parent);
   flights.start(flight, stages.fly);
@@ -177,7 +157,13 @@ async function flyThroughStorage<V>(stages: Stages<V>, flight: CacheFlight<V>): 
   const state = freshness(found.entry, stages.clock.now());
   if (state !== 'gone' && flight.outcome === undefined) promote(stages, key, found);
   if (journey.reason !== 'miss' || state === 'expired' || state === 'gone') return load(stages, flight, found);
-  return land(flight, { entry: found.entry, tier: found.tier, status: state === 'fresh' ? 'hit' : 'stale', loaded: false, stored: true });
+  return land(flight, {
+    entry: found.entry,
+    tier: found.tier,
+    status: state === 'fresh' ? 'hit' : 'stale',
+    loaded: false,
+    stored: true,
+  });
 }
 
 /** Lets the subscribers of a fenced flight have what the flight that took its place brings, or leads that one. */
@@ -187,22 +173,6 @@ async function follow<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> 
   if (boarded instanceof Error) throw boarded;
   await boarded.result;
   return land(flight, boarded.flight.detail.outcome!);
-}
-
-/** The first servable entry of the storage tiers, else the newest one that may serve as a fallback. */
-async function fromStorage<V>(stages: Stages<V>, key: string, held: Tiered<V> | undefined): Promise<Stored<V> | undefined> {
-  let best: Stored<V> | undefined;
-  for (const [depth, tier] of stages.tiers.entries()) {
-    const entry = (await tier.get(key)) as Entry<V> | undefined;
-    if (entry === undefined) continue;
-    const newest = best ?? held;
-    // What memory holds is as new: it was promoted from there, or written back to there.
-    if (newest !== undefined && entry.startedAt <= newest.entry.startedAt) continue;
-    best = { entry, tier: tier.name, depth };
-    const state = freshness(entry, stages.clock.now());
-    if (state === 'fresh' || state === 'stale') return best;
-  }
-  return best;
 }
 
 /** Once per flight, when its key is free and before its subscribers run. */
@@ -215,49 +185,6 @@ export function flightEnded<V>(stages: Stages<V>, { key, detail: journey }: Cach
   count(stages, outcome.status, readers);
   note(stages, key, outcome);
   if (outcome.status === 'stale') revalidate(stages, key, outcome, ask);
-}
-
-/** Reads storage for callers that want no load; they share one reading. */
-async function probe<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Stored<V> | undefined> {
-  const { probes } = stages;
-  if (stages.tiers.length === 0) return undefined;
-  const current = probes.find(key);
-  if (current !== undefined) return probes.subscribe(current, ask.read.signal);
-
-  const flight = probes.open(key, undefined, true);
-  if (flight instanceof Error) throw flight;
-  const result = probes.subscribe(flight, ask.read.signal);
-  probes.start(flight, async () => {
-    const found = await fromStorage(stages, key, undefined);
-    if (found !== undefined && !flight.fenced && flight.outcome === undefined) promote(stages, key, found);
-    return found;
-  });
-  return result;
-}
-
-/** `found` as an answer, if it is fresh or stale and this caller accepts it. */
-function served<V>(stages: Stages<V>, found: Tiered<V> | undefined, ask: Ask<V>): Outcome<V> | undefined {
-  if (found === undefined) return undefined;
-  const state = freshness(found.entry, stages.clock.now());
-  if (state !== 'fresh' && state !== 'stale') return undefined;
-  const outcome: Outcome<V> = { ...found, status: state === 'fresh' ? 'hit' : 'stale', loaded: false, stored: true };
-  return accepts(stages, outcome, ask) ? outcome : undefined;
-}
-
-/** Whether an outcome is fresh enough for this caller. A value just loaded always is. */
-function accepts<V>(stages: Stages<V>, { status, entry }: Outcome<V>, ask: Ask<V>): boolean {
-  return status === 'miss' || ask.read.maxStale === Infinity || stages.clock.now() < entry.freshUntil + ask.read.maxStale;
-}
-
-function check<V>(stages: Stages<V>, key: string, ask: Ask<V>): void {
-  const problem = problemWith(stages, key);
-  if (problem !== undefined) throw problem;
-  if (ask.read.signal?.aborted === true) throw ask.read.signal.reason;
-}
-
-function problemWith<V>(stages: Stages<V>, key: string): Error | undefined {
-  if (typeof key !== 'string') return misuse('key', 'a string', key);
-  return stages.isClosed() ? new CacheClosedError(key) : undefined;
 }
 
 function value<V>(answer: Promise<Answer<V>>): Promise<V> {
@@ -273,18 +200,4 @@ function stale<V>(stages: Stages<V>, key: string, held: HeldEntry<V>, ask: Ask<V
   if (stages.events.wants('stale')) stages.events.emit({ type: 'stale', key, tier: MEMORY });
   revalidate(stages, key, { entry: held, tier: MEMORY }, ask);
   return held.answer;
-}
-
-function note<V>(stages: Stages<V>, key: string, { status, tier, error }: Outcome<V>): void {
-  const { events } = stages;
-  if (status === 'miss' || !events.wants(status)) return;
-  events.emit(status === 'fallback' ? { type: status, key, tier, error } : { type: status, key, tier });
-}
-
-function count<V>(stages: Stages<V>, status: Status, reads: number): void {
-  const { counters } = stages;
-  if (status === 'hit') counters.hits += reads;
-  else if (status === 'stale') counters.staleHits += reads;
-  else if (status === 'miss') counters.misses += reads;
-  else counters.fallbacks += reads;
 }

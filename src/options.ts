@@ -1,10 +1,18 @@
 import { systemClock } from './clock.js';
-import type { Clock, Duration, LoadControl, MemoryTier, StorageTier, Upstream } from './contracts.js';
+import type { Clock, Duration, MemoryTier, StorageTier, Upstream } from './contracts.js';
 import { parseDuration } from './duration.js';
-import type { Windows } from './entry.js';
 import { misuse } from './errors.js';
 import type { AsyncContext, FlightEvent, FlightMapOptions } from './flight-map.js';
-import { checkClock, checkCount, checkFunction, checkMethods, checkNames, checkObject, checkSignal, checkTags, checkTier } from './option-checks.js';
+import { resolveLifetime, type LifetimeOptions, type LifetimeSettings } from './lifetime.js';
+import {
+  checkClock,
+  checkCount,
+  checkFunction,
+  checkMethods,
+  checkNames,
+  checkObject,
+  checkTier,
+} from './option-checks.js';
 
 /** Options of `Singleflight`. */
 export interface SingleflightOptions<K = string> {
@@ -22,18 +30,6 @@ export interface SingleflightOptions<K = string> {
   readonly onEvent?: (event: FlightEvent<K>) => void;
   /** An `AsyncLocalStorage`, to detect work that waits for its own key across `await`s. */
   readonly asyncContext?: AsyncContext;
-}
-
-/** How long values live. */
-export interface LifetimeOptions<V> {
-  /** How long a value is fresh, or a function of the value. `Infinity` is allowed; 0 without other windows stores nothing. */
-  readonly ttl?: Duration | ((value: V, key: string) => Duration);
-  /** How long after the ttl a value is still served while it is reloaded. `Infinity` is allowed. @default 0 @see RFC 5861 §3 */
-  readonly staleWhileRevalidate?: Duration;
-  /** How long after the ttl a value is served when the load fails. `Infinity` is allowed. @default 0 @see RFC 5861 §4 */
-  readonly staleIfError?: Duration;
-  /** Groups the value belongs to; kept with the entry. */
-  readonly tags?: readonly string[];
 }
 
 /** Why work was handed to `defer`. */
@@ -81,37 +77,6 @@ export interface TieredCacheOptions<V> extends LifetimeOptions<V> {
   readonly clock?: Clock;
 }
 
-/** Options of one read. They bind this caller only. */
-export interface ReadOptions {
-  /** Aborts this caller's wait; the load is aborted only when nobody is left. */
-  readonly signal?: AbortSignal;
-  /** How stale an answer this caller accepts: time since `freshUntil`. 0 means fresh only. @default Infinity */
-  readonly maxStale?: Duration;
-  /** Overrides the cache's `softTimeout`. */
-  readonly softTimeout?: Duration;
-  /** This caller's patience: beyond it, a fallback or `CallerTimeoutError`. The load goes on. @default Infinity */
-  readonly timeout?: Duration;
-  /** Takes background work that this read started, as a Worker's `waitUntil` does. */
-  readonly waitUntil?: (work: Promise<unknown>) => void;
-}
-
-/** {@link ReadOptions}, checked and parsed. */
-export interface ReadSettings {
-  readonly signal: AbortSignal | undefined;
-  readonly maxStale: number;
-  readonly softTimeout: number | undefined;
-  readonly timeout: number;
-  readonly waitUntil: ((work: Promise<unknown>) => void) | undefined;
-}
-
-/** {@link LifetimeOptions}, checked and parsed. */
-export interface LifetimeSettings<V> {
-  readonly ttl: number | ((value: V, key: string) => Duration);
-  readonly staleWhileRevalidate: number;
-  readonly staleIfError: number;
-  readonly tags: readonly string[] | undefined;
-}
-
 /** {@link TieredCacheOptions}, checked, parsed and complete. */
 export interface CacheSettings<V> {
   readonly name: string;
@@ -139,10 +104,38 @@ const DEFAULTS = Object.freeze({
   errorBackoff: Object.freeze({ initial: 1_000, max: 30_000 }),
 });
 
-const FLIGHT_OPTIONS = ['maxSubscribers', 'maxDuration', 'maxFlights', 'coalesce', 'clock', 'onEvent', 'asyncContext'] as const;
+const FLIGHT_OPTIONS = [
+  'maxSubscribers',
+  'maxDuration',
+  'maxFlights',
+  'coalesce',
+  'clock',
+  'onEvent',
+  'asyncContext',
+] as const;
 const CACHE_OPTIONS = [
-  ...(['ttl', 'staleWhileRevalidate', 'staleIfError', 'tags', 'name', 'memory', 'storage', 'upstream', 'absentTtl', 'errorTtl'] as const),
-  ...(['softTimeout', 'errorBackoff', 'maxDuration', 'maxSubscribers', 'maxFlights', 'coalesce', 'writeBack', 'readTimeout'] as const),
+  ...([
+    'ttl',
+    'staleWhileRevalidate',
+    'staleIfError',
+    'tags',
+    'name',
+    'memory',
+    'storage',
+    'upstream',
+    'absentTtl',
+    'errorTtl',
+  ] as const),
+  ...([
+    'softTimeout',
+    'errorBackoff',
+    'maxDuration',
+    'maxSubscribers',
+    'maxFlights',
+    'coalesce',
+    'writeBack',
+    'readTimeout',
+  ] as const),
   ...(['writeTimeout', 'defer', 'asyncContext', 'clock'] as const),
 ];
 
@@ -150,14 +143,23 @@ const CACHE_OPTIONS = [
 export function resolveFlightOptions<K>(options: SingleflightOptions<K>): FlightMapOptions<K> {
   checkObject('options', options);
   checkNames(options, FLIGHT_OPTIONS);
-  const { maxSubscribers = Infinity, maxDuration = DEFAULTS.maxDuration, maxFlights = Infinity, coalesce = true } = options;
+  const {
+    maxSubscribers = Infinity,
+    maxDuration = DEFAULTS.maxDuration,
+    maxFlights = Infinity,
+    coalesce = true,
+  } = options;
   const { clock = systemClock, onEvent, asyncContext } = options;
   checkCount('maxSubscribers', maxSubscribers);
   checkCount('maxFlights', maxFlights);
-  if (typeof coalesce !== 'boolean' && typeof coalesce !== 'function') throw misuse('coalesce', 'a boolean or a function', coalesce);
+  if (typeof coalesce !== 'boolean' && typeof coalesce !== 'function')
+    throw misuse('coalesce', 'a boolean or a function', coalesce);
   checkFunction('onEvent', onEvent);
   checkClock(clock);
-  if (asyncContext !== undefined && (typeof asyncContext?.run !== 'function' || typeof asyncContext.getStore !== 'function')) {
+  if (
+    asyncContext !== undefined &&
+    (typeof asyncContext?.run !== 'function' || typeof asyncContext.getStore !== 'function')
+  ) {
     throw misuse('asyncContext', 'an AsyncLocalStorage', asyncContext);
   }
   const longest = parseDuration('maxDuration', maxDuration, { zero: false, infinite: true });
@@ -168,10 +170,21 @@ export function resolveFlightOptions<K>(options: SingleflightOptions<K>): Flight
 export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSettings<V> {
   checkObject('options', options);
   checkNames(options, CACHE_OPTIONS);
-  const { name = DEFAULTS.name, memory, storage = [], upstream, errorTtl = 0, writeBack = 'defer', defer, clock = systemClock } = options;
-  if (options.ttl === undefined) throw misuse('ttl', 'set: how long is a value fresh? For example `ttl: \'10s\'`', options.ttl);
+  const {
+    name = DEFAULTS.name,
+    memory,
+    storage = [],
+    upstream,
+    errorTtl = 0,
+    writeBack = 'defer',
+    defer,
+    clock = systemClock,
+  } = options;
+  if (options.ttl === undefined)
+    throw misuse('ttl', "set: how long is a value fresh? For example `ttl: '10s'`", options.ttl);
   if (typeof name !== 'string' || name === '') throw misuse('name', 'a non-empty string', name);
-  if (memory !== undefined && memory !== false) checkMethods('memory', 'a memory tier or false', memory, ['get', 'peek', 'set', 'delete', 'clear']);
+  if (memory !== undefined && memory !== false)
+    checkMethods('memory', 'a memory tier or false', memory, ['get', 'peek', 'set', 'delete', 'clear']);
   const tiers = Array.isArray(storage) ? (storage as readonly StorageTier[]) : [storage as StorageTier];
   for (const tier of tiers) checkTier(tier);
   checkFunction('upstream', upstream);
@@ -189,16 +202,35 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
     errorBackoff: resolveBackoff(options.errorBackoff),
     flights: resolveFlightOptions<string>(flightOptionsOf(options, clock)),
     writeBack,
-    readTimeout: parseDuration('readTimeout', options.readTimeout ?? DEFAULTS.readTimeout, { zero: false, infinite: true }),
-    writeTimeout: parseDuration('writeTimeout', options.writeTimeout ?? DEFAULTS.writeTimeout, { zero: false, infinite: true }),
+    readTimeout: parseDuration('readTimeout', options.readTimeout ?? DEFAULTS.readTimeout, {
+      zero: false,
+      infinite: true,
+    }),
+    writeTimeout: parseDuration('writeTimeout', options.writeTimeout ?? DEFAULTS.writeTimeout, {
+      zero: false,
+      infinite: true,
+    }),
     defer,
     clock,
   };
 }
 
 function flightOptionsOf<V>(options: TieredCacheOptions<V>, clock: Clock): SingleflightOptions {
-  const { maxSubscribers = Infinity, maxDuration = DEFAULTS.maxDuration, maxFlights = Infinity, coalesce = true, asyncContext } = options;
-  return { maxSubscribers, maxDuration, maxFlights, coalesce, clock, ...(asyncContext === undefined ? {} : { asyncContext }) };
+  const {
+    maxSubscribers = Infinity,
+    maxDuration = DEFAULTS.maxDuration,
+    maxFlights = Infinity,
+    coalesce = true,
+    asyncContext,
+  } = options;
+  return {
+    maxSubscribers,
+    maxDuration,
+    maxFlights,
+    coalesce,
+    clock,
+    ...(asyncContext === undefined ? {} : { asyncContext }),
+  };
 }
 
 function resolveBackoff(backoff: TieredCacheOptions<unknown>['errorBackoff']): CacheSettings<unknown>['errorBackoff'] {
@@ -208,70 +240,4 @@ function resolveBackoff(backoff: TieredCacheOptions<unknown>['errorBackoff']): C
   const max = parseDuration('errorBackoff.max', backoff.max);
   if (max < initial) throw misuse('errorBackoff.max', 'at least `errorBackoff.initial`', backoff.max);
   return { initial, max };
-}
-
-/** Checks lifetime options; what is absent comes from `defaults`. */
-export function resolveLifetime<V>(
-  options: LifetimeOptions<V>,
-  ttl: LifetimeOptions<V>['ttl'],
-  defaults?: LifetimeSettings<V>,
-): LifetimeSettings<V> {
-  checkTags(options.tags);
-  const window = (name: 'staleWhileRevalidate' | 'staleIfError'): number =>
-    parseDuration(name, options[name] ?? defaults?.[name] ?? 0, { infinite: true });
-  return {
-    ttl: typeof ttl === 'function' ? ttl : parseDuration('ttl', ttl, { infinite: true }),
-    staleWhileRevalidate: window('staleWhileRevalidate'),
-    staleIfError: window('staleIfError'),
-    tags: options.tags ?? defaults?.tags,
-  };
-}
-
-/**
- * The windows of one value. A `ttl` function is called here and may throw.
- *
- * `control` is what the upstream said of this very value, and wins.
- */
-export function windowsOf<V>(lifetime: LifetimeSettings<V>, value: V, key: string, control: LoadControl): Windows {
-  const ttl = control.ttl ?? (typeof lifetime.ttl === 'function' ? lifetime.ttl(value, key) : lifetime.ttl);
-  return {
-    ttl: parseDuration('ttl', ttl, { infinite: true }),
-    staleWhileRevalidate: parseDuration('staleWhileRevalidate', control.staleWhileRevalidate ?? lifetime.staleWhileRevalidate, { infinite: true }),
-    staleIfError: parseDuration('staleIfError', control.staleIfError ?? lifetime.staleIfError, { infinite: true }),
-  };
-}
-
-/** Checks what an upstream said of a value. */
-export function checkControl(control: LoadControl): void {
-  checkObject('control', control);
-  for (const name of ['ttl', 'staleWhileRevalidate', 'staleIfError'] as const) {
-    if (control[name] !== undefined) parseDuration(name, control[name], { infinite: true });
-  }
-  checkTags(control.tags);
-  if (control.store !== undefined && typeof control.store !== 'boolean') throw misuse('store', 'false or absent', control.store);
-}
-
-/** What a read without options asks for. */
-export const ANY_READ: ReadSettings = Object.freeze({
-  signal: undefined,
-  maxStale: Infinity,
-  softTimeout: undefined,
-  timeout: Infinity,
-  waitUntil: undefined,
-});
-
-/** Checks the options of one read. */
-export function resolveRead(options: ReadOptions | undefined): ReadSettings {
-  if (options === undefined) return ANY_READ;
-  checkObject('options', options);
-  const { signal, maxStale, softTimeout, timeout, waitUntil } = options;
-  checkSignal(signal);
-  checkFunction('waitUntil', waitUntil);
-  return {
-    signal,
-    maxStale: maxStale === undefined ? Infinity : parseDuration('maxStale', maxStale, { infinite: true }),
-    softTimeout: softTimeout === undefined ? undefined : parseDuration('softTimeout', softTimeout, { infinite: true }),
-    timeout: timeout === undefined ? Infinity : parseDuration('timeout', timeout, { infinite: true }),
-    waitUntil,
-  };
 }

@@ -7,7 +7,12 @@ import type { Ask, CacheFlight, Outcome, Stages } from './stages.js';
  * After `softTimeout` (counted from the start of the flight) that is the stored value, if the caller accepts it; after
  * its own `timeout` the stored value or a `CallerTimeoutError`. The flight goes on either way: its result is wanted.
  */
-export function patiently<V>(stages: Stages<V>, flight: CacheFlight<V>, result: Promise<V>, ask: Ask<V>): Promise<Outcome<V>> {
+export function patiently<V>(
+  stages: Stages<V>,
+  flight: CacheFlight<V>,
+  result: Promise<V>,
+  ask: Ask<V>,
+): Promise<Outcome<V>> {
   const { clock, settings } = stages;
   const softTimeout = ask.read.softTimeout ?? settings.softTimeout;
   const { timeout } = ask.read;
@@ -28,11 +33,16 @@ export function patiently<V>(stages: Stages<V>, flight: CacheFlight<V>, result: 
       return true;
     };
     const soft = (): void => {
-      const error = new SoloflightError('SOLOFLIGHT_SOFT_TIMEOUT', `The load took longer than \`softTimeout\` (${softTimeout} ms) and goes on in the background`, {
-        key: flight.key,
-      });
+      const error = new SoloflightError(
+        'SOLOFLIGHT_SOFT_TIMEOUT',
+        `The load took longer than \`softTimeout\` (${softTimeout} ms) and goes on in the background`,
+        {
+          key: flight.key,
+        },
+      );
       // Storage may still be looking for something to answer with.
-      if (!leave(error) && flight.detail.loadSince === undefined) (flight.detail.impatient ??= []).push(() => void leave(error));
+      if (!leave(error) && flight.detail.loadSince === undefined)
+        (flight.detail.impatient ??= []).push(() => void leave(error));
     };
     const hard = (): void => {
       const error = new CallerTimeoutError(flight.key, timeout);
@@ -51,15 +61,26 @@ export function patiently<V>(stages: Stages<V>, flight: CacheFlight<V>, result: 
         reject(error);
       },
     );
-    if (softTimeout < Infinity) cancels.push(clock.after(Math.max(0, softTimeout - stages.flights.ageOf(flight)), soft));
+    if (softTimeout < Infinity)
+      cancels.push(clock.after(Math.max(0, softTimeout - stages.flights.ageOf(flight)), soft));
     if (timeout < Infinity) cancels.push(clock.after(timeout, hard));
   });
 }
 
-function fallbackFor<V>(stages: Stages<V>, flight: CacheFlight<V>, ask: Ask<V>, error: unknown): Outcome<V> | undefined {
+function fallbackFor<V>(
+  stages: Stages<V>,
+  flight: CacheFlight<V>,
+  ask: Ask<V>,
+  error: unknown,
+): Outcome<V> | undefined {
   const { fallback } = flight.detail;
   const now = stages.clock.now();
-  if (fallback === undefined || now >= fallback.entry.errorUntil || now >= fallback.entry.freshUntil + ask.read.maxStale) return undefined;
+  if (
+    fallback === undefined ||
+    now >= fallback.entry.errorUntil ||
+    now >= fallback.entry.freshUntil + ask.read.maxStale
+  )
+    return undefined;
   return { ...fallback, status: 'fallback', error, loaded: false, stored: true };
 }
 

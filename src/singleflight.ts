@@ -1,7 +1,7 @@
 import type { Clock, MaybePromise } from './contracts.js';
 import { misuse } from './errors.js';
-import { rejection, type Flight } from './flight.js';
 import { FlightMap, type SingleflightStats } from './flight-map.js';
+import { rejection, type Flight } from './flight.js';
 import { checkSignal } from './option-checks.js';
 import { resolveFlightOptions, type SingleflightOptions } from './options.js';
 
@@ -129,10 +129,16 @@ export class Singleflight<K = string> {
     return result;
   }
 
-  readonly #nested: NestedExecute<K> = (parent, key, work, options) => this.#execute(this.#flights.find(key), key, work, options, parent);
+  readonly #nested: NestedExecute<K> = (parent, key, work, options) =>
+    this.#execute(this.#flights.find(key), key, work, options, parent);
 }
 
-type NestedExecute<K> = <T>(parent: Flight<K, unknown>, key: K, work: Work<K, T>, options?: ExecuteOptions) => Promise<T>;
+type NestedExecute<K> = <T>(
+  parent: Flight<K, unknown>,
+  key: K,
+  work: Work<K, T>,
+  options?: ExecuteOptions,
+) => Promise<T>;
 
 /** The face of a flight that its work sees. */
 class WorkContext<K> implements FlightContext<K> {

@@ -4,9 +4,11 @@ import type { Deferred } from './deferred.js';
 import type { Entry } from './entry.js';
 import type { Events } from './events.js';
 import type { Failures } from './failures.js';
-import type { Flight } from './flight.js';
 import type { FlightMap } from './flight-map.js';
-import type { CacheSettings, LifetimeSettings, ReadSettings } from './options.js';
+import type { Flight } from './flight.js';
+import type { LifetimeSettings } from './lifetime.js';
+import type { CacheSettings } from './options.js';
+import type { ReadSettings } from './read-options.js';
 import type { Counters } from './stats.js';
 import type { GuardedTier } from './storage/guard.js';
 

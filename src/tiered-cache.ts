@@ -1,3 +1,4 @@
+import type { Answer } from './answer.js';
 import { turnClock } from './clock.js';
 import type { Upstream } from './contracts.js';
 import { Deferred } from './deferred.js';
@@ -5,50 +6,21 @@ import { freshness } from './entry.js';
 import { CacheClosedError, misuse } from './errors.js';
 import { Events, isEventType, type CacheEvent } from './events.js';
 import { Failures } from './failures.js';
-import { rejection, silenced } from './flight.js';
 import { FlightMap } from './flight-map.js';
+import { rejection, silenced } from './flight.js';
 import { expire, invalidate, set } from './invalidate.js';
+import { resolveLifetime, type LifetimeOptions } from './lifetime.js';
 import { timedOut } from './load.js';
-import { flightEnded, fly, get, lookup, lookupCached, refresh, type Answer, type Role } from './lookup.js';
+import { flightEnded, fly, get, lookup, refresh } from './lookup.js';
 import { lruMemory } from './memory/lru.js';
 import { noMemory } from './memory/none.js';
-import {
-  ANY_READ,
-  resolveCacheOptions,
-  resolveLifetime,
-  resolveRead,
-  type LifetimeOptions,
-  type ReadOptions,
-  type ReadSettings,
-  type TieredCacheOptions,
-} from './options.js';
-import type { Ask, Stages, Status } from './stages.js';
+import { resolveCacheOptions, type TieredCacheOptions } from './options.js';
+import { lookupCached } from './probe.js';
+import { ANY_READ, resolveRead, type ReadOptions, type ReadSettings } from './read-options.js';
+import type { Ask, Stages } from './stages.js';
 import { Counters, type CacheStats } from './stats.js';
 import { GuardedTier } from './storage/guard.js';
-
-/** A value and the story of the read that brought it. Durations are milliseconds. */
-export interface Lookup<V> {
-  /** `undefined` when the upstream says that there is nothing. */
-  readonly value: V;
-  /** `hit`: fresh from a tier. `stale`: stale from a tier. `miss`: just loaded. `fallback`: stored, because the load failed or was too slow. */
-  readonly status: Status;
-  /** `'memory'`, the name of a storage tier, or `'upstream'`. */
-  readonly tier: string;
-  /** Whether this read started a flight, joined one, or needed none. */
-  readonly role: Role;
-  /** Time since the value was loaded. */
-  readonly age: number;
-  /** How much longer it is fresh; not positive once it is stale. */
-  readonly freshFor: number;
-  /** Epoch milliseconds. */
-  readonly createdAt: number;
-  readonly tags: readonly string[];
-  readonly meta: unknown;
-  /** Whether a tier keeps the value. */
-  readonly stored: boolean;
-  /** Why there is a fallback. */
-  readonly error?: unknown;
-}
+import { storyOf, type Lookup } from './story.js';
 
 /**
  * A cache over an upstream: memory, then storage, then one coalesced load.
@@ -95,7 +67,11 @@ export class TieredCache<V> {
   }
 
   /** Like {@link get}, loading from `upstream` if this call leads the load. Lifetimes given here override the cache's. */
-  getOrLoad<T extends V>(key: string, upstream: Upstream<T>, options: ReadOptions & LifetimeOptions<T> = {}): Promise<T> {
+  getOrLoad<T extends V>(
+    key: string,
+    upstream: Upstream<T>,
+    options: ReadOptions & LifetimeOptions<T> = {},
+  ): Promise<T> {
     return this.#value(() => lookup(this.#stages, key, this.#askFor(upstream, options))) as Promise<T>;
   }
 
@@ -114,7 +90,7 @@ export class TieredCache<V> {
 
   /** Like {@link get}, with the story of the read. */
   lookup(key: string, options?: ReadOptions): Promise<Lookup<V>> {
-    return guarded(async () => this.#story(await lookup(this.#stages, key, this.#ask(options))));
+    return guarded(async () => storyOf(await lookup(this.#stages, key, this.#ask(options)), this.#stages.clock.now()));
   }
 
   /** Stores `value` in all tiers. Loads that started earlier never overwrite it. Resolves when storage has it, or can't be reached. */
@@ -206,7 +182,13 @@ export class TieredCache<V> {
         background: (work) => deferred.add(work, 'write-back'),
         report: (operation, key, error) => {
           counters.tierErrors += 1;
-          events.emit({ type: 'tier-error', tier: guard.name, operation, ...(key === undefined ? {} : { key }), error });
+          events.emit({
+            type: 'tier-error',
+            tier: guard.name,
+            operation,
+            ...(key === undefined ? {} : { key }),
+            error,
+          });
         },
       });
       return guard;
@@ -247,29 +229,15 @@ export class TieredCache<V> {
     const { lifetime } = this.#stages.settings;
     const read: ReadSettings = resolveRead(options);
     const own = options as LifetimeOptions<V>;
-    return { upstream: upstream as unknown as Upstream<V>, lifetime: resolveLifetime(own, own.ttl ?? lifetime.ttl, lifetime), read };
+    return {
+      upstream: upstream as unknown as Upstream<V>,
+      lifetime: resolveLifetime(own, own.ttl ?? lifetime.ttl, lifetime),
+      read,
+    };
   }
 
   #value(read: () => Promise<Answer<V>>): Promise<V> {
     return guarded(async () => (await read()).outcome.entry.value as V);
-  }
-
-  #story({ outcome, role }: Answer<V>): Lookup<V> {
-    const { entry, tier, status, stored } = outcome;
-    const now = this.#stages.clock.now();
-    return {
-      value: entry.value as V,
-      status,
-      tier,
-      role,
-      age: Math.max(0, now - entry.createdAt),
-      freshFor: entry.freshUntil - now,
-      createdAt: entry.createdAt,
-      tags: entry.tags,
-      meta: entry.meta,
-      stored,
-      ...('error' in outcome ? { error: outcome.error } : {}),
-    };
   }
 
   #checkKeys(keys: readonly string[]): readonly string[] {

@@ -8,7 +8,13 @@ import type { CacheFlight, Stages, Stored, Tiered } from './stages.js';
  * Memory is written at once. Storage follows after the subscribers have their answer, or is awaited where the cache
  * says so. Returns whether the entry is stored; failures are reported, not thrown.
  */
-export function writeBack<V>(stages: Stages<V>, flight: CacheFlight<V>, entry: Entry<V>, previous: Tiered<V> | undefined, store: boolean): boolean {
+export function writeBack<V>(
+  stages: Stages<V>,
+  flight: CacheFlight<V>,
+  entry: Entry<V>,
+  previous: Tiered<V> | undefined,
+  store: boolean,
+): boolean {
   // An invalidation, a `set`, a timeout or an abort came after the load had started: its result is too old to keep.
   if (flight.fenced || flight.outcome !== undefined) return false;
   stages.flights.supersede(flight);
@@ -23,7 +29,12 @@ export function writeBack<V>(stages: Stages<V>, flight: CacheFlight<V>, entry: E
 }
 
 /** Writes `entry` to storage once `flight` is over, or now if the cache awaits its write-backs. */
-export function storeBehind<V>(stages: Stages<V>, flight: CacheFlight<V>, entry: Entry<V>, previous: Tiered<V> | undefined): Promise<void> | undefined {
+export function storeBehind<V>(
+  stages: Stages<V>,
+  flight: CacheFlight<V>,
+  entry: Entry<V>,
+  previous: Tiered<V> | undefined,
+): Promise<void> | undefined {
   if (stages.tiers.length === 0) return undefined;
   // An entry from the future would otherwise pass for the newer one until the clocks have caught up.
   const keep = previous !== undefined && isFromFuture(previous.entry, entry.createdAt);

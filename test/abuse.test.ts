@@ -24,14 +24,20 @@ describe('a cache built with an option that makes no sense', () => {
     [{ ...ok, maxDuration: 0 }, 'Expected `maxDuration` to be a duration > 0 or Infinity'],
     [{ ...ok, readTimeout: 0 }, 'Expected `readTimeout` to be a duration > 0'],
     [{ ...ok, writeTimeout: 'never' }, 'Expected `writeTimeout` to be a duration > 0'],
-    [{ ...ok, errorBackoff: { initial: '2s', max: '1s' } }, 'Expected `errorBackoff.max` to be at least `errorBackoff.initial`'],
+    [
+      { ...ok, errorBackoff: { initial: '2s', max: '1s' } },
+      'Expected `errorBackoff.max` to be at least `errorBackoff.initial`',
+    ],
     [{ ...ok, errorBackoff: 5 }, 'Expected `errorBackoff` to be an object'],
     [{ ...ok, maxSubscribers: 0 }, 'Expected `maxSubscribers` to be an integer ≥ 1 or Infinity, got `0` (number)'],
     [{ ...ok, maxFlights: 1.5 }, 'Expected `maxFlights` to be an integer ≥ 1 or Infinity'],
     [{ ...ok, coalesce: 'yes' }, 'Expected `coalesce` to be a boolean or a function'],
     [{ ...ok, memory: {} }, 'Expected `memory` to be a memory tier or false (missing: get, peek, set, delete, clear)'],
     [{ ...ok, storage: new Map() }, 'Expected `storage` to be'],
-    [{ ...ok, storage: [mapStorage(), null] }, 'Expected `storage` to be a storage tier or an array of them (missing: get, set, delete)'],
+    [
+      { ...ok, storage: [mapStorage(), null] },
+      'Expected `storage` to be a storage tier or an array of them (missing: get, set, delete)',
+    ],
     [{ ...ok, upstream: 'http://…' }, 'Expected `upstream` to be a function'],
     [{ ...ok, defer: true }, 'Expected `defer` to be a function'],
     [{ ...ok, writeBack: 'sync' }, "Expected `writeBack` to be 'defer' or 'await'"],
@@ -66,17 +72,27 @@ describe('a Singleflight built with an option that makes no sense', () => {
 });
 
 describe('a call that makes no sense', () => {
-  test.each([undefined, null, 1, {}, Symbol('k'), []])('a key of the wrong type rejects at once and leaves no trace: %s', async (key) => {
-    const { cache, upstream } = setupCache();
-    const bad = key as never;
-    const calls: Promise<unknown>[] = [cache.get(bad), cache.lookup(bad), cache.getIfCached(bad), cache.refresh(bad), cache.getOrLoad(bad, () => 'v'), cache.set(bad, 'v')];
-    if (!Array.isArray(key)) calls.push(cache.invalidate(bad), cache.expire(bad));
+  test.each([undefined, null, 1, {}, Symbol('k'), []])(
+    'a key of the wrong type rejects at once and leaves no trace: %s',
+    async (key) => {
+      const { cache, upstream } = setupCache();
+      const bad = key as never;
+      const calls: Promise<unknown>[] = [
+        cache.get(bad),
+        cache.lookup(bad),
+        cache.getIfCached(bad),
+        cache.refresh(bad),
+        cache.getOrLoad(bad, () => 'v'),
+        cache.set(bad, 'v'),
+      ];
+      if (!Array.isArray(key)) calls.push(cache.invalidate(bad), cache.expire(bad));
 
-    for (const call of calls) await expect(call).rejects.toThrow(/^Expected `key` to be a string/);
+      for (const call of calls) await expect(call).rejects.toThrow(/^Expected `key` to be a string/);
 
-    expect(upstream.count).toBe(0);
-    expect(cache.getStats()).toMatchObject({ size: 0, inFlight: 0, misses: 0 });
-  });
+      expect(upstream.count).toBe(0);
+      expect(cache.getStats()).toMatchObject({ size: 0, inFlight: 0, misses: 0 });
+    },
+  );
 
   test.each([
     [{ maxStale: -1 }, 'Expected `maxStale` to be a duration'],
@@ -89,7 +105,11 @@ describe('a call that makes no sense', () => {
   ])('read options %j reject at once: %s', async (options, message) => {
     const { cache, upstream } = setupCache();
 
-    for (const call of [cache.get('k', options as never), cache.lookup('k', options as never), cache.refresh('k', options as never)]) {
+    for (const call of [
+      cache.get('k', options as never),
+      cache.lookup('k', options as never),
+      cache.refresh('k', options as never),
+    ]) {
       await expect(call).rejects.toThrow(message);
       await expect(call).rejects.toBeInstanceOf(TypeError);
     }
@@ -111,9 +131,15 @@ describe('a call that makes no sense', () => {
   test('work that is not a function rejects at once and leaves no trace', async () => {
     const flights = new Singleflight();
 
-    await expect(flights.execute('k', undefined as never)).rejects.toThrow('Expected `work` to be a function, got `undefined`');
-    await expect(flights.execute('k', () => 1, { signal: {} as never })).rejects.toThrow('Expected `signal` to be an AbortSignal');
-    await expect(flights.join('k', 5 as never).result).rejects.toThrow('Expected `work` to be a function, got `5` (number)');
+    await expect(flights.execute('k', undefined as never)).rejects.toThrow(
+      'Expected `work` to be a function, got `undefined`',
+    );
+    await expect(flights.execute('k', () => 1, { signal: {} as never })).rejects.toThrow(
+      'Expected `signal` to be an AbortSignal',
+    );
+    await expect(flights.join('k', 5 as never).result).rejects.toThrow(
+      'Expected `work` to be a function, got `5` (number)',
+    );
 
     expect(flights.has('k')).toBe(false);
     expect(flights.getStats()).toMatchObject({ led: 0, joined: 0 });
@@ -130,6 +156,8 @@ describe('a call that makes no sense', () => {
     expect(() => lruMemory({ maxSize: 10 })).toThrow('Expected `sizeOf`');
     expect(() => cache.on('hit', undefined as never)).toThrow('Expected `listener` to be a function');
     expect(() => cache.on('hits' as never, () => {})).toThrow('Expected `type` to be the name of an event');
-    expect(() => toCacheStatus({ status: 'hit' } as Lookup<string>, 'naïve')).toThrow('Expected `cacheName` to be printable ASCII text');
+    expect(() => toCacheStatus({ status: 'hit' } as Lookup<string>, 'naïve')).toThrow(
+      'Expected `cacheName` to be printable ASCII text',
+    );
   });
 });

@@ -168,7 +168,9 @@ describe('a key that only storage has', () => {
   test('an older entry read slowly does not replace what was loaded meanwhile', async () => {
     const storage = mapStorage();
     const { cache, clock, upstream } = setupCache({
-      storage: overridden(storage, { get: async (key) => (await storage.get(key)) && (await delivery(storage.get(key))) }),
+      storage: overridden(storage, {
+        get: async (key) => (await storage.get(key)) && (await delivery(storage.get(key))),
+      }),
     });
     const held: (() => void)[] = [];
     const delivery = <T>(entry: T): Promise<T> => new Promise((resolve) => held.push(() => resolve(entry)));

@@ -81,7 +81,8 @@ describe('events', () => {
     const { cache } = setupCache();
     const sources: string[] = [];
     cache.on('error', ({ source }) => sources.push(source));
-    cache.on('set', (async () => Promise.reject(new Error('broken'))) as () => void);
+    // oxlint-disable-next-line typescript/no-misused-promises
+    cache.on('set', async () => Promise.reject(new Error('broken')));
 
     await cache.set('k', 'v');
     await settle();
@@ -165,7 +166,9 @@ describe('statistics', () => {
 describe('the end of a cache', () => {
   test('`idle` waits for flights, reloads and deferred writes', async () => {
     let finishWrite!: () => void;
-    const storage = overridden(mapStorage(), { setIfNewer: () => new Promise((resolve) => (finishWrite = () => resolve(true))) });
+    const storage = overridden(mapStorage(), {
+      setIfNewer: () => new Promise((resolve) => (finishWrite = () => resolve(true))),
+    });
     const { cache, upstream } = setupCache({ storage });
     const steps: string[] = [];
 
@@ -194,7 +197,12 @@ describe('the end of a cache', () => {
     for (const call of [cache.get('held'), cache.lookup('held'), cache.getIfCached('held'), cache.refresh('held')]) {
       await expect(call).rejects.toMatchObject({ code: 'SOLOFLIGHT_CACHE_CLOSED' });
     }
-    for (const call of [cache.set('k', 'v'), cache.invalidate('k'), cache.expire('k'), cache.getOrLoad('k', () => 'v')]) {
+    for (const call of [
+      cache.set('k', 'v'),
+      cache.invalidate('k'),
+      cache.expire('k'),
+      cache.getOrLoad('k', () => 'v'),
+    ]) {
       await expect(call).rejects.toMatchObject({ code: 'SOLOFLIGHT_CACHE_CLOSED' });
     }
     expect(closed).toBe(0);
@@ -211,7 +219,10 @@ describe('the end of a cache', () => {
     let closed = 0;
 
     {
-      await using cache = new TieredCache({ ttl: 1, storage: overridden(mapStorage(), { close: () => void (closed += 1) }) });
+      await using cache = new TieredCache({
+        ttl: 1,
+        storage: overridden(mapStorage(), { close: () => void (closed += 1) }),
+      });
       await cache.set('k', 'v');
     }
 
@@ -257,7 +268,8 @@ describe('a long life', () => {
       if (key.endsWith('5')) await cache.invalidate(key);
     };
     const pass = async (from: number, to: number): Promise<number> => {
-      for (let next = from; next < to; next += 1_000) await Promise.all(Array.from({ length: 1_000 }, (_, index) => read(`key:${next + index}`)));
+      for (let next = from; next < to; next += 1_000)
+        await Promise.all(Array.from({ length: 1_000 }, (_, index) => read(`key:${next + index}`)));
       globalThis.gc?.();
       return process.memoryUsage().heapUsed;
     };

@@ -29,7 +29,8 @@ export function lruMemory<V>(options: LruMemoryOptions<V> = {}): MemoryTier<V> {
   checkLimit('max', max);
   checkLimit('maxSize', maxSize);
   if (sizeOf !== undefined && typeof sizeOf !== 'function') throw misuse('sizeOf', 'a function', sizeOf);
-  if ((maxSize === undefined) !== (sizeOf === undefined)) throw misuse('sizeOf', 'given together with `maxSize`', sizeOf);
+  if ((maxSize === undefined) !== (sizeOf === undefined))
+    throw misuse('sizeOf', 'given together with `maxSize`', sizeOf);
   return new LruMemory(options);
 }
 
@@ -105,5 +106,6 @@ function sizeIn<V>(sizeOf: (value: V, key: string) => number, entry: Entry<V>, k
 }
 
 function checkLimit(name: string, value: unknown): void {
-  if (value !== undefined && !(Number.isSafeInteger(value) && (value as number) >= 1)) throw misuse(name, 'an integer ≥ 1', value);
+  if (value !== undefined && !(Number.isSafeInteger(value) && (value as number) >= 1))
+    throw misuse(name, 'an integer ≥ 1', value);
 }

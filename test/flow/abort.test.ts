@@ -50,7 +50,9 @@ describe('a caller who aborts', () => {
 
   test('while storage is read: no load starts for nobody', async () => {
     let answer!: () => void;
-    const storage = overridden(mapStorage(), { get: () => new Promise((resolve) => (answer = () => resolve(undefined))) });
+    const storage = overridden(mapStorage(), {
+      get: () => new Promise((resolve) => (answer = () => resolve(undefined))),
+    });
     const { cache, upstream } = setupCache({ storage });
     const controller = new AbortController();
 

@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 
-import { FlightTimeoutError, isSoloflightError, loaded, mapStorage, notModified, ReentrantFlightError } from '../../src/index.js';
+import {
+  FlightTimeoutError,
+  isSoloflightError,
+  loaded,
+  mapStorage,
+  notModified,
+  ReentrantFlightError,
+} from '../../src/index.js';
 import { overridden } from '../support/overridden.js';
 import { settle, setupCache } from '../support/setup-cache.js';
 
@@ -124,7 +131,14 @@ describe('a failing load with a fallback', () => {
     const answer = cache.lookup('k');
     upstream.calls[0]!.reject(error);
 
-    expect(await answer).toMatchObject({ value: 'old', status: 'fallback', tier: 'memory', error, age: 120_000, freshFor: -119_000 });
+    expect(await answer).toMatchObject({
+      value: 'old',
+      status: 'fallback',
+      tier: 'memory',
+      error,
+      age: 120_000,
+      freshFor: -119_000,
+    });
   });
 
   test('not from the very instant its window ends', async () => {
@@ -217,7 +231,9 @@ describe('a load that hangs with nothing to fall back on', () => {
   });
 
   test('nested loads of other keys are cached like any other', async () => {
-    const { cache } = setupCache({ upstream: (key, load) => (key === 'part' ? 'p' : load.execute('part', () => 'part')) });
+    const { cache } = setupCache({
+      upstream: (key, load) => (key === 'part' ? 'p' : load.execute('part', () => 'part')),
+    });
 
     expect(await cache.get('whole')).toBe('part');
     expect(cache.peek('part')).toBe('part');
@@ -270,7 +286,9 @@ describe('soft timeout', () => {
     await first.cache.set('k', 'stored');
     first.clock.advance(120_000);
     let answerRead!: () => void;
-    const slow = overridden(storage, { get: (key) => new Promise<void>((resolve) => (answerRead = resolve)).then(() => storage.get(key)) });
+    const slow = overridden(storage, {
+      get: (key) => new Promise<void>((resolve) => (answerRead = resolve)).then(() => storage.get(key)),
+    });
     const { cache, clock, upstream } = setupCache({ storage: slow, softTimeout: 100, clock: first.clock });
 
     const answer = cache.get('k');
@@ -361,7 +379,9 @@ describe('what an upstream says of a value', () => {
     const { cache, clock, upstream } = setupCache();
 
     const answer = cache.lookup('k');
-    upstream.calls[0]!.resolve(loaded('v', { ttl: '10s', staleWhileRevalidate: 0, staleIfError: 0, tags: ['a'], meta: { etag: '"1"' } }));
+    upstream.calls[0]!.resolve(
+      loaded('v', { ttl: '10s', staleWhileRevalidate: 0, staleIfError: 0, tags: ['a'], meta: { etag: '"1"' } }),
+    );
 
     expect(await answer).toMatchObject({ value: 'v', freshFor: 10_000, tags: ['a'], meta: { etag: '"1"' } });
     clock.advance(10_000);
@@ -405,7 +425,14 @@ describe('what an upstream says of a value', () => {
     upstream.calls[1]!.resolve(notModified());
     await settle();
 
-    expect(await cache.lookup('k')).toMatchObject({ value: 'v', status: 'hit', age: 0, freshFor: 1_000, meta: { etag: '"1"' }, tags: ['t'] });
+    expect(await cache.lookup('k')).toMatchObject({
+      value: 'v',
+      status: 'hit',
+      age: 0,
+      freshFor: 1_000,
+      meta: { etag: '"1"' },
+      tags: ['t'],
+    });
   });
 
   test('`notModified` without a previous value is a TypeError to the caller', async () => {

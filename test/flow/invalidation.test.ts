@@ -81,7 +81,14 @@ describe('invalidate', () => {
     const storage = gatedStorage();
     const { cache, clock, upstream } = setupCache({ storage: storage.tier });
     const at = clock.now();
-    const entry = { value: 'old', startedAt: at, createdAt: at, freshUntil: at + 9e9, staleUntil: at + 9e9, errorUntil: at + 9e9 };
+    const entry = {
+      value: 'old',
+      startedAt: at,
+      createdAt: at,
+      freshUntil: at + 9e9,
+      staleUntil: at + 9e9,
+      errorUntil: at + 9e9,
+    };
     storage.inner.set('k', { ...entry, loadMs: 0, tags: [], meta: undefined }, at + 9e9);
 
     const before = cache.get('k');
@@ -107,7 +114,14 @@ describe('invalidate', () => {
     const storage = gatedStorage();
     const { cache, clock, upstream } = setupCache({ storage: storage.tier });
     const at = clock.now();
-    const entry = { value: 'old', startedAt: at, createdAt: at, freshUntil: at + 9e9, staleUntil: at + 9e9, errorUntil: at + 9e9 };
+    const entry = {
+      value: 'old',
+      startedAt: at,
+      createdAt: at,
+      freshUntil: at + 9e9,
+      staleUntil: at + 9e9,
+      errorUntil: at + 9e9,
+    };
     storage.inner.set('k', { ...entry, loadMs: 0, tags: [], meta: undefined }, at + 9e9);
 
     const probed = cache.getIfCached('k');
@@ -373,20 +387,23 @@ describe('a listener that reads back', () => {
     expect(await seen).toBe('new');
   });
 
-  test.each(['invalidate', 'expire'] as const)('after `%s` of several keys finds none of them as it was', async (verb) => {
-    const { cache } = setupCache();
-    await cache.set('a', 'old');
-    await cache.set('b', 'old');
-    const seen: string[] = [];
-    cache.on(verb, () => {
-      void cache.lookup('b', { maxStale: 0 }).catch(() => {});
-      seen.push(cache.getStats().inFlight > 0 ? 'loading' : 'old');
-    });
+  test.each(['invalidate', 'expire'] as const)(
+    'after `%s` of several keys finds none of them as it was',
+    async (verb) => {
+      const { cache } = setupCache();
+      await cache.set('a', 'old');
+      await cache.set('b', 'old');
+      const seen: string[] = [];
+      cache.on(verb, () => {
+        void cache.lookup('b', { maxStale: 0 }).catch(() => {});
+        seen.push(cache.getStats().inFlight > 0 ? 'loading' : 'old');
+      });
 
-    await cache[verb](['a', 'b']);
+      await cache[verb](['a', 'b']);
 
-    expect(seen).toEqual(['loading', 'loading']);
-  });
+      expect(seen).toEqual(['loading', 'loading']);
+    },
+  );
 });
 
 describe('an expired key in a busy turn of the event loop', () => {

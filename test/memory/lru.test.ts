@@ -4,7 +4,17 @@ import { lruMemory, type Entry } from '../../src/index.js';
 
 function entry(value: string): Entry<string> {
   const at = 1_000;
-  return { value, startedAt: at, createdAt: at, freshUntil: at, staleUntil: at, errorUntil: at, loadMs: 0, tags: [], meta: undefined };
+  return {
+    value,
+    startedAt: at,
+    createdAt: at,
+    freshUntil: at,
+    staleUntil: at,
+    errorUntil: at,
+    loadMs: 0,
+    tags: [],
+    meta: undefined,
+  };
 }
 
 describe('the memory tier', () => {

@@ -103,7 +103,10 @@ export const FAULTS: Readonly<Record<string, Sample>> = {
     ['./map.js', '../options.js', '../clock.js', 'node:fs'],
     ['./breaker.js', './deadline.js', './outbox.js', '../contracts.js', '../entry.js', '../errors.js'],
   ),
-  'src/storage/outbox.ts': imports(['./map.js', '../options.js', '../clock.js'], ['./deadline.js', '../contracts.js', '../entry.js']),
+  'src/storage/outbox.ts': imports(
+    ['./map.js', '../options.js', '../clock.js'],
+    ['./deadline.js', '../contracts.js', '../entry.js'],
+  ),
   'src/storage/sqlite.ts': imports(
     ['./map.js', './guard.js', '../options.js', '../index.js', 'better-sqlite3', 'node:sqlite'],
     ['./sqlite-rows.js', '../codecs/json.js', '../contracts.js', '../entry.js', '../errors.js'],

@@ -10,7 +10,10 @@ const STALE = 2_000;
 const ERROR = 5_000;
 
 type Step =
-  | { readonly do: 'get' | 'strict' | 'refresh' | 'cached' | 'aborted' | 'set' | 'invalidate' | 'expire'; readonly key: string }
+  | {
+      readonly do: 'get' | 'strict' | 'refresh' | 'cached' | 'aborted' | 'set' | 'invalidate' | 'expire';
+      readonly key: string;
+    }
   | { readonly do: 'resolve' | 'reject' | 'storage' | 'storageFails'; readonly which: number }
   | { readonly do: 'advance'; readonly ms: number };
 
@@ -21,7 +24,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('set', 'invalidate', 'expire'), key }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constantFrom('resolve', 'reject'), which }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('storage', 'storage', 'storage', 'storageFails'), which }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('advance' as const), ms: fc.constantFrom(1, 400, 999, 1_000, 2_500, 6_000) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('advance' as const),
+      ms: fc.constantFrom(1, 400, 999, 1_000, 2_500, 6_000),
+    }),
+  },
 );
 
 /** A storage whose operations wait to be let through, in any order, or failed. */
@@ -85,7 +94,13 @@ async function run(steps: readonly Step[], storageKind: 'none' | 'map' | 'gated'
     ...(memory ? {} : { memory: false }),
     upstream: (name, load) => {
       const started = model.draw();
-      const rivals = scripted.calls.filter((call) => call.key === name && !call.settled && !call.signal.aborted && numbers.get(call)! > (model.strictFloor.get(name) ?? 0));
+      const rivals = scripted.calls.filter(
+        (call) =>
+          call.key === name &&
+          !call.settled &&
+          !call.signal.aborted &&
+          numbers.get(call)! > (model.strictFloor.get(name) ?? 0),
+      );
       expect(rivals, 'one current load per key').toEqual([]);
       const result = scripted(name, load);
       numbers.set(scripted.calls.at(-1)!, started);
@@ -116,12 +131,19 @@ async function run(steps: readonly Step[], storageKind: 'none' | 'map' | 'gated'
         break;
       case 'refresh': {
         const floor = model.floorOf(next.key);
-        callers.push(cache.refresh(next.key).then((value) => expect(value).toBeGreaterThanOrEqual(floor), () => {}));
+        callers.push(
+          cache.refresh(next.key).then(
+            (value) => expect(value).toBeGreaterThanOrEqual(floor),
+            () => {},
+          ),
+        );
         break;
       }
       case 'cached': {
         const floor = model.floorOf(next.key);
-        callers.push(cache.getIfCached(next.key).then((value) => expect(value ?? Infinity).toBeGreaterThanOrEqual(floor)));
+        callers.push(
+          cache.getIfCached(next.key).then((value) => expect(value ?? Infinity).toBeGreaterThanOrEqual(floor)),
+        );
         break;
       }
       case 'aborted': {

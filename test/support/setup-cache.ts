@@ -20,10 +20,19 @@ const unhandled: unknown[] = [];
 process.on('unhandledRejection', (reason) => unhandled.push(reason));
 
 /** A cache with a second of freshness, a minute of staleness and ten minutes of fallback, unless `options` say otherwise. */
-export function setupCache<V = string>(options: Partial<TieredCacheOptions<V>> & { readonly clock?: ManualClock } = {}): Parts<V> {
+export function setupCache<V = string>(
+  options: Partial<TieredCacheOptions<V>> & { readonly clock?: ManualClock } = {},
+): Parts<V> {
   const clock = options.clock ?? manualClock({ random: () => 0.999 });
   const upstream = scriptedUpstream<V>();
-  const cache = new TieredCache<V>({ ttl: '1s', staleWhileRevalidate: '1m', staleIfError: '10m', upstream, ...options, clock });
+  const cache = new TieredCache<V>({
+    ttl: '1s',
+    staleWhileRevalidate: '1m',
+    staleIfError: '10m',
+    upstream,
+    ...options,
+    clock,
+  });
   opened.push({ cache, upstream } as unknown as Checked);
   return { cache, clock, upstream };
 }

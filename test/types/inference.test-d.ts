@@ -1,6 +1,17 @@
 import { describe, expectTypeOf, test } from 'vitest';
 
-import { loaded, lruMemory, notModified, Singleflight, TieredCache, type Entry, type Loaded, type Lookup, type StorageTier, type Upstream } from '../../src/index.js';
+import {
+  loaded,
+  lruMemory,
+  notModified,
+  Singleflight,
+  TieredCache,
+  type Entry,
+  type Loaded,
+  type Lookup,
+  type StorageTier,
+  type Upstream,
+} from '../../src/index.js';
 
 interface Post {
   readonly title: string;
@@ -12,7 +23,10 @@ describe('what callers get', () => {
 
     expectTypeOf(flights.execute('k', () => 1)).toEqualTypeOf<Promise<number>>();
     expectTypeOf(flights.execute('k', async () => 'v')).toEqualTypeOf<Promise<string>>();
-    expectTypeOf(flights.join('k', async () => true)).toEqualTypeOf<{ result: Promise<boolean>; role: 'leader' | 'follower' }>();
+    expectTypeOf(flights.join('k', async () => true)).toEqualTypeOf<{
+      result: Promise<boolean>;
+      role: 'leader' | 'follower';
+    }>();
     expectTypeOf<Singleflight<symbol>['has']>().parameter(0).toEqualTypeOf<symbol>();
   });
 
@@ -36,7 +50,9 @@ describe('what callers get', () => {
 
   test('the value type is inferred from the upstream, plain, async or wrapped', () => {
     expectTypeOf(new TieredCache({ ttl: 1, upstream: () => 1 }).get('k')).resolves.toEqualTypeOf<number>();
-    expectTypeOf(new TieredCache({ ttl: 1, upstream: async (): Promise<Post> => ({ title: '' }) }).get('k')).resolves.toEqualTypeOf<Post>();
+    expectTypeOf(
+      new TieredCache({ ttl: 1, upstream: async (): Promise<Post> => ({ title: '' }) }).get('k'),
+    ).resolves.toEqualTypeOf<Post>();
     expectTypeOf(loaded({ title: '' })).toEqualTypeOf<Loaded<{ title: string }>>();
     expectTypeOf(notModified()).toEqualTypeOf<Loaded<never>>();
     expectTypeOf<Upstream<Post>>().returns.toEqualTypeOf<Post | Loaded<Post> | PromiseLike<Post | Loaded<Post>>>();
@@ -77,8 +93,9 @@ describe('what is refused', () => {
     cache.on('hits', () => {});
     // @ts-expect-error `store` can only be turned off
     loaded('v', { store: true });
+    const texts = lruMemory<string>();
     // @ts-expect-error a memory tier of another type
-    void new TieredCache<Post>({ ttl: 1, memory: lruMemory<string>({ max: 5, maxSize: 5, sizeOf: (value: string) => value.length }) });
+    void new TieredCache<Post>({ ttl: 1, memory: texts });
     const entry = {} as Entry<Post>;
     expectTypeOf(entry.freshUntil).toEqualTypeOf<number>();
     // @ts-expect-error entries are read-only

@@ -1,0 +1,37 @@
+import { check, count, MEMORY, note, served, type Answer } from './answer.js';
+import type { Ask, Stages, Stored } from './stages.js';
+import { fromStorage } from './storage-read.js';
+import { promote } from './write-back.js';
+
+/** What memory or storage can serve for `key`, without a load. */
+export async function lookupCached<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Answer<V> | undefined> {
+  check(stages, key, ask);
+  const held = stages.memory.get(key);
+  const found = held === undefined ? undefined : { entry: held, tier: MEMORY };
+  const outcome = served(stages, found, ask) ?? served(stages, await probe(stages, key, ask), ask);
+  if (outcome === undefined) {
+    stages.counters.misses += 1;
+    return undefined;
+  }
+  note(stages, key, outcome);
+  count(stages, outcome.status, 1);
+  return { outcome, role: 'none' };
+}
+
+/** Reads storage for callers that want no load; they share one reading. */
+async function probe<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Stored<V> | undefined> {
+  const { probes } = stages;
+  if (stages.tiers.length === 0) return undefined;
+  const current = probes.find(key);
+  if (current !== undefined) return probes.subscribe(current, ask.read.signal);
+
+  const flight = probes.open(key, undefined, true);
+  if (flight instanceof Error) throw flight;
+  const result = probes.subscribe(flight, ask.read.signal);
+  probes.start(flight, async () => {
+    const found = await fromStorage(stages, key, undefined);
+    if (found !== undefined && !flight.fenced && flight.outcome === undefined) promote(stages, key, found);
+    return found;
+  });
+  return result;
+}

@@ -1,0 +1,44 @@
+import type { Answer, Role } from './answer.js';
+import type { Status } from './stages.js';
+
+/** A value and the story of the read that brought it. Durations are milliseconds. */
+export interface Lookup<V> {
+  /** `undefined` when the upstream says that there is nothing. */
+  readonly value: V;
+  /** `hit`: fresh from a tier. `stale`: stale from a tier. `miss`: just loaded. `fallback`: stored, because the load failed or was too slow. */
+  readonly status: Status;
+  /** `'memory'`, the name of a storage tier, or `'upstream'`. */
+  readonly tier: string;
+  /** Whether this read started a flight, joined one, or needed none. */
+  readonly role: Role;
+  /** Time since the value was loaded. */
+  readonly age: number;
+  /** How much longer it is fresh; not positive once it is stale. */
+  readonly freshFor: number;
+  /** Epoch milliseconds. */
+  readonly createdAt: number;
+  readonly tags: readonly string[];
+  readonly meta: unknown;
+  /** Whether a tier keeps the value. */
+  readonly stored: boolean;
+  /** Why there is a fallback. */
+  readonly error?: unknown;
+}
+
+/** The story of `answer` as told at `now`. */
+export function storyOf<V>({ outcome, role }: Answer<V>, now: number): Lookup<V> {
+  const { entry, tier, status, stored } = outcome;
+  return {
+    value: entry.value as V,
+    status,
+    tier,
+    role,
+    age: Math.max(0, now - entry.createdAt),
+    freshFor: entry.freshUntil - now,
+    createdAt: entry.createdAt,
+    tags: entry.tags,
+    meta: entry.meta,
+    stored,
+    ...('error' in outcome ? { error: outcome.error } : {}),
+  };
+}
