@@ -5,7 +5,7 @@ import { GuardedTier } from '../../src/storage/guard.js';
 import { manualClock, type ManualClock } from '../../src/testing/index.js';
 
 /** A failure of the tier, as the guard told it. */
-export interface Reported {
+interface Reported {
   readonly operation: string;
   readonly key: string | undefined;
   readonly error: unknown;
