@@ -31,6 +31,7 @@ export {
 export type { CacheEvent, CacheEventType } from './events.js';
 export type { AsyncContext, FlightEvent, SingleflightStats } from './flight-map.js';
 export { toCacheStatus } from './http/cache-status.js';
+export { keyOf } from './key.js';
 export { loaded, notModified } from './loaded.js';
 export { lruMemory, type LruMemoryOptions } from './memory/lru.js';
 export { noMemory } from './memory/none.js';
@@ -42,3 +43,4 @@ export type { CacheStats, LatencySummary } from './stats.js';
 export { mapStorage } from './storage/map.js';
 export type { Lookup } from './story.js';
 export { TieredCache } from './tiered-cache.js';
+export type { Wrapped, WrapOptions } from './wrap.js';

@@ -1,6 +1,6 @@
 import type { Answer } from './answer.js';
 import { turnClock } from './clock.js';
-import type { Upstream } from './contracts.js';
+import type { MaybePromise, Upstream } from './contracts.js';
 import { Deferred } from './deferred.js';
 import { freshness } from './entry.js';
 import { CacheClosedError, misuse } from './errors.js';
@@ -21,6 +21,7 @@ import type { Ask, Stages } from './stages.js';
 import { Counters, type CacheStats } from './stats.js';
 import { GuardedTier } from './storage/guard.js';
 import { storyOf, type Lookup } from './story.js';
+import { wrap, type Wrapped, type WrapOptions, type WrapPort } from './wrap.js';
 
 /**
  * A cache over an upstream: memory, then storage, then one coalesced load.
@@ -124,6 +125,34 @@ export class TieredCache<V> {
   /** Makes what is stored for the key or keys stale, from this call on, and keeps it as a fallback. */
   expire(key: string | readonly string[]): Promise<void> {
     return guarded(() => expire(this.#stages, this.#checkKeys(keysOf(key))));
+  }
+
+  /**
+   * A cached version of `fn`: one execution at a time per arguments, the result kept as any other.
+   *
+   * Keys contain the name and every argument, so that forgetting a parameter is impossible; see {@link keyOf} for what
+   * arguments may be. `this` is handed on to `fn` and is no part of the key.
+   *
+   * @throws TypeError for a function without a name, unless `name` is given.
+   */
+  wrap<A extends unknown[], R extends V>(
+    fn: (...args: A) => MaybePromise<R>,
+    options: WrapOptions<A, R> = {},
+  ): Wrapped<A, R> {
+    const asking = (upstream: Upstream<R>, lifetime: LifetimeOptions<R>): Ask<V> => this.#askFor(upstream, lifetime);
+    const port: WrapPort<R> = {
+      get: (key, upstream, lifetime) => this.getOrLoad(key, upstream, lifetime),
+      lookup: async (key, upstream, lifetime) => {
+        const answer = await lookup(this.#stages, key, asking(upstream, lifetime));
+        return storyOf(answer, this.#stages.clock.now()) as Lookup<R>;
+      },
+      refresh: async (key, upstream, lifetime) => {
+        const answer = await refresh(this.#stages, key, asking(upstream, lifetime));
+        return answer.outcome.entry.value as R;
+      },
+      invalidate: (key) => this.invalidate(key),
+    };
+    return wrap(port, fn, options);
   }
 
   /** Calls `listener` for every event of `type`; the returned function ends that. What a listener throws becomes an `error` event. */
