@@ -93,14 +93,15 @@ export interface StorageWrite {
 /**
  * Turns values into text or bytes and back, for storages that keep neither objects nor references.
  *
- * **For implementors:** `decode(encode(value))` must equal `value`. Either may throw; a read then is a miss, a write
- * is reported and dropped.
+ * **For implementors:** `decode(encode(value))` must equal `value`, and must not be a thenable. Either may return a
+ * promise, and either may throw or reject; a read then is a miss, a write is reported and dropped. A payload comes back
+ * as what it was: text as text, bytes as a `Uint8Array`, which must be left as it is. Text must have a UTF-8 form.
  */
 export interface Codec {
   /** Stored beside each payload; a payload of another codec is not decoded. */
   readonly name: string;
-  encode(value: unknown): string | Uint8Array;
-  decode(payload: string | Uint8Array): unknown;
+  encode(value: unknown): MaybePromise<string | Uint8Array>;
+  decode(payload: string | Uint8Array): MaybePromise<unknown>;
 }
 
 /** Why a load happens: nothing usable was there, it is stale, or the caller asked for it. */

@@ -66,13 +66,10 @@ function announce<V>({ events }: Stages<V>, type: 'set' | 'invalidate' | 'expire
 }
 
 function entryOf<V>(stages: Stages<V>, key: string, value: V, lifetime: LifetimeSettings<V>): Entry<V> {
+  const { absentTtl, jitter, isolation } = stages.settings;
   const now = stages.clock.now();
-  const ttl = value === undefined ? stages.settings.absentTtl : lifetime.ttl;
-  const windows =
-    value === undefined && ttl === 0
-      ? { ttl: 0, staleWhileRevalidate: 0, staleIfError: 0 }
-      : windowsOf({ ...lifetime, ttl }, value, key, {});
-  return createEntry(value, windows, { startedAt: now, createdAt: now, loadMs: 0, tags: lifetime.tags });
+  const windows = windowsOf(lifetime, value, { key, absentTtl, jitter, clock: stages.clock });
+  return createEntry(isolation.keep(value), windows, { startedAt: now, createdAt: now, tags: lifetime.tags });
 }
 
 /** Detaches everything under way for `key`: those who wait get their answer, no tier and no later caller does. */

@@ -1,4 +1,4 @@
-import type { Duration, LoadControl } from './contracts.js';
+import type { Clock, Duration, LoadControl } from './contracts.js';
 import { parseDuration } from './duration.js';
 import type { Windows } from './entry.js';
 import { misuse } from './errors.js';
@@ -41,22 +41,46 @@ export function resolveLifetime<V>(
   };
 }
 
-/**
- * The windows of one value. A `ttl` function is called here and may throw.
- *
- * `control` is what the upstream said of this very value, and wins.
- */
-export function windowsOf<V>(lifetime: LifetimeSettings<V>, value: V, key: string, control: LoadControl): Windows {
-  const ttl = control.ttl ?? (typeof lifetime.ttl === 'function' ? lifetime.ttl(value, key) : lifetime.ttl);
+/** What beside the value decides how long it lives. */
+export interface LifetimeContext {
+  readonly key: string;
+  /** What the upstream said of this very value; it wins. */
+  readonly control?: LoadControl;
+  /** The ttl of "not there". */
+  readonly absentTtl: number;
+  /** Share of the ttl that chance may take away, in [0, 1). */
+  readonly jitter: number;
+  readonly clock: Clock;
+}
+
+const NO_CONTROL: LoadControl = Object.freeze({});
+
+/** Of a value that is handed out and not kept. */
+export const NO_WINDOWS: Windows = Object.freeze({ ttl: 0, staleWhileRevalidate: 0, staleIfError: 0 });
+
+/** The windows of one value, `undefined` being "not there". A `ttl` function is called here and may throw. */
+export function windowsOf<V>(lifetime: LifetimeSettings<V>, value: V | undefined, context: LifetimeContext): Windows {
+  const { control = NO_CONTROL, jitter, clock } = context;
+  if (control === NO_CONTROL && jitter === 0 && value !== undefined && hasFixedTtl(lifetime)) return lifetime;
+  const ttl = parseDuration('ttl', control.ttl ?? ttlOf(lifetime, value, context), { infinite: true });
+  if (value === undefined && ttl === 0) return NO_WINDOWS;
+  const window = (name: 'staleWhileRevalidate' | 'staleIfError'): number =>
+    parseDuration(name, control[name] ?? lifetime[name], { infinite: true });
   return {
-    ttl: parseDuration('ttl', ttl, { infinite: true }),
-    staleWhileRevalidate: parseDuration(
-      'staleWhileRevalidate',
-      control.staleWhileRevalidate ?? lifetime.staleWhileRevalidate,
-      { infinite: true },
-    ),
-    staleIfError: parseDuration('staleIfError', control.staleIfError ?? lifetime.staleIfError, { infinite: true }),
+    ttl: jitter === 0 ? ttl : Math.floor(ttl * (1 - jitter * clock.random())),
+    staleWhileRevalidate: window('staleWhileRevalidate'),
+    staleIfError: window('staleIfError'),
   };
+}
+
+function ttlOf<V>({ ttl }: LifetimeSettings<V>, value: V | undefined, { key, absentTtl }: LifetimeContext): Duration {
+  if (value === undefined) return absentTtl;
+  return typeof ttl === 'function' ? ttl(value, key) : ttl;
+}
+
+/** Whether the lifetime is already the windows of any value. */
+function hasFixedTtl<V>(lifetime: LifetimeSettings<V>): lifetime is LifetimeSettings<V> & Windows {
+  return typeof lifetime.ttl === 'number';
 }
 
 /** Checks what an upstream said of a value. */

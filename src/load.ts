@@ -2,13 +2,10 @@ import type { LoadContext, Loaded, LoadControl, LoadReason, StaleValue } from '.
 import { parseDuration } from './duration.js';
 import { createEntry, type HeldEntry, type Origin, type Windows } from './entry.js';
 import { misuse } from './errors.js';
-import { windowsOf, type LifetimeSettings } from './lifetime.js';
+import { NO_WINDOWS, windowsOf } from './lifetime.js';
 import { isLoaded } from './loaded.js';
 import { land, type CacheFlight, type Stages, type Tiered } from './stages.js';
 import { storeBehind, writeBack } from './write-back.js';
-
-const NO_WINDOWS: Windows = Object.freeze({ ttl: 0, staleWhileRevalidate: 0, staleIfError: 0 });
-const NO_CONTROL: LoadControl = Object.freeze({});
 
 type Times = Pick<Origin, 'startedAt' | 'createdAt' | 'loadMs'>;
 
@@ -35,9 +32,11 @@ export async function load<V>(stages: Stages<V>, flight: CacheFlight<V>, previou
   journey.loadSince = clock.monotonic();
   if (journey.impatient !== undefined) announceFallback(journey);
   let result: V | Loaded<V>;
+  let value: V | undefined;
   try {
     result = await stages.flights.within(flight, () => upstream(key, new Context(stages, flight, previous)));
     if (isLoaded(result) && result.kind === 'not-modified' && previous === undefined) throw nothingToRenew();
+    value = stages.settings.isolation.keep(valueOf(result, previous));
   } catch (error) {
     if (flight.outcome !== undefined) throw error; // Given up already: it fails for nobody.
     return cover(stages, flight, error);
@@ -46,13 +45,16 @@ export async function load<V>(stages: Stages<V>, flight: CacheFlight<V>, previou
   const loadMs = clock.monotonic() - journey.loadSince;
   if (flight.outcome === undefined) counters.latency.record(loadMs);
   if (events.wants('load')) events.emit({ type: 'load', key, reason: journey.reason, durationMs: loadMs });
-  const entry = entryOf(stages, flight, result, { startedAt, createdAt: clock.now(), loadMs: Math.round(loadMs) });
+  const times = { startedAt, createdAt: clock.now(), loadMs: Math.round(loadMs) };
+  const entry = isLoaded(result)
+    ? toldEntry(stages, flight, value, result, times)
+    : plainEntry(stages, flight, value, times);
   const store = !(isLoaded(result) && result.control.store === false);
   const stored = writeBack(stages, flight, entry, previous, store);
-  const value = land(flight, { entry, tier: 'upstream', status: 'miss', loaded: true, stored });
+  const answer = land(flight, { entry, tier: 'upstream', status: 'miss', loaded: true, stored });
   const storing = stored ? storeBehind(stages, flight, entry, previous) : undefined;
   if (storing !== undefined) await storing;
-  return value;
+  return answer;
 }
 
 /** Ends `flight` at its `maxDuration`. A hung load is a failed load: the stored value may still stand in. */
@@ -113,45 +115,56 @@ function isAbortOrTimeout(error: unknown): boolean {
   return name === 'AbortError' || name === 'TimeoutError' || name === 'FlightTimeoutError';
 }
 
-/** The entry a load makes: the upstream's own word on it first, then the previous entry if it is renewed, then the options. */
-function entryOf<V>(stages: Stages<V>, flight: CacheFlight<V>, result: V | Loaded<V>, times: Times): HeldEntry<V> {
+function valueOf<V>(result: V | Loaded<V>, previous: Tiered<V> | undefined): V | undefined {
+  if (!isLoaded(result)) return result;
+  return result.kind === 'not-modified' ? previous?.entry.value : result.value;
+}
+
+function plainEntry<V>(stages: Stages<V>, flight: CacheFlight<V>, value: V | undefined, times: Times): HeldEntry<V> {
+  const { tags } = flight.detail.ask.lifetime;
+  return createEntry(value, windowsFor(stages, flight, value), tags === undefined ? times : { ...times, tags });
+}
+
+/** The entry of a value with a control: that comes first, then the previous entry if it is renewed, then the options. */
+function toldEntry<V>(
+  stages: Stages<V>,
+  flight: CacheFlight<V>,
+  value: V | undefined,
+  result: Loaded<V>,
+  times: Times,
+): HeldEntry<V> {
   const { ask, fallback } = flight.detail;
-  const { tags } = ask.lifetime;
-  if (!isLoaded(result))
-    return createEntry(
-      result,
-      windowsFor(stages, flight, result, NO_CONTROL),
-      tags === undefined ? times : { ...times, tags },
-    );
-  const { control } = result;
-  const renewed = result.kind === 'not-modified' ? fallback?.entry : undefined;
-  const value = renewed === undefined ? result.value : renewed.value;
+  const { control, kind } = result;
+  const renewed = kind === 'not-modified' ? fallback?.entry : undefined;
   return createEntry(value, windowsFor(stages, flight, value, control), {
     ...times,
-    tags: control.tags ?? renewed?.tags ?? tags,
+    tags: control.tags ?? renewed?.tags ?? ask.lifetime.tags,
     meta: control.meta ?? renewed?.meta,
   });
 }
 
-function windowsFor<V>(stages: Stages<V>, flight: CacheFlight<V>, value: V | undefined, control: LoadControl): Windows {
+function windowsFor<V>(
+  stages: Stages<V>,
+  flight: CacheFlight<V>,
+  value: V | undefined,
+  control?: LoadControl,
+): Windows {
   const { key, detail } = flight;
-  const { lifetime } = detail.ask;
-  const { absentTtl } = stages.settings;
+  const { absentTtl, jitter } = stages.settings;
+  const { clock } = stages;
   try {
-    if (control === NO_CONTROL && value !== undefined && hasFixedTtl(lifetime)) return lifetime;
-    if (value !== undefined) return windowsOf(lifetime, value, key, control);
-    const ttl = control.ttl ?? absentTtl;
-    return ttl === 0 ? NO_WINDOWS : windowsOf({ ...lifetime, ttl: absentTtl }, value as V, key, { ...control, ttl });
+    return windowsOf(detail.ask.lifetime, value, {
+      key,
+      absentTtl,
+      jitter,
+      clock,
+      ...(control === undefined ? {} : { control }),
+    });
   } catch (error) {
     // The value is good; only how long it lives is not known. So it is handed out and not kept.
     stages.events.emit({ type: 'error', source: 'ttl', key, error });
     return NO_WINDOWS;
   }
-}
-
-/** Whether the lifetime is already the windows of any value. */
-function hasFixedTtl<V>(lifetime: LifetimeSettings<V>): lifetime is LifetimeSettings<V> & Windows {
-  return typeof lifetime.ttl === 'number';
 }
 
 /** The face of a load that its upstream sees. */
@@ -181,7 +194,8 @@ class Context<V> implements LoadContext<V> {
   get stale(): StaleValue<V> | undefined {
     const entry = this.#previous?.entry;
     if (entry === undefined || entry.value === undefined) return undefined;
-    return { value: entry.value, createdAt: entry.createdAt, meta: entry.meta };
+    const { give } = this.#stages.settings.isolation;
+    return { value: give(entry.value), createdAt: entry.createdAt, meta: entry.meta };
   }
 
   get execute(): LoadContext<V>['execute'] {

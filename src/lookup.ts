@@ -5,7 +5,7 @@ import type { SoloflightError } from './errors.js';
 import { rejection, silenced } from './flight.js';
 import { load } from './load.js';
 import { patiently } from './patience.js';
-import { revalidate } from './revalidate.js';
+import { refreshAhead, revalidate } from './revalidate.js';
 import { createJourney, land, type Ask, type CacheFlight, type Outcome, type Stages, type Tiered } from './stages.js';
 import { fromStorage } from './storage-read.js';
 import { promote } from './write-back.js';
@@ -24,6 +24,7 @@ export function get<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<V> 
     if (state === 'fresh') {
       stages.counters.hits += 1;
       if (stages.events.heard) noteHit(stages, key);
+      if (stages.ahead !== undefined) refreshAhead(stages, key, { entry: held, tier: MEMORY }, ask);
       return held.answer;
     }
     if (state === 'stale') return stale(stages, key, held, ask);
@@ -84,6 +85,7 @@ function fromMemory<V>(stages: Stages<V>, key: string, held: Entry<V>, ask: Ask<
   count(stages, outcome.status, 1);
   note(stages, key, outcome);
   if (outcome.status === 'stale') revalidate(stages, key, found, ask);
+  if (outcome.status === 'hit') refreshAhead(stages, key, found, ask);
   return { outcome, role: 'none' };
 }
 
@@ -185,6 +187,7 @@ export function flightEnded<V>(stages: Stages<V>, { key, detail: journey }: Cach
   count(stages, outcome.status, readers);
   note(stages, key, outcome);
   if (outcome.status === 'stale') revalidate(stages, key, outcome, ask);
+  if (outcome.status === 'hit') refreshAhead(stages, key, outcome, ask);
 }
 
 function value<V>(answer: Promise<Answer<V>>): Promise<V> {

@@ -3,6 +3,7 @@ import type { Clock, Duration, MemoryTier, StorageTier, Upstream } from './contr
 import { parseDuration } from './duration.js';
 import { misuse } from './errors.js';
 import type { AsyncContext, FlightEvent, FlightMapOptions } from './flight-map.js';
+import { isolationOf, type Isolate, type Isolation } from './isolation.js';
 import { resolveLifetime, type LifetimeOptions, type LifetimeSettings } from './lifetime.js';
 import {
   checkClock,
@@ -13,6 +14,7 @@ import {
   checkObject,
   checkTier,
 } from './option-checks.js';
+import type { RefreshAhead } from './refresh-ahead.js';
 
 /** Options of `Singleflight`. */
 export interface SingleflightOptions<K = string> {
@@ -51,6 +53,18 @@ export interface TieredCacheOptions<V> extends LifetimeOptions<V> {
   readonly absentTtl?: Duration;
   /** How long a failure without a fallback is remembered in memory; 0 not at all. Aborts and timeouts never are. @default 0 */
   readonly errorTtl?: Duration | ((error: unknown) => Duration);
+  /**
+   * Reloads in the background while still fresh: on the first read past this fraction of the ttl, or by XFetch with
+   * `{ beta: 1 }` (a larger beta reloads earlier). @default off
+   */
+  readonly refreshAhead?: RefreshAhead;
+  /** Shortens each ttl by up to this fraction, at random, so that entries made together don't expire together. In [0, 1). @default 0 */
+  readonly jitter?: number;
+  /**
+   * What callers share: the very value (`'none'`), the value deeply frozen (`'freeze'`), or nothing: each gets a
+   * structured clone (`'clone'`, which costs a clone per read). @default 'none'
+   */
+  readonly isolate?: Isolate;
   /** With a stored value to fall back on, a load slower than this answers it and goes on in the background. @default Infinity */
   readonly softTimeout?: Duration;
   /** Pause after a failed load with a fallback: doubling, full jitter, reset by success. @default { initial: '1s', max: '30s' } */
@@ -86,6 +100,9 @@ export interface CacheSettings<V> {
   readonly upstream: Upstream<V> | undefined;
   readonly absentTtl: number;
   readonly errorTtl: number | ((error: unknown) => Duration);
+  readonly refreshAhead: RefreshAhead | undefined;
+  readonly jitter: number;
+  readonly isolation: Isolation;
   readonly softTimeout: number;
   readonly errorBackoff: { readonly initial: number; readonly max: number };
   readonly flights: FlightMapOptions<string>;
@@ -127,6 +144,9 @@ const CACHE_OPTIONS = [
     'errorTtl',
   ] as const),
   ...([
+    'refreshAhead',
+    'jitter',
+    'isolate',
     'softTimeout',
     'errorBackoff',
     'maxDuration',
@@ -198,6 +218,9 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
     upstream,
     absentTtl: parseDuration('absentTtl', options.absentTtl ?? 0, { infinite: true }),
     errorTtl: typeof errorTtl === 'function' ? errorTtl : parseDuration('errorTtl', errorTtl),
+    refreshAhead: resolveRefreshAhead(options.refreshAhead),
+    jitter: resolveJitter(options.jitter ?? 0),
+    isolation: resolveIsolation(options.isolate ?? 'none'),
     softTimeout: parseDuration('softTimeout', options.softTimeout ?? Infinity, { infinite: true }),
     errorBackoff: resolveBackoff(options.errorBackoff),
     flights: resolveFlightOptions<string>(flightOptionsOf(options, clock)),
@@ -231,6 +254,24 @@ function flightOptionsOf<V>(options: TieredCacheOptions<V>, clock: Clock): Singl
     clock,
     ...(asyncContext === undefined ? {} : { asyncContext }),
   };
+}
+
+function resolveRefreshAhead(ahead: RefreshAhead | undefined): RefreshAhead | undefined {
+  if (ahead === undefined || (typeof ahead === 'number' && ahead > 0 && ahead < 1)) return ahead;
+  const beta: unknown = Object(ahead).beta;
+  if (typeof beta === 'number' && beta > 0 && beta < Infinity) return ahead;
+  throw misuse('refreshAhead', 'a number between 0 and 1, or { beta } with a number > 0', ahead);
+}
+
+function resolveJitter(jitter: unknown): number {
+  if (typeof jitter === 'number' && jitter >= 0 && jitter < 1) return jitter;
+  throw misuse('jitter', 'a number in [0, 1)', jitter);
+}
+
+function resolveIsolation(isolate: unknown): Isolation {
+  const isolation = isolationOf(isolate);
+  if (isolation === undefined) throw misuse('isolate', "'none', 'freeze' or 'clone'", isolate);
+  return isolation;
 }
 
 function resolveBackoff(backoff: TieredCacheOptions<unknown>['errorBackoff']): CacheSettings<unknown>['errorBackoff'] {

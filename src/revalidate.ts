@@ -1,3 +1,4 @@
+import { isDueAhead } from './refresh-ahead.js';
 import { createJourney, type Ask, type Stages, type Tiered } from './stages.js';
 
 /**
@@ -21,4 +22,10 @@ export function revalidate<V>(stages: Stages<V>, key: string, found: Tiered<V>, 
   if (stages.events.wants('revalidate')) stages.events.emit({ type: 'revalidate', key });
   stages.flights.start(flight, stages.fly);
   stages.deferred.add(flight.promise, 'revalidate', ask.read.waitUntil);
+}
+
+/** Reloads `found`, which is still fresh, where the cache refreshes ahead and it is time. */
+export function refreshAhead<V>(stages: Stages<V>, key: string, found: Tiered<V>, ask: Ask<V>): void {
+  const { ahead, clock } = stages;
+  if (ahead !== undefined && isDueAhead(found.entry, clock.now(), ahead, clock)) revalidate(stages, key, found, ask);
 }

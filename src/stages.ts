@@ -9,6 +9,7 @@ import type { Flight } from './flight.js';
 import type { LifetimeSettings } from './lifetime.js';
 import type { CacheSettings } from './options.js';
 import type { ReadSettings } from './read-options.js';
+import type { RefreshAhead } from './refresh-ahead.js';
 import type { Counters } from './stats.js';
 import type { GuardedTier } from './storage/guard.js';
 
@@ -29,6 +30,8 @@ export interface Stages<V> {
   readonly events: Events;
   readonly counters: Counters;
   readonly isClosed: () => boolean;
+  /** How fresh entries are reloaded ahead, if they are: one field to look at on the hot path. */
+  readonly ahead: RefreshAhead | undefined;
   /** What a plain `get` asks for. */
   readonly plain: Ask<V>;
   /** The inside of a flight. Made once, so that a flight need not make a function of its own. */

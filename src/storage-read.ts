@@ -9,8 +9,9 @@ export async function fromStorage<V>(
 ): Promise<Stored<V> | undefined> {
   let best: Stored<V> | undefined;
   for (const [depth, tier] of stages.tiers.entries()) {
-    const entry = (await tier.get(key)) as Entry<V> | undefined;
-    if (entry === undefined) continue;
+    const read = (await tier.get(key)) as Entry<V> | undefined;
+    if (read === undefined) continue;
+    const entry = isolated(stages, read);
     const newest = best ?? held;
     // What memory holds is as new: it was promoted from there, or written back to there.
     if (newest !== undefined && entry.startedAt <= newest.entry.startedAt) continue;
@@ -19,4 +20,10 @@ export async function fromStorage<V>(
     if (state === 'fresh' || state === 'stale') return best;
   }
   return best;
+}
+
+/** `entry` with its value as this cache keeps values. Another cache may have stored it otherwise. */
+function isolated<V>({ settings }: Stages<V>, entry: Entry<V>): Entry<V> {
+  const value = settings.isolation.keep(entry.value);
+  return value === entry.value ? entry : { ...entry, value };
 }

@@ -63,7 +63,8 @@ export class TieredCache<V> {
    * {@link ReentrantFlightError}, {@link CacheClosedError}, or the signal's reason.
    */
   get(key: string, options?: ReadOptions): Promise<V> {
-    if (options === undefined) return get(this.#stages, key, this.#stages.plain);
+    if (options === undefined && !this.#stages.settings.isolation.perCaller)
+      return get(this.#stages, key, this.#stages.plain);
     return this.#value(() => lookup(this.#stages, key, this.#ask(options)));
   }
 
@@ -78,7 +79,9 @@ export class TieredCache<V> {
 
   /** What memory or storage can serve for `key`, stale included, or `undefined`. Never loads. */
   getIfCached(key: string, options?: ReadOptions): Promise<V | undefined> {
-    return guarded(async () => (await lookupCached(this.#stages, key, this.#ask(options)))?.outcome.entry.value);
+    return guarded(async () =>
+      this.#give((await lookupCached(this.#stages, key, this.#ask(options)))?.outcome.entry.value),
+    );
   }
 
   /** What memory can serve for `key` right now. Synchronous, no side effects, not counted. */
@@ -86,12 +89,12 @@ export class TieredCache<V> {
     const held = this.#stages.memory.peek(key);
     if (held === undefined) return undefined;
     const state = freshness(held, this.#stages.turn.now());
-    return state === 'fresh' || state === 'stale' ? held.value : undefined;
+    return state === 'fresh' || state === 'stale' ? this.#give(held.value) : undefined;
   }
 
   /** Like {@link get}, with the story of the read. */
   lookup(key: string, options?: ReadOptions): Promise<Lookup<V>> {
-    return guarded(async () => storyOf(await lookup(this.#stages, key, this.#ask(options)), this.#stages.clock.now()));
+    return guarded(async () => this.#story(await lookup(this.#stages, key, this.#ask(options))));
   }
 
   /** Stores `value` in all tiers. Loads that started earlier never overwrite it. Resolves when storage has it, or can't be reached. */
@@ -144,11 +147,11 @@ export class TieredCache<V> {
       get: (key, upstream, lifetime) => this.getOrLoad(key, upstream, lifetime),
       lookup: async (key, upstream, lifetime) => {
         const answer = await lookup(this.#stages, key, asking(upstream, lifetime));
-        return storyOf(answer, this.#stages.clock.now()) as Lookup<R>;
+        return this.#story(answer) as Lookup<R>;
       },
       refresh: async (key, upstream, lifetime) => {
         const answer = await refresh(this.#stages, key, asking(upstream, lifetime));
-        return answer.outcome.entry.value as R;
+        return this.#give(answer.outcome.entry.value) as R;
       },
       invalidate: (key) => this.invalidate(key),
     };
@@ -237,6 +240,7 @@ export class TieredCache<V> {
       deferred,
       events,
       counters,
+      ahead: settings.refreshAhead,
       isClosed: () => this.#closing !== undefined,
       plain: { upstream, lifetime, read: ANY_READ },
       fly: (flight) => fly(stages, flight),
@@ -266,7 +270,17 @@ export class TieredCache<V> {
   }
 
   #value(read: () => Promise<Answer<V>>): Promise<V> {
-    return guarded(async () => (await read()).outcome.entry.value as V);
+    return guarded(async () => this.#give((await read()).outcome.entry.value as V));
+  }
+
+  /** A kept value as this caller gets it. */
+  #give<T>(value: T): T {
+    return this.#stages.settings.isolation.give(value);
+  }
+
+  #story(answer: Answer<V>): Lookup<V> {
+    const story = storyOf(answer, this.#stages.clock.now());
+    return { ...story, value: this.#give(story.value) };
   }
 
   #checkKeys(keys: readonly string[]): readonly string[] {

@@ -31,10 +31,10 @@ export interface Wrapped<A extends unknown[], R> {
 
 /** What wrapping needs of a cache. */
 export interface WrapPort<R> {
-  get(key: string, upstream: Upstream<R>, options: LifetimeOptions<R>): Promise<R>;
-  lookup(key: string, upstream: Upstream<R>, options: LifetimeOptions<R>): Promise<Lookup<R>>;
-  refresh(key: string, upstream: Upstream<R>, options: LifetimeOptions<R>): Promise<R>;
-  invalidate(key: string): Promise<unknown>;
+  readonly get: (key: string, upstream: Upstream<R>, options: LifetimeOptions<R>) => Promise<R>;
+  readonly lookup: (key: string, upstream: Upstream<R>, options: LifetimeOptions<R>) => Promise<Lookup<R>>;
+  readonly refresh: (key: string, upstream: Upstream<R>, options: LifetimeOptions<R>) => Promise<R>;
+  readonly invalidate: (key: string) => Promise<unknown>;
 }
 
 /** Makes a cached version of `fn`. `this` is handed on, and is no part of the key. */

@@ -41,6 +41,7 @@ describe('a wrapped function', () => {
     const { cache } = setupCache();
     class Posts {
       readonly prefix = 'post';
+      // oxlint-disable-next-line typescript/unbound-method
       readonly find = cache.wrap(this.load);
 
       async load(id: number): Promise<string> {

@@ -1,0 +1,63 @@
+/** Version of the format, the first byte of each payload. */
+export const VERSION = 1;
+
+/** Added to the version where typed arrays keep their numbers with the highest byte first. */
+export const BIG_ENDIAN = 128;
+
+/** The byte order of this machine, as a part of the first byte. */
+export const BYTE_ORDER: number = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 0 : BIG_ENDIAN;
+
+/** What follows, one byte before each value. Never reuse a number. */
+export const TAG = {
+  undefined: 0,
+  null: 1,
+  false: 2,
+  true: 3,
+  integer: 4,
+  double: 5,
+  bigint: 6,
+  text: 7,
+  object: 8,
+  array: 9,
+  sparse: 10,
+  date: 11,
+  regexp: 12,
+  map: 13,
+  set: 14,
+  error: 15,
+  buffer: 16,
+  view: 17,
+  boxed: 18,
+  /** An object that came before, by its place among all objects. */
+  reference: 19,
+  /** The end of a map or set, whose size may change while it is read. */
+  end: 20,
+} as const;
+
+/** Views of buffers, by the number that stands for them. Add at the end only. */
+export const VIEWS: readonly string[] = [
+  'DataView',
+  'Int8Array',
+  'Uint8Array',
+  'Uint8ClampedArray',
+  'Int16Array',
+  'Uint16Array',
+  'Int32Array',
+  'Uint32Array',
+  'Float32Array',
+  'Float64Array',
+  'BigInt64Array',
+  'BigUint64Array',
+  'Float16Array',
+];
+
+/** Errors whose name is kept, by the number that stands for them. The others become an `Error`. Add at the end only. */
+export const ERRORS: readonly ErrorConstructor[] = [
+  Error,
+  EvalError,
+  RangeError,
+  ReferenceError,
+  SyntaxError,
+  TypeError,
+  URIError,
+];
