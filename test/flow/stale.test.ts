@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { loaded, mapStorage } from '../../src/index.js';
+import { manualClock } from '../../src/testing/index.js';
 import { settle, setupCache } from '../support/setup-cache.js';
 
 describe('a stale key', () => {
@@ -73,6 +74,23 @@ describe('a stale key', () => {
 
     // Pauses of 1, 2, 4, 8, 8 … seconds (times 0.999): calls at 0, 1, 3, 7, 15, 23, 31, 39.
     expect(calls.at(-1)).toBe(8);
+  });
+
+  test('the pause has full jitter: chance decides how much of it is kept', async () => {
+    const clock = manualClock({ random: () => 0.25 });
+    const { cache, upstream } = setupCache({ clock, errorBackoff: { initial: 1_000, max: 8_000 } });
+    await cache.set('k', 'old');
+    clock.advance(1_000);
+    await cache.get('k');
+    upstream.calls[0]!.reject(new Error('down'));
+    await settle();
+
+    clock.advance(249);
+    await cache.get('k');
+    expect(upstream.count).toBe(1);
+    clock.advance(1);
+    await cache.get('k');
+    expect(upstream.count).toBe(2);
   });
 
   test('a success ends the backoff', async () => {
