@@ -16,7 +16,7 @@ import type { Way } from './ways.ts';
 
 const POSTS = 10_000;
 const WAYS: readonly Way[] = ['no protection', 'cache only', 'soloflight'];
-const CHART = fileURLToPath(new URL('queries.svg', import.meta.url));
+const CHART = fileURLToPath(new URL('latest.svg', import.meta.url));
 
 if (!isBuiltin('node:sqlite')) {
   stop(`Node ${process.versions.node} has no \`node:sqlite\`, which the demo needs. Use Node 24 or later`);
