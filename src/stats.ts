@@ -1,3 +1,5 @@
+import type { SingleflightStats } from './flight-map.js';
+
 /** How long loads took, in milliseconds. Percentiles are accurate to about 5 %. */
 export interface LatencySummary {
   readonly count: number;
@@ -32,6 +34,8 @@ export interface CacheStats {
   readonly size: number;
   /** Flights under way. */
   readonly inFlight: number;
+  /** The flights in detail: subscribers, age of the oldest, totals. */
+  readonly flights: SingleflightStats;
   /** (hits + staleHits) / (hits + staleHits + misses + fallbacks), 0 before the first read. */
   readonly hitRatio: number;
   readonly loadLatency: LatencySummary;
@@ -50,7 +54,7 @@ export class Counters {
   tierErrors = 0;
   readonly latency: Latency = new Latency();
 
-  snapshot(now: { readonly evictions: number; readonly size: number; readonly inFlight: number }): CacheStats {
+  snapshot(now: Pick<CacheStats, 'evictions' | 'size' | 'inFlight' | 'flights'>): CacheStats {
     const { hits, staleHits, misses, fallbacks, coalesced, loads, loadFailures, revalidations, tierErrors } = this;
     const served = hits + staleHits;
     const reads = served + misses + fallbacks;

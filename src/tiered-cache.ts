@@ -168,7 +168,12 @@ export class TieredCache<V> {
   /** Counts since construction, and the state of now. Cheap enough to poll. */
   getStats(): CacheStats {
     const { counters, memory, flights } = this.#stages;
-    return counters.snapshot({ evictions: memory.evictions ?? 0, size: memory.size, inFlight: flights.live });
+    return counters.snapshot({
+      evictions: memory.evictions ?? 0,
+      size: memory.size,
+      inFlight: flights.live,
+      flights: flights.getStats(),
+    });
   }
 
   /** Resolves when no flight and no deferred work is left. */

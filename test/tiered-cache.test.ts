@@ -140,6 +140,17 @@ describe('statistics', () => {
     });
   });
 
+  test('tell of the flights under way', async () => {
+    const { cache, clock, upstream } = setupCache();
+    const callers = [cache.get('k'), cache.get('k')];
+    clock.advance(70);
+
+    expect(cache.getStats().flights).toMatchObject({ inFlightCount: 1, totalSubscribers: 2, oldestCallAge: 70 });
+    upstream.calls[0]!.resolve('v');
+    await Promise.all(callers);
+    expect(cache.getStats().flights).toMatchObject({ inFlightCount: 0, led: 1, joined: 1, succeeded: 1 });
+  });
+
   test('the load latency is measured by the monotonic clock', async () => {
     const { cache, clock, upstream } = setupCache();
 
