@@ -1,0 +1,37 @@
+import { lruMemory, TieredCache, type Entry, type StorageTier } from 'soloflight';
+
+import type { Candidate, Value } from '../candidate.ts';
+import type { RemoteStore } from '../remote-store.ts';
+
+export const candidate: Candidate = {
+  name: 'soloflight',
+  kind: 'ours',
+  can: { keeps: true, coalesces: true, expires: true, revalidates: true, peeks: true },
+  code: "export * from 'soloflight'",
+  open(load, { ttl, staleWhileRevalidate, max }) {
+    const cache = new TieredCache<Value>({ ttl, staleWhileRevalidate, memory: lruMemory({ max }), upstream: load });
+    return { read: (key) => cache.get(key), peek: (key) => cache.peek(key), close: () => cache.close() };
+  },
+  openStored(load, { ttl, staleWhileRevalidate, max }, store) {
+    const cache = new TieredCache<Value>({
+      ttl,
+      staleWhileRevalidate,
+      memory: lruMemory({ max }),
+      storage: remoteTier(store),
+      upstream: load,
+    });
+    return { read: (key) => cache.get(key), close: () => cache.close() };
+  },
+};
+
+function remoteTier(store: RemoteStore): StorageTier {
+  return {
+    name: 'remote',
+    async get(key) {
+      const payload = await store.get(key);
+      return payload === undefined ? undefined : (JSON.parse(payload) as Entry);
+    },
+    set: (key, entry) => store.set(key, JSON.stringify(entry)),
+    delete: (key) => store.delete(key),
+  };
+}
