@@ -103,6 +103,26 @@ export class CallerTimeoutError extends SoloflightError {
   }
 }
 
+/** Some of the keys of a batch read failed; the others did not, and are cached as always. */
+export class SomeKeysFailedError extends SoloflightError {
+  /** The failure of each key that failed, as its load gave it. */
+  readonly failures: ReadonlyMap<string, unknown>;
+  /** The failures alone, as an `AggregateError` has them. */
+  readonly errors: readonly unknown[];
+
+  constructor(failures: ReadonlyMap<string, unknown>) {
+    const keys = [...failures.keys()].map(show);
+    const named = keys.length > 5 ? `${keys.slice(0, 5).join(', ')} and ${keys.length - 5} more` : keys.join(', ');
+    super(
+      'SOLOFLIGHT_SOME_KEYS_FAILED',
+      `No value for ${named}. The reasons are in \`failures\`; \`lookupMany\` gives the others their values all the same`,
+      { cause: failures.values().next().value },
+    );
+    this.failures = failures;
+    this.errors = [...failures.values()];
+  }
+}
+
 /** A storage tier did not answer within its deadline (milliseconds). Seen in `tier-error` events only. */
 export class TierTimeoutError extends SoloflightError {
   readonly tier: string;

@@ -22,6 +22,7 @@ export {
   FlightTimeoutError,
   isSoloflightError,
   ReentrantFlightError,
+  SomeKeysFailedError,
   SoloflightError,
   TierTimeoutError,
   TooManyFlightsError,
@@ -32,6 +33,7 @@ export type { CacheEvent, CacheEventType } from './events.js';
 export type { AsyncContext, FlightEvent, SingleflightStats } from './flight-map.js';
 export { toCacheStatus } from './http/cache-status.js';
 export { keyOf } from './key.js';
+export type { LoadMany, LoadManyContext } from './load-many.js';
 export { loaded, notModified } from './loaded.js';
 export { lruMemory, type LruMemoryOptions } from './memory/lru.js';
 export { noMemory } from './memory/none.js';
@@ -41,6 +43,6 @@ export type { ReadOptions } from './read-options.js';
 export { Singleflight, type ExecuteOptions, type FlightContext } from './singleflight.js';
 export type { CacheStats, LatencySummary } from './stats.js';
 export { mapStorage } from './storage/map.js';
-export type { Lookup } from './story.js';
+export type { Lookup, LookupOutcome } from './story.js';
 export { TieredCache } from './tiered-cache.js';
 export type { Wrapped, WrapOptions } from './wrap.js';

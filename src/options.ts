@@ -5,6 +5,7 @@ import { misuse } from './errors.js';
 import type { AsyncContext, FlightEvent, FlightMapOptions } from './flight-map.js';
 import { isolationOf, type Isolate, type Isolation } from './isolation.js';
 import { resolveLifetime, type LifetimeOptions, type LifetimeSettings } from './lifetime.js';
+import { gathering, type LoadMany } from './load-many.js';
 import {
   checkClock,
   checkCount,
@@ -49,6 +50,11 @@ export interface TieredCacheOptions<V> extends LifetimeOptions<V> {
   readonly storage?: StorageTier | readonly StorageTier[];
   /** Loads what no tier has. Without it, use `getOrLoad`. */
   readonly upstream?: Upstream<V>;
+  /**
+   * Loads several keys at once: used where several are missing in the same turn of the event loop, whether read by
+   * `getMany` or one by one. Without `upstream` it loads single keys as well.
+   */
+  readonly loadMany?: LoadMany<V>;
   /** How long "not there" (`undefined` from the upstream) is remembered; 0 not at all. @default 0 */
   readonly absentTtl?: Duration;
   /** How long a failure without a fallback is remembered in memory; 0 not at all. Aborts and timeouts never are. @default 0 */
@@ -140,6 +146,7 @@ const CACHE_OPTIONS = [
     'memory',
     'storage',
     'upstream',
+    'loadMany',
     'absentTtl',
     'errorTtl',
   ] as const),
@@ -195,6 +202,7 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
     memory,
     storage = [],
     upstream,
+    loadMany,
     errorTtl = 0,
     writeBack = 'defer',
     defer,
@@ -208,6 +216,7 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
   const tiers = Array.isArray(storage) ? (storage as readonly StorageTier[]) : [storage as StorageTier];
   for (const tier of tiers) checkTier(tier);
   checkFunction('upstream', upstream);
+  checkFunction('loadMany', loadMany);
   checkFunction('defer', defer);
   if (writeBack !== 'defer' && writeBack !== 'await') throw misuse('writeBack', "'defer' or 'await'", writeBack);
   return {
@@ -215,7 +224,7 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
     lifetime: resolveLifetime(options, options.ttl),
     memory,
     storage: tiers,
-    upstream,
+    upstream: loadMany === undefined ? upstream : gathering(loadMany, upstream),
     absentTtl: parseDuration('absentTtl', options.absentTtl ?? 0, { infinite: true }),
     errorTtl: typeof errorTtl === 'function' ? errorTtl : parseDuration('errorTtl', errorTtl),
     refreshAhead: resolveRefreshAhead(options.refreshAhead),

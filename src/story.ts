@@ -25,6 +25,11 @@ export interface Lookup<V> {
   readonly error?: unknown;
 }
 
+/** How the read of one of several keys ended: its story, or why there is none. */
+export type LookupOutcome<V> =
+  | (Lookup<V> & { readonly key: string })
+  | { readonly key: string; readonly status: 'failed'; readonly error: unknown };
+
 /** The story of `answer` as told at `now`. */
 export function storyOf<V>({ outcome, role }: Answer<V>, now: number): Lookup<V> {
   const { entry, tier, status, stored } = outcome;

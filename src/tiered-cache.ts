@@ -8,6 +8,7 @@ import { Events, isEventType, type CacheEvent } from './events.js';
 import { Failures } from './failures.js';
 import { FlightMap } from './flight-map.js';
 import { rejection, silenced } from './flight.js';
+import { getMany, lookupMany } from './get-many.js';
 import { expire, invalidate, set } from './invalidate.js';
 import { resolveLifetime, type LifetimeOptions } from './lifetime.js';
 import { timedOut } from './load.js';
@@ -20,7 +21,7 @@ import { ANY_READ, resolveRead, type ReadOptions, type ReadSettings } from './re
 import type { Ask, Stages } from './stages.js';
 import { Counters, type CacheStats } from './stats.js';
 import { GuardedTier } from './storage/guard.js';
-import { storyOf, type Lookup } from './story.js';
+import { storyOf, type Lookup, type LookupOutcome } from './story.js';
 import { wrap, type Wrapped, type WrapOptions, type WrapPort } from './wrap.js';
 
 /**
@@ -95,6 +96,37 @@ export class TieredCache<V> {
   /** Like {@link get}, with the story of the read. */
   lookup(key: string, options?: ReadOptions): Promise<Lookup<V>> {
     return guarded(async () => this.#story(await lookup(this.#stages, key, this.#ask(options))));
+  }
+
+  /**
+   * The values for `keys`, in their order; `undefined` where there is nothing. Each key is read as by {@link get}, those
+   * that miss in one reading of storage and one `loadMany`.
+   *
+   * @throws {@link SomeKeysFailedError} naming the keys that failed; the others are cached all the same.
+   */
+  getMany(keys: readonly string[], options?: ReadOptions): Promise<(V | undefined)[]> {
+    return guarded(async () =>
+      this.#giveAll(await getMany(this.#stages, this.#checkKeys(checkList(keys)), this.#ask(options))),
+    );
+  }
+
+  /** Like {@link getMany}, with the story of each read, or its failure. Rejects only for bad arguments. */
+  lookupMany(keys: readonly string[], options?: ReadOptions): Promise<LookupOutcome<V>[]> {
+    return guarded(async () => {
+      const settled = await lookupMany(this.#stages, this.#checkKeys(checkList(keys)), this.#ask(options));
+      return settled.map((end, index): LookupOutcome<V> => {
+        const key = keys[index]!;
+        return 'error' in end ? { key, status: 'failed', error: end.error } : { key, ...this.#story(end) };
+      });
+    });
+  }
+
+  /** Stores several values as by {@link set}; of equal keys the last wins. */
+  setMany(entries: Iterable<readonly [string, V]>, options: LifetimeOptions<V> = {}): Promise<void> {
+    return guarded(async () => {
+      const writes = [...new Map(entries)].map(([key, value]) => this.set(key, value, options));
+      await Promise.all(writes);
+    });
   }
 
   /** Stores `value` in all tiers. Loads that started earlier never overwrite it. Resolves when storage has it, or can't be reached. */
@@ -283,6 +315,10 @@ export class TieredCache<V> {
     return this.#stages.settings.isolation.give(value);
   }
 
+  #giveAll<T>(values: T[]): T[] {
+    return this.#stages.settings.isolation.perCaller ? values.map((value) => this.#give(value)) : values;
+  }
+
   #story(answer: Answer<V>): Lookup<V> {
     const story = storyOf(answer, this.#stages.clock.now());
     return { ...story, value: this.#give(story.value) };
@@ -306,6 +342,11 @@ function guarded<T>(call: () => Promise<T>): Promise<T> {
 
 function keysOf(key: string | readonly string[]): readonly string[] {
   return Array.isArray(key) ? key : [key as string];
+}
+
+function checkList(keys: readonly string[]): readonly string[] {
+  if (!Array.isArray(keys)) throw misuse('keys', 'an array of strings', keys);
+  return keys;
 }
 
 function isThenable(value: unknown): boolean {

@@ -1,3 +1,4 @@
+import { Batch } from '../batch.js';
 import type { Clock, MaybePromise, StorageTier } from '../contracts.js';
 import { expiredAt, isEntry, type Entry } from '../entry.js';
 import { isSoloflightError, misuse, TierTimeoutError } from '../errors.js';
@@ -34,6 +35,10 @@ export class GuardedTier {
   readonly #breaker = new Breaker();
   readonly #outbox: Outbox;
   #writes = 0;
+  /** Reads of one turn, for a tier that can answer many at once. */
+  readonly #batch = new Batch<string, Entry | undefined>((keys) => this.#readTogether(keys));
+  /** Whether the tier answers later, as far as is known: gathering reads saves round trips, and only there are any. */
+  #waits = false;
 
   constructor(tier: StorageTier, options: GuardOptions) {
     this.name = typeof tier.name === 'string' && tier.name !== '' ? tier.name : 'storage';
@@ -96,30 +101,58 @@ export class GuardedTier {
 
   /** `before`: the intent at the time of the call. It may be fulfilled before an answer comes that is older. */
   #read(key: string, before: Intent | undefined): MaybePromise<Entry | undefined> {
+    if (this.#waits && this.#tier.getMany !== undefined) return this.#settled(key, this.#batch.add(key), before);
     try {
       const result = this.#tier.get(key);
-      return isThenable(result) ? this.#readSlowly(key, result, before) : this.#accept(key, result, before);
+      if (!isThenable(result)) return this.#accept(key, result, before);
+      this.#waits = true;
+      return this.#settled(key, this.#bounded(key, result), before);
     } catch (error) {
       return this.#unreadable(key, error);
     }
   }
 
-  async #readSlowly(
+  async #settled(
     key: string,
-    result: PromiseLike<Entry | undefined>,
+    reading: Promise<Entry | undefined>,
     before: Intent | undefined,
   ): Promise<Entry | undefined> {
-    const { clock, readTimeout } = this.#options;
     try {
-      const entry = await withDeadline(
-        clock,
-        readTimeout,
-        result,
-        () => new TierTimeoutError(this.name, 'get', readTimeout, key),
+      return this.#accept(key, await reading, before);
+    } catch (failure) {
+      if (!(failure instanceof FailedReading)) return this.#unreadable(key, failure);
+      // One reading of many keys that fails is one failure of the tier.
+      if (failure.counted) this.#options.report('get', key, failure.error);
+      else this.#unreadable(key, failure.error);
+      failure.counted = true;
+      return undefined;
+    }
+  }
+
+  #bounded<T>(key: string | undefined, reading: PromiseLike<T>): Promise<T> {
+    const { clock, readTimeout } = this.#options;
+    return withDeadline(clock, readTimeout, reading, () => new TierTimeoutError(this.name, 'get', readTimeout, key));
+  }
+
+  /** Reads the keys asked for in one turn in one go. */
+  async #readTogether(keys: readonly string[]): Promise<readonly (Entry | undefined)[]> {
+    const [only] = keys;
+    if (keys.length === 1)
+      return [
+        await this.#bounded(
+          only,
+          promised(() => this.#tier.get(only!)),
+        ),
+      ];
+    try {
+      const entries: unknown = await this.#bounded(
+        undefined,
+        promised(() => this.#tier.getMany!(keys)),
       );
-      return this.#accept(key, entry, before);
+      if (Array.isArray(entries) && entries.length === keys.length) return entries as (Entry | undefined)[];
+      throw misuse(`result of ${this.name}.getMany`, `an array of ${keys.length}`, entries);
     } catch (error) {
-      return this.#unreadable(key, error);
+      throw new FailedReading(error);
     }
   }
 
@@ -228,4 +261,14 @@ export class GuardedTier {
 
 function isUndecodable(error: unknown): boolean {
   return isSoloflightError(error, 'SOLOFLIGHT_UNDECODABLE');
+}
+
+/** The failure of a reading of many keys, which each of them gets to know. */
+class FailedReading {
+  readonly error: unknown;
+  counted = false;
+
+  constructor(error: unknown) {
+    this.error = error;
+  }
 }
