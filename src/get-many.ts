@@ -1,9 +1,8 @@
-import { count } from './answer.js';
-import type { Answer } from './answer.js';
+import { count, type Answer } from './answer.js';
 import { freshness } from './entry.js';
 import { SomeKeysFailedError } from './errors.js';
 import { lookup } from './lookup.js';
-import type { Ask, Outcome, Stages } from './stages.js';
+import type { Ask, Stages } from './stages.js';
 
 /** How the read of one of several keys ended. */
 export type Settled<V> = Answer<V> | { readonly error: unknown };
@@ -33,7 +32,7 @@ export async function getMany<V>(stages: Stages<V>, keys: readonly string[], ask
   const failures = new Map<string, unknown>();
   const found = settled.map((end, index) => {
     if ('error' in end) failures.set(keys[index]!, end.error);
-    return 'error' in end ? undefined : (end.outcome as Outcome<V>).entry.value;
+    return 'error' in end ? undefined : end.outcome.entry.value;
   });
   if (failures.size > 0) throw new SomeKeysFailedError(failures);
   return found;
