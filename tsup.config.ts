@@ -1,7 +1,14 @@
 import { defineConfig } from 'tsup';
 
 export default defineConfig({
-  entry: { index: 'src/index.ts', sqlite: 'src/storage/sqlite.ts', testing: 'src/testing/index.ts' },
+  entry: {
+    index: 'src/index.ts',
+    codecs: 'src/codecs/index.ts',
+    keyv: 'src/storage/keyv.ts',
+    sqlite: 'src/storage/sqlite.ts',
+    testing: 'src/testing/index.ts',
+    unstorage: 'src/storage/unstorage.ts',
+  },
   format: 'esm',
   target: 'es2022',
   platform: 'neutral',

@@ -43,10 +43,14 @@ export function gzip(codec: Codec, options: GzipOptions = {}): Codec {
     encode: (value) =>
       chain(codec.encode(value), (payload) => {
         if (typeof payload !== 'string') return packBytes(payload, above, maxSize);
-        return payload.length * BYTES_PER_UNIT <= Math.min(above, maxSize) ? payload : packText(payload, above, maxSize);
+        return payload.length * BYTES_PER_UNIT <= Math.min(above, maxSize)
+          ? payload
+          : packText(payload, above, maxSize);
       }),
     decode: (payload) =>
-      typeof payload === 'string' ? codec.decode(payload) : chain(unpack(payload, maxSize), (inner) => codec.decode(inner)),
+      typeof payload === 'string'
+        ? codec.decode(payload)
+        : chain(unpack(payload, maxSize), (inner) => codec.decode(inner)),
   };
 }
 
@@ -72,7 +76,8 @@ async function compress(bytes: Uint8Array, mark: number, plain: Payload): Promis
 
 function unpack(payload: Uint8Array, maxSize: number): Payload | Promise<Payload> {
   const rest = payload.subarray(1);
-  switch (payload[0]) {
+  const [mark = -1] = payload;
+  switch (mark) {
     case MARK.bytes:
       checkSize(rest.length, maxSize);
       return rest;
@@ -83,12 +88,16 @@ function unpack(payload: Uint8Array, maxSize: number): Payload | Promise<Payload
         new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes),
       );
     default:
-      throw new Error(`Its first byte is ${payload[0]}, which is not known here`);
+      throw new Error(`Its first byte is ${mark}, which is not known here`);
   }
 }
 
 async function decompress(bytes: Uint8Array, maxSize: number): Promise<Uint8Array> {
-  const { chunks, size } = await pass(bytes, new DecompressionStream('gzip'), maxSize);
+  const { chunks, size } = await pass(bytes, new DecompressionStream('gzip'), maxSize).catch((cause: unknown) => {
+    if (cause instanceof RangeError) throw cause;
+    // What the platform says may be nothing at all.
+    throw new Error('It is not a whole gzip stream', { cause });
+  });
   return joined(chunks, size, 0);
 }
 
@@ -98,7 +107,11 @@ interface Passed {
 }
 
 /** What comes out of `stream` when `bytes` go in, `maxSize` bytes at most. */
-async function pass(bytes: Uint8Array, stream: CompressionStream | DecompressionStream, maxSize: number): Promise<Passed> {
+async function pass(
+  bytes: Uint8Array,
+  stream: CompressionStream | DecompressionStream,
+  maxSize: number,
+): Promise<Passed> {
   const writer = stream.writable.getWriter();
   // Rejects with what reading rejects with, or because reading was given up.
   writer.write(bytes as Uint8Array<ArrayBuffer>).catch(ignore);
@@ -121,7 +134,9 @@ async function pass(bytes: Uint8Array, stream: CompressionStream | Decompression
 
 function checkSize(size: number, maxSize: number): void {
   if (size > maxSize)
-    throw new RangeError(`The payload has at least ${size} bytes, and \`maxSize\` of gzip is ${maxSize}. Raise it if values may be that large`);
+    throw new RangeError(
+      `The payload has at least ${size} bytes, and \`maxSize\` of gzip is ${maxSize}. Raise it if values may be that large`,
+    );
 }
 
 function marked(mark: number, chunks: readonly Uint8Array[], size: number): Uint8Array {

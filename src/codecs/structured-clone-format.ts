@@ -2,7 +2,7 @@
 export const VERSION = 1;
 
 /** Added to the version where typed arrays keep their numbers with the highest byte first. */
-export const BIG_ENDIAN = 128;
+const BIG_ENDIAN = 128;
 
 /** The byte order of this machine, as a part of the first byte. */
 export const BYTE_ORDER: number = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 0 : BIG_ENDIAN;

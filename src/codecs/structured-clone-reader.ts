@@ -19,7 +19,8 @@ export class CloneReader {
 
   read(): unknown {
     const first = this.#byte();
-    if (first !== VERSION + BYTE_ORDER) throw new Error(`Its first byte is ${first}, and only ${VERSION + BYTE_ORDER} is known here`);
+    if (first !== VERSION + BYTE_ORDER)
+      throw new Error(`Its first byte is ${first}, and only ${VERSION + BYTE_ORDER} is known here`);
     const value = this.#value(this.#byte());
     if (this.#at !== this.#bytes.length) throw new Error('Something follows the value');
     return value;
@@ -151,7 +152,7 @@ export class CloneReader {
   }
 
   #buffer(): ArrayBuffer {
-    return this.#raw(this.#count()).slice().buffer as ArrayBuffer;
+    return this.#raw(this.#count()).slice().buffer;
   }
 
   #bufferView(): ArrayBufferView {
@@ -233,6 +234,7 @@ function fromAscii(bytes: Uint8Array): string | undefined {
 function fromUnits(bytes: Uint8Array): string {
   if (bytes.length % 2 === 1) throw new Error('It holds half a character');
   let text = '';
-  for (let at = 0; at < bytes.length; at += 2) text += String.fromCharCode((bytes[at] ?? 0) + 256 * (bytes[at + 1] ?? 0));
+  for (let at = 0; at < bytes.length; at += 2)
+    text += String.fromCharCode((bytes[at] ?? 0) + 256 * (bytes[at + 1] ?? 0));
   return text;
 }

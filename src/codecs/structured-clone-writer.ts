@@ -65,7 +65,8 @@ export class CloneWriter {
 
   #object(value: object): void {
     if (Array.isArray(value)) return this.#array(value);
-    if (Object.getPrototypeOf(value) === Object.prototype) return this.#properties(TAG.object, value, Object.keys(value));
+    if (Object.getPrototypeOf(value) === Object.prototype)
+      return this.#properties(TAG.object, value, Object.keys(value));
     // Not by `instanceof`: objects may come from another realm.
     const kind = Object.prototype.toString.call(value).slice('[object '.length, -1);
     // Methods are called as those of the real thing: they throw for an object that only claims to be one.
@@ -147,8 +148,13 @@ export class CloneWriter {
     const message = Object.getOwnPropertyDescriptor(error, 'message')?.value as unknown;
     const { stack } = error;
     this.#byte(TAG.error);
-    this.#byte(Math.max(0, ERRORS.findIndex(({ name }) => name === error.name)));
-    this.#value(message === undefined ? undefined : String(message));
+    this.#byte(
+      Math.max(
+        0,
+        ERRORS.findIndex(({ name }) => name === error.name),
+      ),
+    );
+    this.#value(typeof message === 'string' ? message : undefined);
     this.#value(typeof stack === 'string' ? stack : undefined);
     const hasCause = Object.hasOwn(error, 'cause');
     this.#value(hasCause);

@@ -1,6 +1,8 @@
-import type { Codec } from '../contracts.js';
+import { chain } from '../codecs/chain.js';
+import { fromPayload, isWellFormed, toMeta, toPayload, type Payload } from '../codecs/payload.js';
+import type { Codec, MaybePromise } from '../contracts.js';
 import type { Entry } from '../entry.js';
-import { misuse, UndecodableError } from '../errors.js';
+import { UndecodableError } from '../errors.js';
 import type { SqliteValue } from './sqlite-database.js';
 
 /** Version of the format of a row. Rows of another version are neither read nor removed, only replaced or swept. */
@@ -75,9 +77,8 @@ export function toKey(key: string): SqliteValue {
 }
 
 /** The values of a row, in the order of {@link COLUMNS}. */
-export function toRow(key: string, entry: Entry, keepUntil: number, codec: Codec): SqliteValue[] {
-  const absent = entry.value === undefined;
-  return [
+export function toRow(key: string, entry: Entry, keepUntil: number, codec: Codec): MaybePromise<SqliteValue[]> {
+  const rowWith = (payload: Payload | null): SqliteValue[] => [
     toKey(key),
     FORMAT,
     entry.startedAt,
@@ -89,17 +90,18 @@ export function toRow(key: string, entry: Entry, keepUntil: number, codec: Codec
     entry.loadMs,
     entry.tags.length === 0 ? null : JSON.stringify(entry.tags),
     entry.meta === undefined ? null : toMeta(entry.meta),
-    absent ? null : codec.name,
-    absent ? null : toPayload(entry.value, codec),
+    payload === null ? null : codec.name,
+    payload,
   ];
+  return entry.value === undefined ? rowWith(null) : chain(toPayload(entry.value, codec), rowWith);
 }
 
-/** @throws {@link UndecodableError} */
-export function toEntry(key: string, row: Row, codec: Codec): Entry {
+/** @throws {@link UndecodableError}, at once or as a rejection. */
+export function toEntry(key: string, row: Row, codec: Codec): MaybePromise<Entry> {
   if (row.format !== FORMAT)
     throw new UndecodableError(key, `it has format version ${row.format}, and only ${FORMAT} is known here`);
-  return {
-    value: row.codec === null ? undefined : fromPayload(key, row.codec, row.value, codec),
+  const entryWith = (value: unknown): Entry => ({
+    value,
     startedAt: row.started_at,
     createdAt: row.created_at,
     freshUntil: row.fresh_until,
@@ -108,36 +110,10 @@ export function toEntry(key: string, row: Row, codec: Codec): Entry {
     loadMs: row.load_ms,
     tags: row.tags === null ? [] : (fromJson(key, 'tags', row.tags) as string[]),
     meta: row.meta === null ? undefined : fromJson(key, 'meta', row.meta),
-  };
-}
-
-function toPayload(value: unknown, codec: Codec): string | Uint8Array {
-  const payload: unknown = codec.encode(value);
-  if (payload instanceof Uint8Array) return payload;
-  if (typeof payload !== 'string') throw misuse(`result of ${codec.name}.encode`, 'a string or a Uint8Array', payload);
-  if (!isWellFormed(payload))
-    throw misuse(`result of ${codec.name}.encode`, 'text without lone surrogates, or a Uint8Array', payload);
-  return payload;
-}
-
-function fromPayload(key: string, writtenBy: string, payload: string | Uint8Array | null, codec: Codec): unknown {
-  if (writtenBy !== codec.name)
-    throw new UndecodableError(key, `it was written with the codec '${writtenBy}', and this one is '${codec.name}'`);
-  if (payload === null) throw new UndecodableError(key, 'it has a codec and no payload');
-  let value: unknown;
-  try {
-    value = codec.decode(typeof payload === 'string' ? payload : toPlainBytes(payload));
-  } catch (cause) {
-    throw new UndecodableError(key, `the codec '${codec.name}' failed on it`, cause);
-  }
-  if (value === undefined) throw new UndecodableError(key, `the codec '${codec.name}' made nothing of it`);
-  return value;
-}
-
-function toMeta(meta: unknown): string {
-  const text = JSON.stringify(meta) as string | undefined;
-  if (text === undefined) throw misuse('meta', 'JSON data', meta);
-  return text;
+  });
+  if (row.codec === null) return entryWith(undefined);
+  if (row.value === null) throw new UndecodableError(key, 'it has a codec and no payload');
+  return chain(fromPayload(key, row.codec, row.value, codec), entryWith);
 }
 
 function fromJson(key: string, part: string, text: string): unknown {
@@ -146,14 +122,4 @@ function fromJson(key: string, part: string, text: string): unknown {
   } catch (cause) {
     throw new UndecodableError(key, `its ${part} are not JSON`, cause);
   }
-}
-
-/** better-sqlite3 gives Buffers, which differ from what a codec put in. */
-function toPlainBytes(bytes: Uint8Array): Uint8Array {
-  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** In every supported runtime, but not yet in the library that TypeScript is told to assume. */
-function isWellFormed(text: string): boolean {
-  return (text as string & { isWellFormed(): boolean }).isWellFormed();
 }

@@ -1,5 +1,7 @@
+import { chain, isThenable } from '../codecs/chain.js';
 import { jsonCodec } from '../codecs/json.js';
-import type { Codec, StorageTier, StorageWrite } from '../contracts.js';
+import { isCodec } from '../codecs/payload.js';
+import type { Codec, MaybePromise, StorageTier, StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
 import { EntryBound } from './sqlite-bound.js';
@@ -10,6 +12,7 @@ import {
   nodeSqlite,
   openDatabase,
   type SqliteDatabase,
+  type SqliteValue,
 } from './sqlite-database.js';
 import { toEntry, toKey, toRow, type Row } from './sqlite-row.js';
 import { openTable, type Table } from './sqlite-table.js';
@@ -39,7 +42,7 @@ export interface SqliteStorageOptions {
  * a transaction of the caller's, what is stored becomes part of that.
  *
  * Keys are any strings. Key, value and the rest of an entry together may take 1,000,000,000 bytes; beyond that SQLite
- * refuses the write. All calls are synchronous.
+ * refuses the write. All calls are synchronous, unless the codec is not.
  *
  * @example
  * ```ts
@@ -102,12 +105,6 @@ function isDatabase(value: unknown): boolean {
   return typeof exec === 'function' && typeof prepare === 'function';
 }
 
-function isCodec(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  const { name, encode, decode } = value as Partial<Codec>;
-  return typeof name === 'string' && typeof encode === 'function' && typeof decode === 'function';
-}
-
 class SqliteStorage implements StorageTier {
   readonly name = 'sqlite';
   readonly #settings: Settings;
@@ -121,22 +118,26 @@ class SqliteStorage implements StorageTier {
     if (settings.maxEntries !== Infinity) this.#bound = new EntryBound(settings.maxEntries);
   }
 
-  get(key: string): Entry | undefined {
+  get(key: string): MaybePromise<Entry | undefined> {
     const row = this.#use().get.get(toKey(key)) as Row | undefined;
     return row === undefined ? undefined : toEntry(key, row, this.#settings.codec);
   }
 
-  set(key: string, entry: Entry, keepUntil: number): void {
-    const table = this.#use();
-    table.set.run(...toRow(key, entry, keepUntil, this.#settings.codec));
-    this.#bound?.enforce(1, table.count, table.trim);
+  set(key: string, entry: Entry, keepUntil: number): MaybePromise<void> {
+    return chain(this.#toRow({ key, entry, keepUntil }), (row) => {
+      const table = this.#use();
+      table.set.run(...row);
+      this.#bound?.enforce(1, table.count, table.trim);
+    });
   }
 
-  setIfNewer(key: string, entry: Entry, keepUntil: number): boolean {
-    const table = this.#use();
-    const stored = Number(table.setIfNewer.run(...toRow(key, entry, keepUntil, this.#settings.codec)).changes) > 0;
-    if (stored) this.#bound?.enforce(1, table.count, table.trim);
-    return stored;
+  setIfNewer(key: string, entry: Entry, keepUntil: number): MaybePromise<boolean> {
+    return chain(this.#toRow({ key, entry, keepUntil }), (row) => {
+      const table = this.#use();
+      const stored = Number(table.setIfNewer.run(...row).changes) > 0;
+      if (stored) this.#bound?.enforce(1, table.count, table.trim);
+      return stored;
+    });
   }
 
   delete(key: string): boolean {
@@ -144,18 +145,21 @@ class SqliteStorage implements StorageTier {
   }
 
   /** An entry that can't be decoded is `undefined` here: it must not cost the caller the others. */
-  getMany(keys: readonly string[]): (Entry | undefined)[] {
-    return atomically(this.#use().database, () => keys.map((key) => this.#getDecodable(key)));
+  getMany(keys: readonly string[]): MaybePromise<(Entry | undefined)[]> {
+    const { database } = this.#use();
+    const entries = atomically(database, () => keys.map((key) => this.#getDecodable(key)));
+    return entries.some(isThenable) ? Promise.all(entries) : (entries as (Entry | undefined)[]);
   }
 
-  setMany(writes: readonly StorageWrite[]): void {
+  setMany(writes: readonly StorageWrite[]): MaybePromise<void> {
     if (writes.length === 0) return;
-    const table = this.#use();
-    const rows = writes.map(({ key, entry, keepUntil }) => toRow(key, entry, keepUntil, this.#settings.codec));
-    atomically(table.database, () => {
-      for (const row of rows) table.set.run(...row);
+    return chain(this.#toRows(writes), (rows) => {
+      const table = this.#use();
+      atomically(table.database, () => {
+        for (const row of rows) table.set.run(...row);
+      });
+      this.#bound?.enforce(rows.length, table.count, table.trim);
     });
-    this.#bound?.enforce(writes.length, table.count, table.trim);
   }
 
   deleteMany(keys: readonly string[]): void {
@@ -183,12 +187,29 @@ class SqliteStorage implements StorageTier {
     if (typeof this.#settings.database === 'string') opened?.close();
   }
 
-  #getDecodable(key: string): Entry | undefined {
+  /** To be made before the table is asked for: the storage may be closed while a codec is at work. */
+  #toRow({ key, entry, keepUntil }: StorageWrite): MaybePromise<SqliteValue[]> {
+    return toRow(key, entry, keepUntil, this.#settings.codec);
+  }
+
+  #toRows(writes: readonly StorageWrite[]): MaybePromise<SqliteValue[][]> {
+    const rows: MaybePromise<SqliteValue[]>[] = [];
     try {
-      return this.get(key);
+      for (const write of writes) rows.push(this.#toRow(write));
     } catch (error) {
-      if (isSoloflightError(error, 'SOLOFLIGHT_UNDECODABLE')) return undefined;
+      // Nobody waits for the others any more.
+      void Promise.allSettled(rows);
       throw error;
+    }
+    return rows.some(isThenable) ? Promise.all(rows) : (rows as SqliteValue[][]);
+  }
+
+  #getDecodable(key: string): MaybePromise<Entry | undefined> {
+    try {
+      const entry = this.get(key);
+      return isThenable(entry) ? entry.then(undefined, skipUndecodable) : entry;
+    } catch (error) {
+      return skipUndecodable(error);
     }
   }
 
@@ -214,4 +235,8 @@ class SqliteStorage implements StorageTier {
     if (!isInTransaction(database)) this.#table = table;
     return table;
   }
+}
+
+function skipUndecodable(error: unknown): undefined {
+  if (!isSoloflightError(error, 'SOLOFLIGHT_UNDECODABLE')) throw error;
 }

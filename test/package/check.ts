@@ -9,12 +9,19 @@ import { createConsumer, load, typecheck, TYPINGS } from './consumer.ts';
 import { nodeOf, NODES } from './nodes.ts';
 
 /** What each built entry may import. Nothing of a platform: sqlite asks for node:sqlite when it first needs it. */
-const IMPORTS: Readonly<Record<string, readonly string[]>> = { index: ['lru-cache'], sqlite: [], testing: [] };
+const IMPORTS: Readonly<Record<string, readonly string[]>> = {
+  index: ['lru-cache'],
+  codecs: [],
+  keyv: [],
+  sqlite: [],
+  testing: [],
+  unstorage: [],
+};
 
 /** What the tarball may hold. Declarations that entries share are in files of their own. */
 const FILES = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
-  /^dist\/(index|sqlite|testing)(\.d\.ts|\.js)$/,
+  /^dist\/(index|codecs|keyv|sqlite|testing|unstorage)(\.d\.ts|\.js)$/,
   /^dist\/[a-z-]+-[\w-]{8}\.d\.ts$/,
 ];
 const NEEDED = [

@@ -18,8 +18,11 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
     'notModified',
     'toCacheStatus',
   ],
+  'soloflight/codecs': ['gzip', 'structuredCloneCodec'],
+  'soloflight/keyv': ['keyvStorage'],
   'soloflight/sqlite': ['sqliteStorage'],
   'soloflight/testing': ['chaos', 'manualClock', 'scriptedUpstream', 'storageSuite'],
+  'soloflight/unstorage': ['unstorageStorage'],
 };
 
 /** Loads every entry point both ways, and prints the names that each gives, as JSON. */
@@ -48,8 +51,11 @@ Promise.all([new Singleflight().execute('key', () => 1), cache.get('key')]).then
 /** A program that uses each entry point with types, right and wrong. */
 const TYPED = `
 import { isSoloflightError, loaded, lruMemory, Singleflight, TieredCache } from 'soloflight';
+import { gzip, structuredCloneCodec } from 'soloflight/codecs';
+import { keyvStorage, type KeyvLike } from 'soloflight/keyv';
 import { sqliteStorage } from 'soloflight/sqlite';
 import { manualClock, type StorageSuiteOptions } from 'soloflight/testing';
+import { unstorageStorage, type UnstorageLike } from 'soloflight/unstorage';
 
 interface Post {
   readonly title: string;
@@ -67,6 +73,8 @@ export const cache = new TieredCache<Post>({
 export const title: Promise<string> = cache.get('post').then((post) => post.title);
 export const failed: string | undefined = isSoloflightError(doubled) ? doubled.code : undefined;
 export type Open = StorageSuiteOptions['open'];
+export const codec = gzip(structuredCloneCodec, { above: 4_096 });
+export const over = (keyv: KeyvLike, unstorage: UnstorageLike) => [keyvStorage(keyv, { codec }), unstorageStorage(unstorage)];
 
 // @ts-expect-error \`ttl\` has no default.
 export const noTtl = new TieredCache<Post>({ upstream: () => ({ title: '' }) });

@@ -109,14 +109,24 @@ export const FAULTS: Readonly<Record<string, Sample>> = {
   ),
   'src/storage/sqlite.ts': imports(
     ['./map.js', './guard.js', '../options.js', '../index.js', 'better-sqlite3', 'node:sqlite'],
-    ['./sqlite-rows.js', '../codecs/json.js', '../contracts.js', '../entry.js', '../errors.js'],
+    ['./sqlite-rows.js', '../codecs/json.js', '../codecs/payload.js', '../contracts.js', '../entry.js', '../errors.js'],
   ),
   'src/storage/sqlite-rows.ts': imports(['./map.js', '../options.js'], ['./sqlite-database.js', '../errors.js']),
   'src/memory/lru.ts': imports(
     ['./none.js', '../storage/map.js', '../options.js', 'node:fs'],
     ['lru-cache', '../contracts.js', '../entry.js', '../errors.js'],
   ),
-  'src/codecs/gzip.ts': imports(['./json.js', '../options.js', 'node:zlib'], ['../contracts.js']),
+  'src/storage/keyv.ts': imports(
+    ['keyv', './map.js', './guard.js', '../codecs/gzip.js', '../options.js', 'node:fs'],
+    ['./key-name.js', '../codecs/json.js', '../codecs/envelope.js', '../contracts.js', '../errors.js'],
+  ),
+  'src/storage/unstorage.ts': imports(['unstorage', './keyv.js', '../clock.js'], ['./key-name.js', '../entry.js']),
+  'src/codecs/json.ts': imports(['./gzip.js', './payload.js', '../options.js'], ['../contracts.js']),
+  'src/codecs/gzip.ts': imports(
+    ['./json.js', './index.js', '../options.js', 'node:zlib'],
+    ['./chain.js', './payload.js', '../contracts.js'],
+  ),
+  'src/codecs/index.ts': imports(['../storage/map.js', '../index.js', 'node:zlib'], ['./gzip.js', '../contracts.js']),
 
   // Nothing is without a layer, and no other way of importing gets around one.
   'src/newcomer.ts': imports(['./entry.js'], []),

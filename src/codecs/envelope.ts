@@ -1,0 +1,148 @@
+import type { Codec, MaybePromise } from '../contracts.js';
+import { isEntry, type Entry } from '../entry.js';
+import { UndecodableError } from '../errors.js';
+import { fromBase64, toBase64 } from './base64.js';
+import { chain } from './chain.js';
+import { fromPayload, toMeta, toPayload, type Payload } from './payload.js';
+
+/**
+ * Version of the envelope: `soloflight/1 `, a header, a line feed, the payload.
+ *
+ * The header is a JSON array without line feeds: name of the codec (`null` for an absent value), form of the payload, its
+ * length in characters or bytes (a file may be read while it is written, and half a number is a number, too),
+ * `startedAt`, `createdAt`, `freshUntil`, `staleUntil`, `errorUntil`, `loadMs`, tags, and `meta` if there is any.
+ */
+const VERSION = 1;
+
+/** Neither JSON nor a number: storages that parse what looks like either leave it as it is. */
+const PREFIX = `soloflight/${VERSION} `;
+
+const LINE_FEED = 10;
+
+/** How a payload lies in the envelope: text, bytes, or bytes written as text. */
+type Form = 'text' | 'bytes' | 'base64';
+
+interface Header {
+  readonly codec: string | null;
+  readonly form: Form;
+  readonly length: number;
+  readonly entry: Omit<Entry, 'value'>;
+}
+
+/** `entry` as one text, for storages that keep one text per key. It has a UTF-8 form. */
+export function sealAsText(entry: Entry, codec: Codec): MaybePromise<string> {
+  return withPayload(entry, codec, (payload) =>
+    typeof payload === 'string'
+      ? headerOf(entry, codec, 'text', payload.length) + payload
+      : headerOf(entry, codec, 'base64', payload.length) + toBase64(payload),
+  );
+}
+
+/** `entry` as bytes, for storages that keep bytes. */
+export function sealAsBytes(entry: Entry, codec: Codec): MaybePromise<Uint8Array> {
+  return withPayload(entry, codec, (payload) => {
+    const utf8 = new TextEncoder();
+    if (typeof payload === 'string') return utf8.encode(headerOf(entry, codec, 'text', payload.length) + payload);
+    const header = utf8.encode(headerOf(entry, codec, 'bytes', payload.length));
+    const sealed = new Uint8Array(header.length + payload.length);
+    sealed.set(header);
+    sealed.set(payload, header.length);
+    return sealed;
+  });
+}
+
+/**
+ * The entry in an envelope, be it text or bytes.
+ *
+ * @throws {@link UndecodableError}, at once or as a rejection, for anything else and for another version.
+ */
+export function unseal(key: string, sealed: unknown, codec: Codec): MaybePromise<Entry> {
+  if (typeof sealed !== 'string' && !(sealed instanceof Uint8Array))
+    throw new UndecodableError(key, `it is neither text nor bytes (${typeof sealed})`);
+  const end = typeof sealed === 'string' ? sealed.indexOf('\n') : sealed.indexOf(LINE_FEED);
+  const header = readHeader(key, toText(key, sealed.slice(0, Math.max(0, end))));
+  const entryWith = (value: unknown): Entry => ({ value, ...header.entry });
+  if (header.codec === null) return entryWith(undefined);
+  const payload = readPayload(key, sealed, end + 1, header.form);
+  if (payload.length !== header.length)
+    throw new UndecodableError(key, `its payload has the length ${payload.length} instead of ${header.length}`);
+  return chain(fromPayload(key, header.codec, payload, codec), entryWith);
+}
+
+function withPayload<T>(entry: Entry, codec: Codec, seal: (payload: Payload) => T): MaybePromise<T> {
+  return entry.value === undefined ? seal('') : chain(toPayload(entry.value, codec), seal);
+}
+
+function headerOf(entry: Entry, codec: Codec, form: Form, length: number): string {
+  const { startedAt, createdAt, freshUntil, staleUntil, errorUntil, loadMs, tags, meta } = entry;
+  const numbers = [startedAt, createdAt, freshUntil, staleUntil, errorUntil, loadMs].map(toJsonNumber);
+  const fields = JSON.stringify([entry.value === undefined ? null : codec.name, form, length, ...numbers, tags]);
+  return `${PREFIX}${meta === undefined ? fields : `${fields.slice(0, -1)},${toMeta(meta)}]`}\n`;
+}
+
+function readHeader(key: string, text: string): Header {
+  const [, version, fields] = /^soloflight\/(\d+) (.*)$/s.exec(text) ?? [];
+  if (version === undefined || fields === undefined)
+    throw new UndecodableError(key, 'it was not written by soloflight');
+  if (version !== String(VERSION))
+    throw new UndecodableError(key, `it has format version ${version}, and only ${VERSION} is known here`);
+
+  let header: unknown;
+  try {
+    header = JSON.parse(fields);
+  } catch (cause) {
+    throw new UndecodableError(key, 'its header is not JSON', cause);
+  }
+  if (!Array.isArray(header)) throw new UndecodableError(key, 'its header is no array');
+  const [codec, form, length, startedAt, createdAt, freshUntil, staleUntil, errorUntil, loadMs, tags, meta] =
+    header as unknown[];
+  const entry = {
+    startedAt: fromJsonNumber(startedAt),
+    createdAt: fromJsonNumber(createdAt),
+    freshUntil: fromJsonNumber(freshUntil),
+    staleUntil: fromJsonNumber(staleUntil),
+    errorUntil: fromJsonNumber(errorUntil),
+    loadMs: fromJsonNumber(loadMs),
+    tags,
+    meta,
+  };
+  const hasCodec = codec === null || typeof codec === 'string';
+  const hasForm = form === 'text' || form === 'bytes' || form === 'base64';
+  if (!hasCodec || !hasForm || typeof length !== 'number' || !isEntry(entry))
+    throw new UndecodableError(key, 'its header is not that of an entry');
+  return { codec, form, length, entry };
+}
+
+function readPayload(key: string, sealed: Payload, start: number, form: Form): Payload {
+  if (form === 'text') return toText(key, sealed.slice(start));
+  if (form === 'base64') return fromText(key, toText(key, sealed.slice(start)));
+  if (typeof sealed === 'string') throw new UndecodableError(key, 'it was stored as bytes and came back as text');
+  return sealed.slice(start);
+}
+
+function toText(key: string, part: Payload): string {
+  if (typeof part === 'string') return part;
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(part);
+  } catch (cause) {
+    throw new UndecodableError(key, 'it is not UTF-8', cause);
+  }
+}
+
+function fromText(key: string, base64: string): Uint8Array {
+  try {
+    return fromBase64(base64);
+  } catch (cause) {
+    throw new UndecodableError(key, 'it is not base64', cause);
+  }
+}
+
+/** JSON has no infinite numbers. */
+function toJsonNumber(value: number): number | string {
+  return Number.isFinite(value) ? value : String(value);
+}
+
+function fromJsonNumber(value: unknown): unknown {
+  if (value === 'Infinity') return Infinity;
+  return value === '-Infinity' ? -Infinity : value;
+}

@@ -1,0 +1,132 @@
+import { sealAsText, unseal } from '../codecs/envelope.js';
+import { jsonCodec } from '../codecs/json.js';
+import { isCodec } from '../codecs/payload.js';
+import type { Codec, StorageTier, StorageWrite } from '../contracts.js';
+import type { Entry } from '../entry.js';
+import { isSoloflightError, misuse } from '../errors.js';
+import { toName } from './key-name.js';
+
+/** What is used of a storage of unstorage. */
+export interface UnstorageLike {
+  getItem(key: string): Promise<unknown>;
+  getItems(keys: string[]): Promise<{ key: string; value: unknown }[]>;
+  setItem(key: string, value: string, options: { ttl?: number }): Promise<void>;
+  setItems(items: { key: string; value: string; options: { ttl?: number } }[]): Promise<void>;
+  removeItem(key: string): Promise<void>;
+}
+
+/** Options of {@link unstorageStorage}. */
+export interface UnstorageStorageOptions {
+  /** Comes before each key, with a colon between: 1 to 60 lower-case letters, digits, `-` and `_`. @default 'soloflight' */
+  readonly base?: string;
+  /** Turns values into text or bytes. Bytes are kept as base64. @default jsonCodec */
+  readonly codec?: Codec;
+}
+
+/**
+ * A storage tier in any driver of unstorage that can be written to.
+ *
+ * Each entry is one text. Keys are any strings; they are stored under names of 1 to 180 lower-case letters, digits, `-`
+ * and `_` after the `base`, which the normalisation of keys and the file systems leave alone. How large a value may be
+ * is up to the driver. unstorage ignores writes and removals silently where a driver is read-only.
+ *
+ * Each entry is given a `ttl`, never too short a one, for the drivers that know it: as long as it could be of use when
+ * it was new, in whole seconds, and a minute at least. Other drivers keep what is not removed or replaced.
+ *
+ * The storage belongs to the caller and is not disposed. There is no `clear`, since some drivers can't tell their keys.
+ *
+ * @throws TypeError for what is no storage of unstorage, and for an option that makes no sense.
+ */
+export function unstorageStorage(storage: UnstorageLike, options: UnstorageStorageOptions = {}): StorageTier {
+  if (!isUnstorage(storage)) throw misuse('storage', 'a storage made by `createStorage` of unstorage', storage);
+  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
+  const { base = 'soloflight', codec = jsonCodec } = options;
+  if (typeof base !== 'string' || !/^[a-z0-9_-]{1,60}$/.test(base))
+    throw misuse('base', 'a name of 1 to 60 lower-case letters, digits, `-` and `_`', base);
+  if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
+  return new UnstorageStorage(storage, base, codec);
+}
+
+/** Cloudflare KV takes nothing shorter. */
+const SHORTEST_TTL = 60;
+
+const METHODS = ['getItem', 'getItems', 'setItem', 'setItems', 'removeItem'] as const;
+
+function isUnstorage(value: unknown): value is UnstorageLike {
+  if (typeof value !== 'object' || value === null) return false;
+  return METHODS.every((method) => typeof (value as Partial<UnstorageLike>)[method] === 'function');
+}
+
+class UnstorageStorage implements StorageTier {
+  readonly name = 'unstorage';
+  readonly #storage: UnstorageLike;
+  readonly #base: string;
+  readonly #codec: Codec;
+
+  constructor(storage: UnstorageLike, base: string, codec: Codec) {
+    this.#storage = storage;
+    this.#base = base;
+    this.#codec = codec;
+  }
+
+  async get(key: string): Promise<Entry | undefined> {
+    return this.#unseal(key, await this.#storage.getItem(await this.#nameOf(key)));
+  }
+
+  async set(key: string, entry: Entry, keepUntil: number): Promise<void> {
+    const item = await this.#toItem({ key, entry, keepUntil });
+    await this.#storage.setItem(item.key, item.value, item.options);
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#storage.removeItem(await this.#nameOf(key));
+  }
+
+  /** An entry that can't be decoded is `undefined` here: it must not cost the caller the others. */
+  async getMany(keys: readonly string[]): Promise<(Entry | undefined)[]> {
+    if (keys.length === 0) return [];
+    const names = await Promise.all(keys.map((key) => this.#nameOf(key)));
+    const items = await this.#storage.getItems([...new Set(names)]);
+    // They come in whichever order the drivers give them.
+    const found = new Map(items.map(({ key, value }) => [key, value]));
+    return Promise.all(keys.map((key, index) => this.#decodable(key, found.get(names[index] ?? ''))));
+  }
+
+  async setMany(writes: readonly StorageWrite[]): Promise<void> {
+    if (writes.length === 0) return;
+    // Of two writes of one key, the last one counts, in whichever order a driver makes them.
+    const last = new Map(writes.map((write) => [write.key, write]));
+    await this.#storage.setItems(await Promise.all([...last.values()].map((write) => this.#toItem(write))));
+  }
+
+  async #nameOf(key: string): Promise<string> {
+    return `${this.#base}:${await toName(key)}`;
+  }
+
+  async #toItem({ key, entry, keepUntil }: StorageWrite): Promise<Item> {
+    const [name, value] = await Promise.all([this.#nameOf(key), sealAsText(entry, this.#codec)]);
+    if (keepUntil === Infinity) return { key: name, value, options: {} };
+    // There is no clock here. At the soonest, now is when the entry was created.
+    const seconds = Math.ceil((keepUntil - entry.createdAt) / 1_000);
+    return { key: name, value, options: { ttl: Math.max(SHORTEST_TTL, seconds) } };
+  }
+
+  async #unseal(key: string, sealed: unknown): Promise<Entry | undefined> {
+    return sealed === null || sealed === undefined ? undefined : unseal(key, sealed, this.#codec);
+  }
+
+  async #decodable(key: string, sealed: unknown): Promise<Entry | undefined> {
+    try {
+      return await this.#unseal(key, sealed);
+    } catch (error) {
+      if (isSoloflightError(error, 'SOLOFLIGHT_UNDECODABLE')) return undefined;
+      throw error;
+    }
+  }
+}
+
+interface Item {
+  readonly key: string;
+  readonly value: string;
+  readonly options: { ttl?: number };
+}
