@@ -76,6 +76,8 @@ export interface FlightHooks<K, T, D> {
 export class FlightMap<K, T, D = undefined> {
   readonly #options: FlightMapOptions<K>;
   readonly #hooks: FlightHooks<K, T, D> | undefined;
+  /** Whether joining concerns nobody but the flight and its subscribers. */
+  readonly #unwatched: boolean;
   readonly #flights = new Map<K, Flight<K, T, D>>();
   /** Uncoalesced flights, which the map can't hold because a key may have many. */
   readonly #loose = new Set<Flight<K, T, D>>();
@@ -90,6 +92,7 @@ export class FlightMap<K, T, D = undefined> {
   constructor(options: FlightMapOptions<K>, hooks?: FlightHooks<K, T, D>) {
     this.#options = options;
     this.#hooks = hooks;
+    this.#unwatched = options.onEvent === undefined && options.asyncContext === undefined;
   }
 
   /** Number of flights that have not ended, forgotten ones included. */
@@ -149,6 +152,19 @@ export class FlightMap<K, T, D = undefined> {
     if (this.#options.onEvent !== undefined)
       this.#emit({ type: 'join', key: flight.key, subscribers: flight.subscribers + 1 });
     return undefined;
+  }
+
+  /**
+   * `join` and `subscribe` in one for the plain case: no signal, no listener, no call from inside other work. `undefined`
+   * where the case is not plain.
+   */
+  follow(flight: Flight<K, T, D>): Promise<T> | undefined {
+    const plain = this.#unwatched && this.#running === undefined && flight.outcome === undefined;
+    if (!plain || flight.subscribers >= this.#options.maxSubscribers) return undefined;
+    flight.subscribers += 1;
+    this.#subscribers += 1;
+    this.#totals.joined += 1;
+    return flight.promise;
   }
 
   /**

@@ -18,6 +18,11 @@ interface Boarded<V> {
 
 /** The value for `key`, for a caller that asks nothing special: as little as possible stands between it and a hit. */
 export function get<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<V> {
+  const { rush } = stages;
+  if (rush.flight !== undefined && rush.flight.key === key) {
+    const joined = joinRush(stages, rush.flight);
+    if (joined !== undefined) return joined;
+  }
   const held = stages.memory.get(key) as HeldEntry<V> | undefined;
   if (held !== undefined) {
     const state = freshness(held, stages.turn.now());
@@ -40,6 +45,8 @@ export function get<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<V> 
     const result = join(stages, current, ask);
     if (result instanceof Error) return rejection(result);
     current.detail.readers += 1;
+    // A key loaded for want of any entry, without a switch that might turn against joining: others can follow blindly.
+    if (current.detail.reason === 'miss' && stages.settings.flights.coalesce === true) rush.flight = current;
     return result;
   }
   const boarded = board(stages, key, ask, 'miss');
@@ -132,6 +139,20 @@ function board<V>(stages: Stages<V>, key: string, ask: Ask<V>, reason: LoadReaso
   return { flight, result, role: 'leader' };
 }
 
+/** The promise of a flight that nothing has happened to since it was last joined. */
+function joinRush<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> | undefined {
+  if (flight.fenced || flight.outcome !== undefined) {
+    stages.rush.flight = undefined;
+    return undefined;
+  }
+  if (stages.events.heard) return undefined;
+  const result = stages.flights.follow(flight);
+  if (result === undefined) return undefined;
+  stages.counters.coalesced += 1;
+  flight.detail.readers += 1;
+  return result;
+}
+
 /** One more subscriber for `flight`. */
 function join<V>(stages: Stages<V>, flight: CacheFlight<V>, ask: Ask<V>): Promise<V> | SoloflightError {
   const { flights, counters, events } = stages;
@@ -180,6 +201,7 @@ async function follow<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> 
 /** Once per flight, when its key is free and before its subscribers run. */
 export function flightEnded<V>(stages: Stages<V>, { key, detail: journey }: CacheFlight<V>): void {
   const { outcome, readers, ask } = journey;
+  stages.rush.flight = undefined;
   if (outcome === undefined) {
     stages.counters.misses += readers;
     return;

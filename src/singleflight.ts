@@ -103,6 +103,10 @@ export class Singleflight<K = string> {
     parent?: Flight<K, unknown>,
   ): Promise<T> {
     if (typeof work !== 'function') return rejection(misuse('work', 'a function', work));
+    if (current !== undefined && options === undefined && parent === undefined) {
+      const result = this.#flights.follow(current);
+      if (result !== undefined) return result as Promise<T>;
+    }
     const signal = options?.signal;
     if (signal !== undefined) {
       try {

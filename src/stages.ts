@@ -30,6 +30,8 @@ export interface Stages<V> {
   readonly events: Events;
   readonly counters: Counters;
   readonly isClosed: () => boolean;
+  /** The key that leads the rush, if any: what its many callers need is one comparison away. */
+  readonly rush: Rush<V>;
   /** How fresh entries are reloaded ahead, if they are: one field to look at on the hot path. */
   readonly ahead: RefreshAhead | undefined;
   /** What a plain `get` asks for. */
@@ -38,6 +40,11 @@ export interface Stages<V> {
   readonly fly: (flight: CacheFlight<V>) => Promise<V>;
   /** A read from inside the load that `parent` runs. */
   readonly nested: <T>(parent: CacheFlight<V>, key: string, upstream: Upstream<T>) => Promise<T>;
+}
+
+/** The `miss` flight joined last by a plain reader. Plain readers of its key may join without looking any further. */
+export interface Rush<V> {
+  flight: CacheFlight<V> | undefined;
 }
 
 /** One read, as asked for. */

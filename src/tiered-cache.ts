@@ -226,7 +226,8 @@ export class TieredCache<V> {
   }
 
   async #close(): Promise<void> {
-    const { memory, flights, probes, tiers, failures, events } = this.#stages;
+    const { memory, flights, probes, tiers, failures, events, rush } = this.#stages;
+    rush.flight = undefined;
     memory.clear();
     await this.idle();
     memory.clear();
@@ -278,6 +279,7 @@ export class TieredCache<V> {
       events,
       counters,
       ahead: settings.refreshAhead,
+      rush: { flight: undefined },
       isClosed: () => this.#closing !== undefined,
       plain: { upstream, lifetime, read: ANY_READ },
       fly: (flight) => fly(stages, flight),

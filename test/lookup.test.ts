@@ -25,6 +25,35 @@ describe('a cold key', () => {
     expect(upstream.calls[0]!.stale).toBeUndefined();
   });
 
+  test('the thousandth caller is no more tied to the flight than the second: not after an invalidation, not after close', async () => {
+    const { cache, upstream } = setupCache();
+    const rush = Array.from({ length: 1_000 }, () => cache.get('k'));
+
+    void cache.invalidate('k');
+    const after = cache.get('k');
+    const joined = [cache.get('k'), cache.get('k')];
+    const closing = cache.close();
+    await expect(cache.get('k')).rejects.toMatchObject({ code: 'SOLOFLIGHT_CACHE_CLOSED' });
+    upstream.calls[0]!.resolve('old');
+    upstream.calls[1]!.resolve('new');
+
+    expect(new Set(await Promise.all(rush))).toEqual(new Set(['old']));
+    expect(new Set(await Promise.all([after, ...joined]))).toEqual(new Set(['new']));
+    await closing;
+  });
+
+  test('callers of a rush give way to memory as soon as it has the value', async () => {
+    const { cache, upstream } = setupCache();
+    const rush = [cache.get('k'), cache.get('k'), cache.get('k')];
+
+    await cache.set('k', 'mine');
+
+    expect(await cache.get('k')).toBe('mine');
+    upstream.calls[0]!.resolve('old');
+    expect(await Promise.all(rush)).toEqual(['old', 'old', 'old']);
+    expect(await cache.get('k')).toBe('mine');
+  });
+
   test('the story tells who led, who followed and that it was a miss', async () => {
     const { cache, upstream, clock } = setupCache();
 
