@@ -43,7 +43,7 @@ export interface Stages<V> {
 }
 
 /** The `miss` flight joined last by a plain reader. Plain readers of its key may join without looking any further. */
-export interface Rush<V> {
+interface Rush<V> {
   flight: CacheFlight<V> | undefined;
 }
 
