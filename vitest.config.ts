@@ -1,5 +1,7 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 
+import { betterSqlite3 } from './test/support/better-sqlite3.ts';
+
 const PACKAGE = 'test/package/**/*.test.ts';
 
 export default defineConfig({
@@ -7,8 +9,10 @@ export default defineConfig({
     coverage: { provider: 'v8', include: ['src/**/*.ts'], reporter: ['text', 'html'], thresholds: { lines: 95 } },
     projects: [
       {
+        resolve: { alias: { 'better-sqlite3': betterSqlite3 } },
         test: {
           name: 'unit',
+          globalSetup: ['test/support/better-sqlite3.ts'],
           include: ['test/**/*.test.ts'],
           exclude: [...configDefaults.exclude, PACKAGE],
           // Tests of what is left in memory collect garbage first.
