@@ -1,5 +1,6 @@
 import { freshness } from './entry.js';
 import { CacheClosedError, misuse } from './errors.js';
+import { usable } from './held.js';
 import type { Ask, Outcome, Stages, Status, Tiered } from './stages.js';
 
 /** Whether a read started a flight, joined one, or needed none. */
@@ -16,15 +17,24 @@ export const MEMORY = 'memory';
 
 /** `found` as an answer, if it is fresh or stale and this caller accepts it. */
 export function served<V>(stages: Stages<V>, found: Tiered<V> | undefined, ask: Ask<V>): Outcome<V> | undefined {
-  if (found === undefined) return undefined;
-  const state = freshness(found.entry, stages.clock.now());
+  const entry = found === undefined ? undefined : usable(stages, found.entry);
+  if (found === undefined || entry === undefined) return undefined;
+  const state = freshness(entry, stages.clock.now());
   if (state !== 'fresh' && state !== 'stale') return undefined;
-  const outcome: Outcome<V> = { ...found, status: state === 'fresh' ? 'hit' : 'stale', loaded: false, stored: true };
-  return accepts(stages, outcome, ask) ? outcome : undefined;
+  const { tier } = found;
+  const status = state === 'fresh' ? 'hit' : 'stale';
+  const outcome: Outcome<V> = { entry, tier, status, loaded: false, stored: true };
+  return isFreshEnough(stages, outcome, ask) ? outcome : undefined;
 }
 
-/** Whether an outcome is fresh enough for this caller. A value just loaded always is. */
-export function accepts<V>(stages: Stages<V>, { status, entry }: Outcome<V>, ask: Ask<V>): boolean {
+/** Whether the outcome of a flight is what a caller asked for at the epoch `asked`: fresh enough, and no tag of it invalidated before. */
+export function accepts<V>(stages: Stages<V>, outcome: Outcome<V>, ask: Ask<V>, asked: number): boolean {
+  const { marks, space } = stages;
+  return marks.suits(space, outcome.entry, asked, outcome.status === 'fallback') && isFreshEnough(stages, outcome, ask);
+}
+
+/** A value just loaded always is. */
+function isFreshEnough<V>(stages: Stages<V>, { status, entry }: Outcome<V>, ask: Ask<V>): boolean {
   return (
     status === 'miss' || ask.read.maxStale === Infinity || stages.clock.now() < entry.freshUntil + ask.read.maxStale
   );

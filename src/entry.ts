@@ -81,8 +81,8 @@ export class HeldEntry<V> implements Entry<V> {
   readonly #freshUntil: number;
   readonly #staleUntil: number;
   readonly #errorUntil: number;
-  /** What few entries have and no hit needs. */
-  readonly #more: { readonly tags: readonly string[]; readonly meta: unknown } | undefined;
+  /** What few entries have. */
+  readonly #more: (Tagging & { readonly meta: unknown }) | undefined;
   /** Made at the first hit. */
   #answer: Promise<V> | undefined;
 
@@ -95,13 +95,29 @@ export class HeldEntry<V> implements Entry<V> {
     this.#freshUntil = ends.freshUntil - base;
     this.#staleUntil = ends.staleUntil - base;
     this.#errorUntil = ends.errorUntil - base;
-    const { tags = NO_TAGS, meta } = origin;
-    if (tags.length > 0 || meta !== undefined) this.#more = { tags, meta };
+    const { tags = NO_TAGS, meta, epoch = 0 } = origin;
+    if (tags.length > 0 || meta !== undefined) this.#more = { tags, meta, epoch, seen: epoch };
   }
 
-  /** `entry` itself if it is held already, else a held copy. */
-  static from<V>(entry: Entry<V>): HeldEntry<V> {
-    return entry instanceof HeldEntry ? entry : new HeldEntry(entry.value, entry, entry);
+  /** `entry` itself if it is held already, else a held copy that is as new as `epoch` says. */
+  static from<V>(entry: Entry<V>, epoch = 0): HeldEntry<V> {
+    if (entry instanceof HeldEntry) return entry;
+    return new HeldEntry(entry.value, { ...plain(entry), epoch }, entry);
+  }
+
+  /** A copy that is fresh no longer than until `at`. */
+  expired(at: number): HeldEntry<V> {
+    return HeldEntry.from(expiredAt(this, at), this.#more?.epoch ?? 0);
+  }
+
+  /** A copy with another value. */
+  with(value: V | undefined): HeldEntry<V> {
+    return HeldEntry.from({ ...plain(this), value }, this.#more?.epoch ?? 0);
+  }
+
+  /** What its tags are checked by; `undefined` for sure where it has none. */
+  get tagging(): Tagging | undefined {
+    return this.#more;
   }
 
   get startedAt(): number {
@@ -138,6 +154,15 @@ export class HeldEntry<V> implements Entry<V> {
   }
 }
 
+/** The tags of an entry, and what is known of them. */
+export interface Tagging {
+  readonly tags: readonly string[];
+  /** Number of invalidations by tag in this process that the entry is newer than. */
+  readonly epoch: number;
+  /** The same number when the entry was last found valid: nothing to check again until it changes. */
+  seen: number;
+}
+
 /** The parts of a new entry that do not follow from its windows. */
 export interface Origin {
   readonly startedAt: number;
@@ -146,6 +171,8 @@ export interface Origin {
   readonly loadMs?: number;
   readonly tags?: readonly string[] | undefined;
   readonly meta?: unknown;
+  /** @default 0 @see Tagging */
+  readonly epoch?: number;
 }
 
 type Ends = Pick<Entry, 'freshUntil' | 'staleUntil' | 'errorUntil'>;

@@ -1,4 +1,5 @@
 import type { LoadReason } from './contracts.js';
+import type { TagMode } from './namespace.js';
 
 /** What happens in a cache, as plain objects. Durations are milliseconds. Keys are given as they are, values never. */
 export type CacheEvent =
@@ -25,6 +26,10 @@ export type CacheEvent =
   | { readonly type: 'set'; readonly key: string }
   | { readonly type: 'invalidate'; readonly key: string }
   | { readonly type: 'expire'; readonly key: string }
+  /** Entries with these tags were invalidated or expired. */
+  | { readonly type: 'tags'; readonly tags: readonly string[]; readonly mode: TagMode }
+  /** All entries were invalidated. */
+  | { readonly type: 'clear' }
   /** A storage tier failed, hung or answered garbage; the cache went on without it. */
   | {
       readonly type: 'tier-error';
@@ -41,7 +46,7 @@ export type CacheEventType = CacheEvent['type'];
 
 const TYPES: ReadonlySet<string> = new Set<CacheEventType>([
   ...(['hit', 'stale', 'miss', 'fallback', 'coalesced', 'load', 'load-error'] as const),
-  ...(['revalidate', 'set', 'invalidate', 'expire', 'tier-error', 'error'] as const),
+  ...(['revalidate', 'set', 'invalidate', 'expire', 'tags', 'clear', 'tier-error', 'error'] as const),
 ]);
 
 /** Whether there are events called `name`. */

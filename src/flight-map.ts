@@ -53,6 +53,8 @@ export interface FlightMapOptions<K> {
   readonly maxSubscribers: number;
   readonly maxDuration: number;
   readonly maxFlights: number;
+  /** Counts the flights of all maps that share `maxFlights`. @default this map's own */
+  readonly budget?: { live: number } | undefined;
   readonly coalesce: boolean | (() => boolean);
   readonly clock: Clock;
   readonly onEvent: ((event: FlightEvent<K>) => void) | undefined;
@@ -120,8 +122,8 @@ export class FlightMap<K, T, D = undefined> {
    * Opening and starting are two steps so that the leader is a subscriber before its work can call back.
    */
   open(key: K, detail: D, keepAlive = false): Flight<K, T, D> | TooManyFlightsError {
-    const { maxFlights, clock, coalesce } = this.#options;
-    if (this.#live >= maxFlights) return this.#refuse(new TooManyFlightsError(key, maxFlights), key);
+    const { maxFlights, budget, clock, coalesce } = this.#options;
+    if ((budget?.live ?? this.#live) >= maxFlights) return this.#refuse(new TooManyFlightsError(key, maxFlights), key);
 
     const flight = new Flight<K, T, D>(key, clock.monotonic(), detail, keepAlive);
     // A switch that was off a moment ago, when this key's flight was looked for, must not push that one off the map.
@@ -330,7 +332,7 @@ export class FlightMap<K, T, D = undefined> {
   }
 
   #link(flight: Flight<K, T, D>): void {
-    this.#live += 1;
+    this.#count(1);
     flight.older = this.#newest;
     if (this.#newest === undefined) this.#oldest = flight;
     else this.#newest.newer = flight;
@@ -338,8 +340,14 @@ export class FlightMap<K, T, D = undefined> {
     if (this.#cancelTimer === undefined) this.#arm();
   }
 
+  #count(change: 1 | -1): void {
+    this.#live += change;
+    const { budget } = this.#options;
+    if (budget !== undefined) budget.live += change;
+  }
+
   #unlink(flight: Flight<K, T, D>): void {
-    this.#live -= 1;
+    this.#count(-1);
     if (flight.older === undefined) this.#oldest = flight.newer;
     else flight.older.newer = flight.newer;
     if (flight.newer === undefined) this.#newest = flight.older;

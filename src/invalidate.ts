@@ -1,7 +1,8 @@
-import { createEntry, expiredAt, isStorable, plain, type Entry } from './entry.js';
-import { windowsOf, type LifetimeSettings } from './lifetime.js';
+import { createEntry, isStorable, type HeldEntry } from './entry.js';
+import { heldQuietly, hold } from './held.js';
+import { tagsOf, windowsOf, type LifetimeSettings } from './lifetime.js';
+import type { TagMode } from './namespace.js';
 import type { Stages } from './stages.js';
-import { hold } from './write-back.js';
 
 /**
  * Makes what is stored for `keys` unusable now; resolves with whether any tier held one of them.
@@ -30,12 +31,41 @@ export async function expire<V>(stages: Stages<V>, keys: readonly string[]): Pro
   for (const key of keys) {
     // A load under way may have read the upstream before whatever made the caller call.
     fence(stages, key);
-    const held = stages.memory.peek(key);
-    if (held !== undefined && held.freshUntil > at) hold(stages, key, expiredAt(held, at));
+    const held = heldQuietly(stages, key);
+    if (held !== undefined && held.freshUntil > at) hold(stages, key, held.expired(at));
     for (const tier of stages.tiers) changes.push(tier.expire(key, at));
   }
   announce(stages, 'expire', keys);
   await Promise.all(changes);
+}
+
+/**
+ * Makes all entries that have one of `tags` unusable, or stale, now.
+ *
+ * Nothing is looked for: entries are compared with their tags' marks when they are read. A load under way is not
+ * fenced, since its tags are known only when it is over; callers from now on take its result only if it has none of these.
+ */
+export async function invalidateTags<V>(stages: Stages<V>, tags: readonly string[], mode: TagMode): Promise<void> {
+  const { marks, space, tiers, clock, events } = stages;
+  const at = marks.mark(space, tags, mode, clock.now());
+  stages.rush.flight = undefined;
+  const writes = tiers.flatMap((tier) => tags.map((tag) => tier.mark(tag, mode, at)));
+  if (events.wants('tags')) events.emit({ type: 'tags', tags, mode });
+  await Promise.all(writes);
+}
+
+/** Makes all entries unusable now, in a time that does not depend on how many there are. */
+export async function clear<V>(stages: Stages<V>): Promise<void> {
+  const { marks, space, tiers, clock, events, flights, probes, failures } = stages;
+  const at = marks.clear(space, clock.now());
+  stages.rush.flight = undefined;
+  flights.fenceAll();
+  probes.fenceAll();
+  failures.clear();
+  stages.clearMemory();
+  const writes = tiers.map((tier) => tier.clear(at));
+  if (events.wants('clear')) events.emit({ type: 'clear' });
+  await Promise.all(writes);
 }
 
 /** Stores `value` in all tiers. A load that started earlier never overwrites it. */
@@ -47,10 +77,9 @@ export async function set<V>(stages: Stages<V>, key: string, value: V, lifetime:
   await Promise.all(writes);
 }
 
-function put<V>(stages: Stages<V>, key: string, entry: Entry<V>): Promise<unknown>[] {
+function put<V>(stages: Stages<V>, key: string, entry: HeldEntry<V>): Promise<unknown>[] {
   hold(stages, key, entry);
-  const stored = plain(entry);
-  return stages.tiers.map((tier) => tier.put(key, stored, { keep: true }));
+  return stages.tiers.map((tier) => tier.put(key, entry, { keep: true }));
 }
 
 /** A value that can't be stored still ends the life of the one before it. */
@@ -65,11 +94,13 @@ function announce<V>({ events }: Stages<V>, type: 'set' | 'invalidate' | 'expire
   for (const key of keys) events.emit({ type, key });
 }
 
-function entryOf<V>(stages: Stages<V>, key: string, value: V, lifetime: LifetimeSettings<V>): Entry<V> {
+function entryOf<V>(stages: Stages<V>, key: string, value: V, lifetime: LifetimeSettings<V>): HeldEntry<V> {
   const { absentTtl, jitter, isolation } = stages.settings;
   const now = stages.clock.now();
   const windows = windowsOf(lifetime, value, { key, absentTtl, jitter, clock: stages.clock });
-  return createEntry(isolation.keep(value), windows, { startedAt: now, createdAt: now, tags: lifetime.tags });
+  const tags = tagsOf(lifetime, value, key);
+  const { epoch } = stages.marks;
+  return createEntry(isolation.keep(value), windows, { startedAt: now, createdAt: now, tags, epoch });
 }
 
 /** Detaches everything under way for `key`: those who wait get their answer, no tier and no later caller does. */

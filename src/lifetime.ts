@@ -6,22 +6,25 @@ import { checkObject, checkTags } from './option-checks.js';
 
 /** How long values live. */
 export interface LifetimeOptions<V> {
-  /** How long a value is fresh, or a function of the value. `Infinity` is allowed; 0 without other windows stores nothing. */
+  /** How long a value is fresh, counted from its load and never extended by reads, or a function of the value. `Infinity` is allowed; 0 without other windows stores nothing. */
   readonly ttl?: Duration | ((value: V, key: string) => Duration);
   /** How long after the ttl a value is still served while it is reloaded. `Infinity` is allowed. @default 0 @see RFC 5861 §3 */
   readonly staleWhileRevalidate?: Duration;
   /** How long after the ttl a value is served when the load fails. `Infinity` is allowed. @default 0 @see RFC 5861 §4 */
   readonly staleIfError?: Duration;
-  /** Groups the value belongs to; kept with the entry. */
-  readonly tags?: readonly string[];
+  /** Groups the value belongs to, or a function that tells them: what `invalidateTags` goes by. `undefined` means "not there". */
+  readonly tags?: Tags<V>;
 }
+
+/** Tags, or a function of a value. */
+type Tags<V> = readonly string[] | ((value: V | undefined, key: string) => readonly string[]);
 
 /** {@link LifetimeOptions}, checked and parsed. */
 export interface LifetimeSettings<V> {
   readonly ttl: number | ((value: V, key: string) => Duration);
   readonly staleWhileRevalidate: number;
   readonly staleIfError: number;
-  readonly tags: readonly string[] | undefined;
+  readonly tags: Tags<V> | undefined;
 }
 
 /** Checks lifetime options; what is absent comes from `defaults`. */
@@ -30,7 +33,7 @@ export function resolveLifetime<V>(
   ttl: LifetimeOptions<V>['ttl'],
   defaults?: LifetimeSettings<V>,
 ): LifetimeSettings<V> {
-  checkTags(options.tags);
+  if (typeof options.tags !== 'function') checkTags(options.tags);
   const window = (name: 'staleWhileRevalidate' | 'staleIfError'): number =>
     parseDuration(name, options[name] ?? defaults?.[name] ?? 0, { infinite: true });
   return {
@@ -55,6 +58,8 @@ export interface LifetimeContext {
 
 const NO_CONTROL: LoadControl = Object.freeze({});
 
+const NO_TAGS: readonly string[] = Object.freeze([]);
+
 /** Of a value that is handed out and not kept. */
 export const NO_WINDOWS: Windows = Object.freeze({ ttl: 0, staleWhileRevalidate: 0, staleIfError: 0 });
 
@@ -76,6 +81,15 @@ export function windowsOf<V>(lifetime: LifetimeSettings<V>, value: V | undefined
 function ttlOf<V>({ ttl }: LifetimeSettings<V>, value: V | undefined, { key, absentTtl }: LifetimeContext): Duration {
   if (value === undefined) return absentTtl;
   return typeof ttl === 'function' ? ttl(value, key) : ttl;
+}
+
+/** The tags of one value. A function is called here and may throw. */
+export function tagsOf<V>({ tags }: LifetimeSettings<V>, value: V | undefined, key: string): readonly string[] {
+  if (typeof tags !== 'function') return tags ?? NO_TAGS;
+  const result = tags(value, key);
+  if (!Array.isArray(result)) throw misuse('result of tags', 'an array of strings', result);
+  checkTags(result);
+  return result;
 }
 
 /** Whether the lifetime is already the windows of any value. */

@@ -2,12 +2,13 @@ import type { LoadContext, Loaded, LoadControl, LoadReason, StaleValue } from '.
 import { parseDuration } from './duration.js';
 import { createEntry, type HeldEntry, type Origin, type Windows } from './entry.js';
 import { misuse } from './errors.js';
-import { NO_WINDOWS, windowsOf } from './lifetime.js';
+import { usable } from './held.js';
+import { NO_WINDOWS, tagsOf, windowsOf } from './lifetime.js';
 import { isLoaded } from './loaded.js';
 import { land, type CacheFlight, type Stages, type Tiered } from './stages.js';
 import { storeBehind, writeBack } from './write-back.js';
 
-type Times = Pick<Origin, 'startedAt' | 'createdAt' | 'loadMs'>;
+type Times = Pick<Origin, 'startedAt' | 'createdAt' | 'loadMs' | 'epoch'>;
 
 /** One call to the upstream for `flight`: its entry goes into the tiers, its failure is covered by `previous` where that may be. */
 export async function load<V>(stages: Stages<V>, flight: CacheFlight<V>, previous: Tiered<V> | undefined): Promise<V> {
@@ -29,6 +30,7 @@ export async function load<V>(stages: Stages<V>, flight: CacheFlight<V>, previou
   if (journey.reason === 'miss' && events.wants('miss')) events.emit({ type: 'miss', key });
   counters.loads += 1;
   const startedAt = clock.now();
+  const { epoch } = stages.marks;
   journey.loadSince = clock.monotonic();
   if (journey.impatient !== undefined) announceFallback(journey);
   let result: V | Loaded<V>;
@@ -45,7 +47,7 @@ export async function load<V>(stages: Stages<V>, flight: CacheFlight<V>, previou
   const loadMs = clock.monotonic() - journey.loadSince;
   if (flight.outcome === undefined) counters.latency.record(loadMs);
   if (events.wants('load')) events.emit({ type: 'load', key, reason: journey.reason, durationMs: loadMs });
-  const times = { startedAt, createdAt: clock.now(), loadMs: Math.round(loadMs) };
+  const times = { startedAt, createdAt: clock.now(), loadMs: Math.round(loadMs), epoch };
   const entry = isLoaded(result)
     ? toldEntry(stages, flight, value, result, times)
     : plainEntry(stages, flight, value, times);
@@ -82,15 +84,22 @@ function cover<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown): V 
 }
 
 function fallBack<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown, loaded: boolean): V {
-  const { fallback } = flight.detail;
-  if (fallback === undefined || stages.clock.now() >= fallback.entry.errorUntil) throw error;
+  const fallback = fallbackOf(stages, flight);
+  if (fallback === undefined) throw error;
   return land(flight, { ...fallback, status: 'fallback', error, loaded, stored: true });
 }
 
+/** The stored value that may stand in for a load that fails now. */
+function fallbackOf<V>(stages: Stages<V>, { detail }: CacheFlight<V>): Tiered<V> | undefined {
+  const { fallback } = detail;
+  if (fallback === undefined || stages.clock.now() >= fallback.entry.errorUntil) return undefined;
+  const entry = usable(stages, fallback.entry);
+  return entry === undefined ? undefined : { entry, tier: fallback.tier };
+}
+
 function noteFailure<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown): void {
-  const { key, detail: journey } = flight;
-  const covered = journey.fallback !== undefined && stages.clock.now() < journey.fallback.entry.errorUntil;
-  if (covered) {
+  const { key } = flight;
+  if (fallbackOf(stages, flight) !== undefined) {
     stages.failures.backOff(key, error);
     return;
   }
@@ -121,8 +130,10 @@ function valueOf<V>(result: V | Loaded<V>, previous: Tiered<V> | undefined): V |
 }
 
 function plainEntry<V>(stages: Stages<V>, flight: CacheFlight<V>, value: V | undefined, times: Times): HeldEntry<V> {
-  const { tags } = flight.detail.ask.lifetime;
-  return createEntry(value, windowsFor(stages, flight, value), tags === undefined ? times : { ...times, tags });
+  const { lifetime } = flight.detail.ask;
+  if (lifetime.tags === undefined) return createEntry(value, windowsFor(stages, flight, value), times);
+  const tags = tagsFor(stages, flight, value);
+  return createEntry(value, tags === undefined ? NO_WINDOWS : windowsFor(stages, flight, value), { ...times, tags });
 }
 
 /** The entry of a value with a control: that comes first, then the previous entry if it is renewed, then the options. */
@@ -133,12 +144,13 @@ function toldEntry<V>(
   result: Loaded<V>,
   times: Times,
 ): HeldEntry<V> {
-  const { ask, fallback } = flight.detail;
+  const { fallback } = flight.detail;
   const { control, kind } = result;
   const renewed = kind === 'not-modified' ? fallback?.entry : undefined;
-  return createEntry(value, windowsFor(stages, flight, value, control), {
+  const tags = control.tags ?? renewed?.tags ?? tagsFor(stages, flight, value);
+  return createEntry(value, tags === undefined ? NO_WINDOWS : windowsFor(stages, flight, value, control), {
     ...times,
-    tags: control.tags ?? renewed?.tags ?? ask.lifetime.tags,
+    tags,
     meta: control.meta ?? renewed?.meta,
   });
 }
@@ -164,6 +176,16 @@ function windowsFor<V>(
     // The value is good; only how long it lives is not known. So it is handed out and not kept.
     stages.events.emit({ type: 'error', source: 'ttl', key, error });
     return NO_WINDOWS;
+  }
+}
+
+/** The tags of a loaded value; `undefined` where they can't be told: it could not be invalidated, and is not kept. */
+function tagsFor<V>(stages: Stages<V>, flight: CacheFlight<V>, value: V | undefined): readonly string[] | undefined {
+  try {
+    return tagsOf(flight.detail.ask.lifetime, value, flight.key);
+  } catch (error) {
+    stages.events.emit({ type: 'error', source: 'tags', key: flight.key, error });
+    return undefined;
   }
 }
 

@@ -1,8 +1,9 @@
 import { accepts, check, count, MEMORY, note, problemWith, served, type Answer, type Role } from './answer.js';
 import type { LoadReason } from './contracts.js';
-import { freshness, type Entry, type HeldEntry } from './entry.js';
+import { freshness, type HeldEntry } from './entry.js';
 import type { SoloflightError } from './errors.js';
 import { rejection, silenced } from './flight.js';
+import { current, held as heldFor, heldQuietly } from './held.js';
 import { load } from './load.js';
 import { patiently } from './patience.js';
 import { refreshAhead, revalidate } from './revalidate.js';
@@ -23,7 +24,8 @@ export function get<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<V> 
     const joined = joinRush(stages, rush.flight);
     if (joined !== undefined) return joined;
   }
-  const held = stages.memory.get(key) as HeldEntry<V> | undefined;
+  let held = stages.memory.get(key) as HeldEntry<V> | undefined;
+  if (held?.tagging !== undefined) held = current(stages, key, held);
   if (held !== undefined) {
     const state = freshness(held, stages.turn.now());
     if (state === 'fresh') {
@@ -40,13 +42,15 @@ export function get<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<V> 
   if (stages.settings.softTimeout !== Infinity || stages.failures.active(key) !== undefined)
     return silenced(value(lookup(stages, key, ask)));
 
-  const current = stages.flights.find(key);
-  if (current !== undefined) {
-    const result = join(stages, current, ask);
+  const flight = stages.flights.find(key);
+  if (flight !== undefined) {
+    // Tags were invalidated since it began: whether its result is one of theirs is known when it is there.
+    if (flight.detail.epoch !== stages.marks.epoch) return silenced(value(lookup(stages, key, ask)));
+    const result = join(stages, flight, ask);
     if (result instanceof Error) return rejection(result);
-    current.detail.readers += 1;
+    flight.detail.readers += 1;
     // A key loaded for want of any entry, without a switch that might turn against joining: others can follow blindly.
-    if (current.detail.reason === 'miss' && stages.settings.flights.coalesce === true) rush.flight = current;
+    if (flight.detail.reason === 'miss' && stages.settings.flights.coalesce === true) rush.flight = flight;
     return result;
   }
   const boarded = board(stages, key, ask, 'miss');
@@ -58,7 +62,8 @@ export function get<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<V> 
 /** key → memory → flight( storage → upstream → write-back ). */
 export async function lookup<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Answer<V>> {
   check(stages, key, ask);
-  const held = stages.memory.get(key);
+  const asked = stages.marks.epoch;
+  const held = heldFor(stages, key);
   const near = held === undefined ? undefined : fromMemory(stages, key, held, ask);
   if (near !== undefined) return near;
   const failure = stages.failures.active(key);
@@ -67,9 +72,9 @@ export async function lookup<V>(stages: Stages<V>, key: string, ask: Ask<V>): Pr
     throw failure.error;
   }
 
-  let answer = await fromFlight(stages, key, ask, 'miss');
-  // Storage had something, but too stale for this caller: only a load will do.
-  while (!accepts(stages, answer.outcome, ask)) answer = await fromFlight(stages, key, ask, 'revalidate');
+  let answer = await fromFlight(stages, key, ask, 'miss', asked);
+  // Storage had something, but too stale for this caller, or a tag of it was invalidated before: only a load will do.
+  while (!accepts(stages, answer.outcome, ask, asked)) answer = await fromFlight(stages, key, ask, 'revalidate', asked);
   count(stages, answer.outcome.status, 1);
   return answer;
 }
@@ -77,15 +82,17 @@ export async function lookup<V>(stages: Stages<V>, key: string, ask: Ask<V>): Pr
 /** Leads or joins a load of `key`, whatever the tiers hold. */
 export async function refresh<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Answer<V>> {
   check(stages, key, ask);
-  let answer = await fromFlight(stages, key, ask, 'refresh');
-  // A flight joined on the way may have ended at a storage tier, or at a failure still remembered.
-  while (!answer.outcome.loaded) answer = await fromFlight(stages, key, ask, 'refresh');
+  const asked = stages.marks.epoch;
+  let answer = await fromFlight(stages, key, ask, 'refresh', asked);
+  // A flight joined on the way may have ended at a storage tier, or at a failure still remembered, or be too old.
+  while (!answer.outcome.loaded || !accepts(stages, answer.outcome, ask, asked))
+    answer = await fromFlight(stages, key, ask, 'refresh', asked);
   count(stages, answer.outcome.status, 1);
   return answer;
 }
 
 /** What memory can answer at once; a stale answer is followed by a reload in the background. */
-function fromMemory<V>(stages: Stages<V>, key: string, held: Entry<V>, ask: Ask<V>): Answer<V> | undefined {
+function fromMemory<V>(stages: Stages<V>, key: string, held: HeldEntry<V>, ask: Ask<V>): Answer<V> | undefined {
   const found = { entry: held, tier: MEMORY };
   const outcome = served(stages, found, ask) ?? backedOff(stages, key, found, ask);
   if (outcome === undefined) return undefined;
@@ -102,15 +109,21 @@ function backedOff<V>(stages: Stages<V>, key: string, found: Tiered<V>, ask: Ask
   const usable = failure !== undefined && freshness(found.entry, stages.clock.now()) !== 'gone';
   if (!usable) return undefined;
   const outcome: Outcome<V> = { ...found, status: 'fallback', error: failure.error, loaded: false, stored: true };
-  return accepts(stages, outcome, ask) ? outcome : undefined;
+  return accepts(stages, outcome, ask, stages.marks.epoch) ? outcome : undefined;
 }
 
-async function fromFlight<V>(stages: Stages<V>, key: string, ask: Ask<V>, reason: LoadReason): Promise<Answer<V>> {
+async function fromFlight<V>(
+  stages: Stages<V>,
+  key: string,
+  ask: Ask<V>,
+  reason: LoadReason,
+  asked: number,
+): Promise<Answer<V>> {
   const boarded = board(stages, key, ask, reason);
   if (boarded instanceof Error) throw boarded;
   try {
     const outcome = await patiently(stages, boarded.flight, boarded.result, ask);
-    if (outcome.status === 'fallback' && !accepts(stages, outcome, ask)) throw outcome.error;
+    if (outcome.status === 'fallback' && !accepts(stages, outcome, ask, asked)) throw outcome.error;
     return { outcome, role: boarded.role };
   } catch (error) {
     if (ask.read.signal?.aborted !== true) stages.counters.misses += 1;
@@ -128,11 +141,9 @@ function board<V>(stages: Stages<V>, key: string, ask: Ask<V>, reason: LoadReaso
     return result instanceof Error ? result : { flight: current, result, role: 'follower' };
   }
 
-  const held = stages.memory.peek(key);
-  const flight = flights.open(
-    key,
-    createJourney(reason, ask, held === undefined ? undefined : { entry: held, tier: MEMORY }),
-  );
+  const held = heldQuietly(stages, key);
+  const fallback = held === undefined ? undefined : { entry: held, tier: MEMORY };
+  const flight = flights.open(key, createJourney(reason, ask, fallback, stages.marks.epoch));
   if (flight instanceof Error) return flight;
   const result = flights.subscribe(flight, signal, ask.parent);
   flights.start(flight, stages.fly);

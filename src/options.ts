@@ -42,7 +42,7 @@ export type DeferReason = 'revalidate' | 'write-back' | 'load';
 export interface TieredCacheOptions<V> extends LifetimeOptions<V> {
   /** How long a value is fresh, or a function of the value. Required: there is no honest default. */
   readonly ttl: Duration | ((value: V, key: string) => Duration);
-  /** Label in events. @default 'soloflight' */
+  /** Prefix of its keys in storage, so that several caches can share one. Those with the same name share the entries. @default none */
   readonly name?: string;
   /** The memory tier, or `false` for none. @default lruMemory({ max: 10_000 }) */
   readonly memory?: MemoryTier<V> | false;
@@ -71,6 +71,11 @@ export interface TieredCacheOptions<V> extends LifetimeOptions<V> {
    * structured clone (`'clone'`, which costs a clone per read). @default 'none'
    */
   readonly isolate?: Isolate;
+  /**
+   * How far clocks of processes that share a storage may be apart. Decides how `invalidateTags` and `clear` treat entries
+   * that another process stored about then: those of so much later are reloaded as well. @default '1s', and 0 without storage
+   */
+  readonly clockSkew?: Duration;
   /** With a stored value to fall back on, a load slower than this answers it and goes on in the background. @default Infinity */
   readonly softTimeout?: Duration;
   /** Pause after a failed load with a fallback: doubling, full jitter, reset by success. @default { initial: '1s', max: '30s' } */
@@ -99,7 +104,8 @@ export interface TieredCacheOptions<V> extends LifetimeOptions<V> {
 
 /** {@link TieredCacheOptions}, checked, parsed and complete. */
 export interface CacheSettings<V> {
-  readonly name: string;
+  /** Names around the keys in storage. */
+  readonly space: readonly string[];
   readonly lifetime: LifetimeSettings<V>;
   readonly memory: MemoryTier<V> | false | undefined;
   readonly storage: readonly StorageTier[];
@@ -109,6 +115,7 @@ export interface CacheSettings<V> {
   readonly refreshAhead: RefreshAhead | undefined;
   readonly jitter: number;
   readonly isolation: Isolation;
+  readonly clockSkew: number;
   readonly softTimeout: number;
   readonly errorBackoff: { readonly initial: number; readonly max: number };
   readonly flights: FlightMapOptions<string>;
@@ -120,10 +127,10 @@ export interface CacheSettings<V> {
 }
 
 const DEFAULTS = Object.freeze({
-  name: 'soloflight',
   maxDuration: 30_000,
   readTimeout: 1_000,
   writeTimeout: 5_000,
+  clockSkew: 1_000,
   errorBackoff: Object.freeze({ initial: 1_000, max: 30_000 }),
 });
 
@@ -154,6 +161,7 @@ const CACHE_OPTIONS = [
     'refreshAhead',
     'jitter',
     'isolate',
+    'clockSkew',
     'softTimeout',
     'errorBackoff',
     'maxDuration',
@@ -198,7 +206,7 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
   checkObject('options', options);
   checkNames(options, CACHE_OPTIONS);
   const {
-    name = DEFAULTS.name,
+    name,
     memory,
     storage = [],
     upstream,
@@ -210,7 +218,7 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
   } = options;
   if (options.ttl === undefined)
     throw misuse('ttl', "set: how long is a value fresh? For example `ttl: '10s'`", options.ttl);
-  if (typeof name !== 'string' || name === '') throw misuse('name', 'a non-empty string', name);
+  if (name !== undefined && (typeof name !== 'string' || name === '')) throw misuse('name', 'a non-empty string', name);
   if (memory !== undefined && memory !== false)
     checkMethods('memory', 'a memory tier or false', memory, ['get', 'peek', 'set', 'delete', 'clear']);
   const tiers = Array.isArray(storage) ? (storage as readonly StorageTier[]) : [storage as StorageTier];
@@ -220,7 +228,7 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
   checkFunction('defer', defer);
   if (writeBack !== 'defer' && writeBack !== 'await') throw misuse('writeBack', "'defer' or 'await'", writeBack);
   return {
-    name,
+    space: name === undefined ? [] : [name],
     lifetime: resolveLifetime(options, options.ttl),
     memory,
     storage: tiers,
@@ -230,6 +238,7 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
     refreshAhead: resolveRefreshAhead(options.refreshAhead),
     jitter: resolveJitter(options.jitter ?? 0),
     isolation: resolveIsolation(options.isolate ?? 'none'),
+    clockSkew: parseDuration('clockSkew', options.clockSkew ?? (tiers.length === 0 ? 0 : DEFAULTS.clockSkew)),
     softTimeout: parseDuration('softTimeout', options.softTimeout ?? Infinity, { infinite: true }),
     errorBackoff: resolveBackoff(options.errorBackoff),
     flights: resolveFlightOptions<string>(flightOptionsOf(options, clock)),

@@ -1,4 +1,5 @@
 import { CallerTimeoutError, SoloflightError } from './errors.js';
+import { usable } from './held.js';
 import type { Ask, CacheFlight, Outcome, Stages } from './stages.js';
 
 /**
@@ -78,7 +79,8 @@ function fallbackFor<V>(
   if (
     fallback === undefined ||
     now >= fallback.entry.errorUntil ||
-    now >= fallback.entry.freshUntil + ask.read.maxStale
+    now >= fallback.entry.freshUntil + ask.read.maxStale ||
+    usable(stages, fallback.entry) === undefined
   )
     return undefined;
   return { ...fallback, status: 'fallback', error, loaded: false, stored: true };

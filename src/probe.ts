@@ -1,4 +1,5 @@
 import { check, count, MEMORY, note, served, type Answer } from './answer.js';
+import { held as heldFor } from './held.js';
 import type { Ask, Stages, Stored } from './stages.js';
 import { fromStorage } from './storage-read.js';
 import { promote } from './write-back.js';
@@ -6,7 +7,7 @@ import { promote } from './write-back.js';
 /** What memory or storage can serve for `key`, without a load. */
 export async function lookupCached<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Answer<V> | undefined> {
   check(stages, key, ask);
-  const held = stages.memory.get(key);
+  const held = heldFor(stages, key);
   const found = held === undefined ? undefined : { entry: held, tier: MEMORY };
   const outcome = served(stages, found, ask) ?? served(stages, await probe(stages, key, ask), ask);
   if (outcome === undefined) {

@@ -15,7 +15,7 @@ export function revalidate<V>(stages: Stages<V>, key: string, found: Tiered<V>, 
   }
   if (stages.failures.active(key) !== undefined) return;
 
-  const flight = stages.flights.open(key, createJourney('revalidate', ask, found), true);
+  const flight = stages.flights.open(key, createJourney('revalidate', ask, found, stages.marks.epoch), true);
   // `maxFlights` is reached: the stale value was served all the same, and the next read tries again.
   if (flight instanceof Error) return;
   stages.counters.revalidations += 1;

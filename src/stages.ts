@@ -1,27 +1,36 @@
 import type { TurnClock } from './clock.js';
 import type { Clock, LoadReason, MemoryTier, Upstream } from './contracts.js';
 import type { Deferred } from './deferred.js';
-import type { Entry } from './entry.js';
+import type { HeldEntry } from './entry.js';
 import type { Events } from './events.js';
 import type { Failures } from './failures.js';
 import type { FlightMap } from './flight-map.js';
 import type { Flight } from './flight.js';
 import type { LifetimeSettings } from './lifetime.js';
+import type { Namespace } from './namespace.js';
+import type { NamespacedTier } from './namespaced-tier.js';
 import type { CacheSettings } from './options.js';
 import type { ReadSettings } from './read-options.js';
 import type { RefreshAhead } from './refresh-ahead.js';
 import type { Counters } from './stats.js';
-import type { GuardedTier } from './storage/guard.js';
+import type { TagMarks } from './tags.js';
 
-/** Everything that the stages of a cache share. Made once, by `TieredCache`. */
+/** Everything that the stages of a cache share. Made once, by `wiring.ts`. */
 export interface Stages<V> {
   readonly settings: CacheSettings<V>;
   readonly clock: Clock;
   /** The wall clock for memory hits, at most one turn of the event loop old. */
   readonly turn: TurnClock;
-  readonly memory: MemoryTier<V>;
+  /** Another one once a cache that has namespaces was cleared. */
+  memory: MemoryTier<V>;
+  /** Empties it of the entries of this namespace. */
+  readonly clearMemory: () => void;
   /** Nearest first. */
-  readonly tiers: readonly GuardedTier[];
+  readonly tiers: readonly NamespacedTier[];
+  /** Where the keys of this cache are in storage. */
+  readonly space: Namespace;
+  /** What was invalidated by tag. */
+  readonly marks: TagMarks;
   readonly flights: FlightMap<string, V, Journey<V>>;
   /** Reads of storage by callers that want no load. */
   readonly probes: FlightMap<string, Stored<V> | undefined>;
@@ -58,7 +67,7 @@ export interface Ask<V> {
 
 /** An entry and the name of the tier it came from. */
 export interface Tiered<V> {
-  readonly entry: Entry<V>;
+  readonly entry: HeldEntry<V>;
   readonly tier: string;
 }
 
@@ -88,6 +97,8 @@ export type CacheFlight<V> = Flight<string, V, Journey<V>>;
 export interface Journey<V> {
   readonly reason: LoadReason;
   readonly ask: Ask<V>;
+  /** Of {@link TagMarks} when the flight was opened. */
+  readonly epoch: number;
   /** The stored value to answer with if the load fails or is too slow. Settled when the upstream is called. */
   fallback: Tiered<V> | undefined;
   /** Monotonic instant at which the upstream was called. */
@@ -100,8 +111,13 @@ export interface Journey<V> {
   impatient: (() => void)[] | undefined;
 }
 
-export function createJourney<V>(reason: LoadReason, ask: Ask<V>, fallback: Tiered<V> | undefined): Journey<V> {
-  return { reason, ask, fallback, loadSince: undefined, outcome: undefined, readers: 0, impatient: undefined };
+export function createJourney<V>(
+  reason: LoadReason,
+  ask: Ask<V>,
+  fallback: Tiered<V> | undefined,
+  epoch: number,
+): Journey<V> {
+  return { reason, ask, epoch, fallback, loadSince: undefined, outcome: undefined, readers: 0, impatient: undefined };
 }
 
 /** Notes what `flight` brings, and gives the value it settles with. What comes after its end is late and ignored. */

@@ -1,4 +1,4 @@
-import { freshness, type Entry } from './entry.js';
+import { freshness, type HeldEntry } from './entry.js';
 import type { Stages, Stored, Tiered } from './stages.js';
 
 /** The first servable entry of the storage tiers, else the newest one that may serve as a fallback. */
@@ -9,7 +9,7 @@ export async function fromStorage<V>(
 ): Promise<Stored<V> | undefined> {
   let best: Stored<V> | undefined;
   for (const [depth, tier] of stages.tiers.entries()) {
-    const read = (await tier.get(key)) as Entry<V> | undefined;
+    const read = (await tier.get(key)) as HeldEntry<V> | undefined;
     if (read === undefined) continue;
     const entry = isolated(stages, read);
     const newest = best ?? held;
@@ -23,7 +23,7 @@ export async function fromStorage<V>(
 }
 
 /** `entry` with its value as this cache keeps values. Another cache may have stored it otherwise. */
-function isolated<V>({ settings }: Stages<V>, entry: Entry<V>): Entry<V> {
+function isolated<V>({ settings }: Stages<V>, entry: HeldEntry<V>): HeldEntry<V> {
   const value = settings.isolation.keep(entry.value);
-  return value === entry.value ? entry : { ...entry, value };
+  return value === entry.value ? entry : entry.with(value);
 }

@@ -1,28 +1,33 @@
 import type { Answer } from './answer.js';
-import { turnClock } from './clock.js';
 import type { MaybePromise, Upstream } from './contracts.js';
-import { Deferred } from './deferred.js';
-import { freshness } from './entry.js';
+import { freshness, type HeldEntry } from './entry.js';
 import { CacheClosedError, misuse } from './errors.js';
-import { Events, isEventType, type CacheEvent } from './events.js';
-import { Failures } from './failures.js';
-import { FlightMap } from './flight-map.js';
+import { isEventType, type CacheEvent } from './events.js';
 import { rejection, silenced } from './flight.js';
 import { getMany, lookupMany } from './get-many.js';
-import { expire, invalidate, set } from './invalidate.js';
+import { usable } from './held.js';
+import { clear, expire, invalidate, invalidateTags, set } from './invalidate.js';
 import { resolveLifetime, type LifetimeOptions } from './lifetime.js';
-import { timedOut } from './load.js';
-import { flightEnded, fly, get, lookup, refresh } from './lookup.js';
-import { lruMemory } from './memory/lru.js';
-import { noMemory } from './memory/none.js';
+import { get, lookup, refresh } from './lookup.js';
+import { NamespaceViews } from './namespace-views.js';
+import type { Namespace, TagMode } from './namespace.js';
+import { checkObject } from './option-checks.js';
 import { resolveCacheOptions, type TieredCacheOptions } from './options.js';
 import { lookupCached } from './probe.js';
-import { ANY_READ, resolveRead, type ReadOptions, type ReadSettings } from './read-options.js';
+import { resolveRead, type ReadOptions, type ReadSettings } from './read-options.js';
 import type { Ask, Stages } from './stages.js';
-import { Counters, type CacheStats } from './stats.js';
-import { GuardedTier } from './storage/guard.js';
+import type { CacheStats } from './stats.js';
 import { storyOf, type Lookup, type LookupOutcome } from './story.js';
+import { share, wireCache, wireNamespace, type Shared } from './wiring.js';
 import { wrap, type Wrapped, type WrapOptions, type WrapPort } from './wrap.js';
+
+/** What a namespace has from the cache it belongs to. */
+interface Whole<V> {
+  readonly shared: Shared<V>;
+  readonly views: NamespaceViews<TieredCache<V>>;
+  readonly space: Namespace;
+  readonly isClosed: () => boolean;
+}
 
 /**
  * A cache over an upstream: memory, then storage, then one coalesced load.
@@ -43,6 +48,11 @@ import { wrap, type Wrapped, type WrapOptions, type WrapPort } from './wrap.js';
  */
 export class TieredCache<V> {
   readonly #stages: Stages<V>;
+  readonly #shared: Shared<V>;
+  readonly #views: NamespaceViews<TieredCache<V>>;
+  /** Whether this is no namespace of another cache. */
+  readonly #isWhole: boolean;
+  readonly #isWholeClosed: () => boolean;
   #closing: Promise<void> | undefined;
 
   /**
@@ -50,8 +60,20 @@ export class TieredCache<V> {
    *
    * @throws TypeError for an option that makes no sense.
    */
-  constructor(options: TieredCacheOptions<V>) {
-    this.#stages = this.#wire(options);
+  constructor(options: TieredCacheOptions<V>);
+  constructor(options: TieredCacheOptions<V> | undefined, whole?: Whole<V>) {
+    const verbs = {
+      isClosed: () => this.#closing !== undefined || this.#isWholeClosed(),
+      nested: this.#nested,
+    };
+    this.#isWhole = whole === undefined;
+    this.#isWholeClosed = whole?.isClosed ?? (() => false);
+    this.#views = whole?.views ?? new NamespaceViews();
+    this.#shared = whole?.shared ?? share(resolveCacheOptions(options as TieredCacheOptions<V>));
+    this.#stages =
+      whole === undefined
+        ? wireCache(this.#shared, verbs, () => this.#views.used)
+        : wireNamespace(this.#shared, verbs, whole.space);
   }
 
   /**
@@ -87,7 +109,8 @@ export class TieredCache<V> {
 
   /** What memory can serve for `key` right now. Synchronous, no side effects, not counted. */
   peek(key: string): V | undefined {
-    const held = this.#stages.memory.peek(key);
+    const entry = this.#stages.memory.peek(key) as HeldEntry<V> | undefined;
+    const held = entry === undefined ? undefined : usable(this.#stages, entry);
     if (held === undefined) return undefined;
     const state = freshness(held, this.#stages.turn.now());
     return state === 'fresh' || state === 'stale' ? this.#give(held.value) : undefined;
@@ -163,6 +186,55 @@ export class TieredCache<V> {
   }
 
   /**
+   * Makes all values that have one of these tags unusable, from this call on; with `mode: 'expire'` stale, and kept as
+   * fallbacks. Costs the same however many values there are.
+   *
+   * Resolves when storage knows, so that other processes and a restarted one do, or when it can't be reached and will
+   * be told later. Loads under way still answer those who asked before. Reaches this namespace only.
+   */
+  invalidateTags(tags: string | readonly string[], options: { readonly mode?: TagMode } = {}): Promise<void> {
+    return guarded(() => {
+      checkObject('options', options);
+      const { mode = 'invalidate' } = options;
+      if (mode !== 'invalidate' && mode !== 'expire') throw misuse('mode', "'invalidate' or 'expire'", mode);
+      return invalidateTags(this.#stages, this.#checkTagList(keysOf(tags)), mode);
+    });
+  }
+
+  /**
+   * Makes everything unusable, from this call on, here and for every process that reads the same storage. Costs the same
+   * however much there is; storage lets go of the old entries as they are outlived. Leaves other namespaces alone.
+   */
+  clear(): Promise<void> {
+    return guarded(() => {
+      if (this.#stages.isClosed()) throw new CacheClosedError();
+      return clear(this.#stages);
+    });
+  }
+
+  /**
+   * A view of this cache with keys, tags, statistics, events and a `clear()` of its own, over the same tiers, upstream and
+   * options. The same name gives the same view.
+   *
+   * Keys never meet those of another namespace, whatever the names. The upstream is told the key alone: where it has to
+   * know the namespace, use `getOrLoad`. Memory's bounds and `maxFlights` hold for all together, failures of storage are
+   * told by the cache itself, and closing the cache closes its namespaces.
+   *
+   * @throws TypeError unless `name` is a non-empty string.
+   */
+  namespace(name: string): TieredCache<V> {
+    if (typeof name !== 'string' || name === '') throw misuse('name', 'a non-empty string', name);
+    const space = this.#stages.space.inner(name);
+    const whole: Whole<V> = {
+      shared: this.#shared,
+      views: this.#views,
+      space,
+      isClosed: this.#isWhole ? () => this.#closing !== undefined : this.#isWholeClosed,
+    };
+    return this.#views.get(space.id, () => new View(undefined, whole));
+  }
+
+  /**
    * A cached version of `fn`: one execution at a time per arguments, the result kept as any other.
    *
    * Keys contain the name and every argument, so that forgetting a parameter is impossible; see {@link keyOf} for what
@@ -210,9 +282,11 @@ export class TieredCache<V> {
 
   /** Resolves when no flight and no deferred work is left. */
   async idle(): Promise<void> {
-    const { flights, probes, deferred } = this.#stages;
-    while (flights.live > 0 || probes.live > 0 || deferred.size > 0) {
-      await Promise.all([flights.idle(), probes.idle(), deferred.idle()]);
+    const { deferred } = this.#stages;
+    const maps = (): Stages<V>['probes' | 'flights'][] =>
+      this.#parts().flatMap(({ flights, probes }) => [flights, probes]);
+    while (deferred.size > 0 || maps().some(({ live }) => live > 0)) {
+      await Promise.all([deferred.idle(), ...maps().map((map) => map.idle())]);
     }
   }
 
@@ -226,70 +300,35 @@ export class TieredCache<V> {
   }
 
   async #close(): Promise<void> {
-    const { memory, flights, probes, tiers, failures, events, rush } = this.#stages;
-    rush.flight = undefined;
-    memory.clear();
+    const parts = this.#parts();
+    for (const { rush } of parts) rush.flight = undefined;
+    this.#emptyMemory();
     await this.idle();
-    memory.clear();
-    failures.clear();
-    flights.rest();
-    probes.rest();
-    await Promise.all(tiers.map((tier) => tier.close()));
-    events.clear();
+    this.#emptyMemory();
+    for (const { failures, flights, probes } of parts) {
+      failures.clear();
+      flights.rest();
+      probes.rest();
+    }
+    if (this.#isWhole) await Promise.all(this.#shared.guards.map((guard) => guard.close()));
+    for (const { events } of parts) events.clear();
   }
 
-  #wire(options: TieredCacheOptions<V>): Stages<V> {
-    const settings = resolveCacheOptions(options);
-    const { clock, upstream, lifetime, readTimeout, writeTimeout } = settings;
-    const events = new Events();
-    const counters = new Counters();
-    const deferred = new Deferred(events, settings.defer);
-    const tiers = settings.storage.map((tier) => {
-      const guard: GuardedTier = new GuardedTier(tier, {
-        clock,
-        readTimeout,
-        writeTimeout,
-        background: (work) => deferred.add(work, 'write-back'),
-        report: (operation, key, error) => {
-          counters.tierErrors += 1;
-          events.emit({
-            type: 'tier-error',
-            tier: guard.name,
-            operation,
-            ...(key === undefined ? {} : { key }),
-            error,
-          });
-        },
-      });
-      return guard;
-    });
-    const stages: Stages<V> = {
-      settings,
-      clock,
-      turn: turnClock(clock),
-      memory: settings.memory === false ? noMemory() : (settings.memory ?? lruMemory<V>()),
-      tiers,
-      flights: new FlightMap(settings.flights, {
-        rescue: (flight, error) => timedOut(stages, flight, error),
-        ended: (flight) => flightEnded(stages, flight),
-      }),
-      probes: new FlightMap({ ...settings.flights, maxFlights: Infinity, maxSubscribers: Infinity }),
-      failures: new Failures(clock, settings.errorBackoff),
-      deferred,
-      events,
-      counters,
-      ahead: settings.refreshAhead,
-      rush: { flight: undefined },
-      isClosed: () => this.#closing !== undefined,
-      plain: { upstream, lifetime, read: ANY_READ },
-      fly: (flight) => fly(stages, flight),
-      nested: (parent, key, work) => {
-        const ask = { ...this.#askFor(work as unknown as Upstream<V>, {}), parent };
-        return this.#value(() => lookup(stages, key, ask)) as Promise<never>;
-      },
-    };
-    return stages;
+  #emptyMemory(): void {
+    if (this.#isWhole) this.#shared.memory.clear();
+    else this.#stages.clearMemory();
   }
+
+  /** What closes with this cache: its own stages, and those of the namespaces if it is the whole. */
+  #parts(): Stages<V>[] {
+    const inner = this.#isWhole ? this.#views.alive() : [];
+    return [this.#stages, ...inner.map((view) => view.#stages)];
+  }
+
+  readonly #nested: Stages<V>['nested'] = (parent, key, work) => {
+    const ask = { ...this.#askFor(work as unknown as Upstream<V>, {}), parent };
+    return this.#value(() => lookup(this.#stages, key, ask)) as Promise<never>;
+  };
 
   #ask(options: ReadOptions | undefined): Ask<V> {
     if (options === undefined) return this.#stages.plain;
@@ -328,8 +367,14 @@ export class TieredCache<V> {
 
   #checkKeys(keys: readonly string[]): readonly string[] {
     for (const key of keys) if (typeof key !== 'string') throw misuse('key', 'a string', key);
-    if (this.#closing !== undefined) throw new CacheClosedError(keys[0]);
+    if (this.#stages.isClosed()) throw new CacheClosedError(keys[0]);
     return keys;
+  }
+
+  #checkTagList(tags: readonly string[]): readonly string[] {
+    for (const tag of tags) if (typeof tag !== 'string') throw misuse('tag', 'a string', tag);
+    if (this.#stages.isClosed()) throw new CacheClosedError();
+    return tags;
   }
 }
 
@@ -341,6 +386,9 @@ function guarded<T>(call: () => Promise<T>): Promise<T> {
     return rejection(error);
   }
 }
+
+/** The same class, made the way that is not for the public. */
+const View = TieredCache as unknown as new <V>(options: undefined, whole: Whole<V>) => TieredCache<V>;
 
 function keysOf(key: string | readonly string[]): readonly string[] {
   return Array.isArray(key) ? key : [key as string];

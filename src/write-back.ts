@@ -1,5 +1,6 @@
-import { HeldEntry, isFromFuture, isStorable, plain, type Entry } from './entry.js';
+import { isFromFuture, isStorable, type HeldEntry } from './entry.js';
 import { ignore } from './flight.js';
+import { heldQuietly, hold, usable } from './held.js';
 import type { CacheFlight, Stages, Stored, Tiered } from './stages.js';
 
 /**
@@ -11,12 +12,14 @@ import type { CacheFlight, Stages, Stored, Tiered } from './stages.js';
 export function writeBack<V>(
   stages: Stages<V>,
   flight: CacheFlight<V>,
-  entry: Entry<V>,
+  entry: HeldEntry<V>,
   previous: Tiered<V> | undefined,
   store: boolean,
 ): boolean {
   // An invalidation, a `set`, a timeout or an abort came after the load had started: its result is too old to keep.
   if (flight.fenced || flight.outcome !== undefined) return false;
+  // Of a tag that was invalidated or expired meanwhile.
+  if (usable(stages, entry) !== entry) return false;
   stages.flights.supersede(flight);
   stages.failures.forget(flight.key);
   if (!store || !isStorable(entry)) {
@@ -32,15 +35,14 @@ export function writeBack<V>(
 export function storeBehind<V>(
   stages: Stages<V>,
   flight: CacheFlight<V>,
-  entry: Entry<V>,
+  entry: HeldEntry<V>,
   previous: Tiered<V> | undefined,
 ): Promise<void> | undefined {
   if (stages.tiers.length === 0) return undefined;
   // An entry from the future would otherwise pass for the newer one until the clocks have caught up.
   const keep = previous !== undefined && isFromFuture(previous.entry, entry.createdAt);
   const options = stages.settings.writeBack === 'await' ? { keep } : { keep, after: afterAnswers(flight) };
-  const stored = plain(entry);
-  const writes = Promise.all(stages.tiers.map((tier) => tier.put(flight.key, stored, options)));
+  const writes = Promise.all(stages.tiers.map((tier) => tier.put(flight.key, entry, options)));
   if (stages.settings.writeBack === 'await') return writes.then(ignore);
   stages.deferred.add(writes, 'write-back');
   return undefined;
@@ -48,21 +50,11 @@ export function storeBehind<V>(
 
 /** Makes an entry that a storage tier held known to the tiers above it, with its original instants. */
 export function promote<V>(stages: Stages<V>, key: string, found: Stored<V>): void {
-  const held = stages.memory.peek(key);
+  const held = heldQuietly(stages, key);
   if (held !== undefined && held.startedAt > found.entry.startedAt) return;
   hold(stages, key, found.entry);
   for (const tier of stages.tiers.slice(0, found.depth)) {
-    stages.deferred.add(tier.put(key, plain(found.entry), { keep: false }), 'write-back');
-  }
-}
-
-/** Puts `entry` into memory. A memory tier that refuses must not go on serving what it held before. */
-export function hold<V>(stages: Stages<V>, key: string, entry: Entry<V>): void {
-  try {
-    stages.memory.set(key, HeldEntry.from(entry));
-  } catch (error) {
-    stages.memory.delete(key);
-    stages.events.emit({ type: 'error', source: 'memory', key, error });
+    stages.deferred.add(tier.put(key, found.entry, { keep: false }), 'write-back');
   }
 }
 

@@ -19,6 +19,12 @@ export interface GuardOptions {
   readonly background: (work: Promise<void>) => void;
 }
 
+/** What a reading gives that failed, or gave garbage. */
+export const UNREADABLE: unique symbol = Symbol('unreadable');
+
+/** The answer of a tier; `undefined` where there is nothing. */
+export type Reading = Entry | undefined | typeof UNREADABLE;
+
 const SWEEP_EVERY = 128;
 const SWEEP_LIMIT = 256;
 
@@ -47,14 +53,32 @@ export class GuardedTier {
     this.#outbox = new Outbox({ ...options, write: (key, intent, attempt) => this.#write(key, intent, attempt) });
   }
 
+  /** Whether reads of one turn reach the tier as one. */
+  get gathers(): boolean {
+    return this.#waits && this.#tier.getMany !== undefined;
+  }
+
+  /** The entry for `key` that is on its way into the tier. */
+  pending(key: string): Entry | undefined {
+    const intent = this.#outbox.intentFor(key);
+    return intent?.kind === 'put' ? intent.entry : undefined;
+  }
+
   /** The entry for `key`, or `undefined` where the tier has none or can't be asked. */
   get(key: string): MaybePromise<Entry | undefined> {
+    const reading = this.read(key);
+    if (isThenable(reading)) return reading.then(known);
+    return known(reading);
+  }
+
+  /** Like {@link get}, telling "none" from "can't be asked". */
+  read(key: string): MaybePromise<Reading> {
     const intent = this.#outbox.intentFor(key);
     if (intent?.kind === 'remove') return undefined;
     if (intent?.kind === 'put') return intent.entry;
 
     const admission = this.#breaker.admit(this.#options.clock.monotonic());
-    if (admission === 'open') return undefined;
+    if (admission === 'open') return UNREADABLE;
     if (admission === 'probe' && this.#outbox.kept > 0) return this.#probe(key, intent);
     this.#outbox.replaySoon();
     return this.#read(key, intent);
@@ -74,6 +98,11 @@ export class GuardedTier {
     await this.#outbox.intend(key, { kind: 'put', entry, keep, after });
   }
 
+  /** Stores `marker` unless there is a later one. A refused one is replayed as it is. */
+  async mark(key: string, marker: Entry): Promise<void> {
+    await this.#outbox.intend(key, { kind: 'put', entry: marker, keep: true, after: undefined, marker: true });
+  }
+
   /** Removes `key`; resolves with whether the tier is known to have held it. Refused removals are replayed later. */
   async remove(key: string): Promise<boolean> {
     return (await this.#outbox.intend(key, { kind: 'remove', keep: true })).held;
@@ -91,17 +120,17 @@ export class GuardedTier {
   }
 
   /** The read that finds out whether a failing tier is back: first what it missed, then the key. */
-  #probe(key: string, before: Intent | undefined): Promise<Entry | undefined> {
+  #probe(key: string, before: Intent | undefined): Promise<Reading> {
     const { clock, readTimeout, background } = this.#options;
     const answer = this.#outbox.replay().then(() => this.#read(key, before));
     background(answer.then(ignore));
     // The reader has no share in the writes that go first, and waits no longer than for any read.
-    return withDeadline(clock, readTimeout, answer, ignore).catch(ignore);
+    return withDeadline(clock, readTimeout, answer, ignore).catch(() => UNREADABLE);
   }
 
   /** `before`: the intent at the time of the call. It may be fulfilled before an answer comes that is older. */
-  #read(key: string, before: Intent | undefined): MaybePromise<Entry | undefined> {
-    if (this.#waits && this.#tier.getMany !== undefined) return this.#settled(key, this.#batch.add(key), before);
+  #read(key: string, before: Intent | undefined): MaybePromise<Reading> {
+    if (this.gathers) return this.#settled(key, this.#batch.add(key), before);
     try {
       const result = this.#tier.get(key);
       if (!isThenable(result)) return this.#accept(key, result, before);
@@ -112,11 +141,7 @@ export class GuardedTier {
     }
   }
 
-  async #settled(
-    key: string,
-    reading: Promise<Entry | undefined>,
-    before: Intent | undefined,
-  ): Promise<Entry | undefined> {
+  async #settled(key: string, reading: Promise<Entry | undefined>, before: Intent | undefined): Promise<Reading> {
     try {
       return this.#accept(key, await reading, before);
     } catch (failure) {
@@ -125,7 +150,7 @@ export class GuardedTier {
       if (failure.counted) this.#options.report('get', key, failure.error);
       else this.#unreadable(key, failure.error);
       failure.counted = true;
-      return undefined;
+      return UNREADABLE;
     }
   }
 
@@ -156,19 +181,20 @@ export class GuardedTier {
     }
   }
 
-  #unreadable(key: string, error: unknown): undefined {
+  #unreadable(key: string, error: unknown): typeof UNREADABLE {
     // A payload of another version says nothing about the health of the tier.
     if (isUndecodable(error)) this.#breaker.succeed();
     else this.#breaker.fail(this.#options.clock.monotonic());
     this.#options.report('get', key, error);
-    return undefined;
+    return UNREADABLE;
   }
 
-  #accept(key: string, entry: Entry | undefined, before: Intent | undefined): Entry | undefined {
+  #accept(key: string, entry: Entry | undefined, before: Intent | undefined): Reading {
     const usable = entry === undefined || isEntry(entry);
     this.#breaker.succeed();
     if (!usable) this.#options.report('get', key, this.#garbage(entry));
-    return this.#outbox.corrected(key, usable ? entry : undefined, before);
+    const corrected = this.#outbox.corrected(key, usable ? entry : undefined, before);
+    return usable || corrected !== undefined ? corrected : UNREADABLE;
   }
 
   #garbage(result: unknown): TypeError {
@@ -200,7 +226,7 @@ export class GuardedTier {
   async #apply(key: string, intent: Intent, wanted: () => boolean): Promise<boolean | void> {
     if (intent.kind === 'remove') return this.#tier.delete(key);
     // What must replace the stored entry does so even if that one claims to be newer.
-    if (intent.kind === 'put') return this.#store(key, intent.entry, intent.keep);
+    if (intent.kind === 'put') return this.#store(key, intent.entry, intent.keep && intent.marker !== true);
     const entry = await this.#stored(key);
     if (entry === undefined || entry.freshUntil <= intent.at || !wanted()) return;
     await this.#store(key, expiredAt(entry, intent.at), false);
@@ -261,6 +287,10 @@ export class GuardedTier {
 
 function isUndecodable(error: unknown): boolean {
   return isSoloflightError(error, 'SOLOFLIGHT_UNDECODABLE');
+}
+
+function known(reading: Reading): Entry | undefined {
+  return reading === UNREADABLE ? undefined : reading;
 }
 
 /** The failure of a reading of many keys, which each of them gets to know. */

@@ -9,6 +9,8 @@ export type Intent =
       readonly entry: Entry;
       readonly keep: boolean;
       readonly after: Promise<unknown> | undefined;
+      /** Whether to store it again if it was refused: what it replaces may stay, as long as this comes. */
+      readonly marker?: boolean;
     }
   | { readonly kind: 'remove'; readonly keep: true }
   | { readonly kind: 'expire'; readonly at: number; readonly keep: true };
@@ -226,7 +228,7 @@ export class Outbox {
       if (slot.late === 0) this.#slots.delete(key);
       return;
     }
-    if (slot.intent.kind === 'put') slot.intent = { kind: 'remove', keep: true };
+    if (slot.intent.kind === 'put' && slot.intent.marker !== true) slot.intent = { kind: 'remove', keep: true };
     this.#kept.add(key);
     this.#pauseReplay();
     if (this.#kept.size > MOST_KEPT) this.#distrustEverything();

@@ -130,7 +130,7 @@ describe('a cache over a codec that rejects', () => {
   test('on every read: the tier still counts as healthy', async () => {
     const { storage, cacheOver } = setup(fussy);
     for (let key = 0; key < 9; key += 1) await storage.set(`k${key}`, { ...ENTRY, value: 'unreadable' }, Infinity);
-    await storage.set('good', { ...LARGE, ...lasting(), value: 'stored' }, Infinity);
+    await storage.set('good', { ...LARGE, ...lasting(), tags: [], value: 'stored' }, Infinity);
     const cache = cacheOver(() => 'loaded');
 
     for (let key = 0; key < 9; key += 1) expect(await cache.get(`k${key}`)).toBe('loaded');

@@ -287,7 +287,11 @@ describe('soft timeout', () => {
     first.clock.advance(120_000);
     let answerRead!: () => void;
     const slow = overridden(storage, {
-      get: (key) => new Promise<void>((resolve) => (answerRead = resolve)).then(() => storage.get(key)),
+      get: (key) =>
+        key === 'k'
+          ? new Promise<void>((resolve) => (answerRead = resolve)).then(() => storage.get(key))
+          : storage.get(key),
+      getMany: undefined as never,
     });
     const { cache, clock, upstream } = setupCache({ storage: slow, softTimeout: 100, clock: first.clock });
 

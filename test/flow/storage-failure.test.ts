@@ -301,6 +301,8 @@ describe('a value that was expired', () => {
     script.next('set').pass();
     await expired;
     script.calls[1]!.pass();
+    await settle();
+    script.next('get', '@!').pass();
 
     expect(await read).toBeUndefined();
   });

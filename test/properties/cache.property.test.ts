@@ -15,13 +15,19 @@ type Step =
       readonly key: string;
     }
   | { readonly do: 'resolve' | 'reject' | 'storage' | 'storageFails'; readonly which: number }
+  | { readonly do: 'tag' | 'expireTag'; readonly tag: string }
+  | { readonly do: 'clear' }
   | { readonly do: 'advance'; readonly ms: number };
 
 const key = fc.constantFrom('a', 'b');
+/** Each key has a tag of its own and one that both have. */
+const withTag = (tag: string): readonly string[] => (tag === 'both' ? ['a', 'b'] : [tag]);
 const which = fc.nat({ max: 5 });
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constantFrom('get', 'strict', 'refresh', 'cached', 'aborted'), key }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('set', 'invalidate', 'expire'), key }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('tag', 'expireTag'), tag: fc.constantFrom('a', 'both') }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('clear' as const) }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constantFrom('resolve', 'reject'), which }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('storage', 'storage', 'storage', 'storageFails'), which }) },
   {
@@ -92,6 +98,7 @@ async function run(steps: readonly Step[], storageKind: 'none' | 'map' | 'gated'
   const cache = new TieredCache<number>({
     ...{ ttl: TTL, staleWhileRevalidate: STALE, staleIfError: ERROR, maxDuration: 20_000, clock, storage },
     ...(memory ? {} : { memory: false }),
+    tags: (_value, name) => [name, 'both'],
     upstream: (name, load) => {
       const started = model.draw();
       const rivals = scripted.calls.filter(
@@ -171,6 +178,22 @@ async function run(steps: readonly Step[], storageKind: 'none' | 'map' | 'gated'
         model.strictFloor.set(next.key, model.draw());
         callers.push(cache.expire(next.key));
         break;
+      case 'tag':
+      case 'expireTag': {
+        const at = model.draw();
+        for (const name of withTag(next.tag)) {
+          if (next.do === 'tag') model.raise(name, at);
+          else model.strictFloor.set(name, at);
+        }
+        callers.push(cache.invalidateTags(next.tag, { mode: next.do === 'tag' ? 'invalidate' : 'expire' }));
+        break;
+      }
+      case 'clear': {
+        const at = model.draw();
+        for (const name of ['a', 'b']) model.raise(name, at);
+        callers.push(cache.clear());
+        break;
+      }
       case 'resolve':
       case 'reject': {
         const pending = scripted.calls.filter((call) => !call.settled);

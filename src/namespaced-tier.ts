@@ -1,0 +1,131 @@
+import type { MaybePromise } from './contracts.js';
+import { plain, type Entry, type HeldEntry } from './entry.js';
+import type { Namespace, TagMode } from './namespace.js';
+import { UNREADABLE, type GuardedTier, type Reading } from './storage/guard.js';
+import { MARKER_LIFE, type StoredMarks, type TagMarks } from './tags.js';
+
+/** Stays for as long as the entries might. */
+const CLEAR_MARKER_LIFE = 100 * 365 * 24 * 3_600_000;
+
+const UNMARKED: readonly number[] = Object.freeze([]);
+
+/**
+ * A storage tier as one namespace sees it: under its own keys, and without the entries that were invalidated by tag, or
+ * cleared, by any process.
+ *
+ * An entry is believed only if its markers could be read. They are asked for in the turn in which the entry is, where
+ * the tier answers several keys at once; elsewhere only once there is an entry.
+ */
+export class NamespacedTier {
+  readonly name: string;
+  readonly #guard: GuardedTier;
+  readonly #space: Namespace;
+  readonly #marks: TagMarks;
+  readonly #now: () => number;
+  #cleared: Marker | undefined;
+
+  constructor(guard: GuardedTier, space: Namespace, marks: TagMarks, now: () => number) {
+    this.name = guard.name;
+    this.#guard = guard;
+    this.#space = space;
+    this.#marks = marks;
+    this.#now = now;
+  }
+
+  /** The entry for `key` that may still be used, maybe only as a stale one. Never rejects. */
+  async get(key: string): Promise<HeldEntry<unknown> | undefined> {
+    const storageKey = this.#space.keyOf(key);
+    const pending = this.#guard.pending(storageKey);
+    // What is still on its way is this process's own, and so is all that is known against it.
+    if (pending !== undefined) return this.#judged(key, pending, NO_MARKS);
+    const { gathers } = this.#guard;
+    const reading = this.#guard.get(storageKey);
+    const early = gathers ? this.#clearedAsOfNow() : undefined;
+    const entry = await reading;
+    if (entry === undefined) return undefined;
+    const marks = await this.#storedMarks(entry.tags, early ?? this.#guard.read(this.#space.clearMarker));
+    return marks === undefined ? undefined : this.#judged(key, entry, marks);
+  }
+
+  /** Stores `entry`. See {@link GuardedTier.put}. */
+  put(key: string, entry: HeldEntry<unknown>, options: Parameters<GuardedTier['put']>[2]): Promise<void> {
+    this.#marks.stored(this.#space, key, entry);
+    return this.#guard.put(this.#space.keyOf(key), plain(entry), options);
+  }
+
+  /** See {@link GuardedTier.remove}. */
+  remove(key: string): Promise<boolean> {
+    return this.#guard.remove(this.#space.keyOf(key));
+  }
+
+  /** See {@link GuardedTier.expire}. */
+  expire(key: string, at: number): Promise<void> {
+    return this.#guard.expire(this.#space.keyOf(key), at);
+  }
+
+  /** Stores that entries with `tag` whose load started no later than `at` are invalid, or stale. */
+  mark(tag: string, mode: TagMode, at: number): Promise<void> {
+    return this.#guard.mark(this.#space.markerOf(tag, mode), markerAt(at, MARKER_LIFE));
+  }
+
+  /** Stores that all entries whose load started no later than `at` are invalid. */
+  clear(at: number): Promise<void> {
+    return this.#guard.mark(this.#space.clearMarker, markerAt(at, CLEAR_MARKER_LIFE));
+  }
+
+  #judged(key: string, entry: Entry, marks: StoredMarks): HeldEntry<unknown> | undefined {
+    return this.#marks.judged(this.#space, key, entry, marks, this.#now());
+  }
+
+  /** The clear marker, read once for all reads of a turn. */
+  #clearedAsOfNow(): Marker {
+    if (this.#cleared === undefined) {
+      this.#cleared = this.#guard.read(this.#space.clearMarker);
+      void Promise.resolve().then(() => (this.#cleared = undefined));
+    }
+    return this.#cleared;
+  }
+
+  /** What storage has against an entry with `tags`; `undefined` where that can't be told. */
+  async #storedMarks(tags: readonly string[], cleared: Marker): Promise<StoredMarks | undefined> {
+    if (tags.length === 0) {
+      const marker: Reading = await cleared;
+      return marker === UNREADABLE
+        ? undefined
+        : { cleared: instantOf(marker), invalidated: UNMARKED, expired: UNMARKED };
+    }
+    const read = (mode: TagMode): Marker[] => tags.map((tag) => this.#guard.read(this.#space.markerOf(tag, mode)));
+    const markers: readonly Reading[] = await Promise.all([cleared, ...read('invalidate'), ...read('expire')]);
+    const instants: number[] = [];
+    for (const marker of markers) {
+      if (marker === UNREADABLE) return undefined;
+      instants.push(instantOf(marker));
+    }
+    const [clearedAt = -Infinity, ...others] = instants;
+    return { cleared: clearedAt, invalidated: others.slice(0, tags.length), expired: others.slice(tags.length) };
+  }
+}
+
+type Marker = MaybePromise<Reading>;
+
+const NO_MARKS: StoredMarks = Object.freeze({ cleared: -Infinity, invalidated: UNMARKED, expired: UNMARKED });
+
+function instantOf(marker: Entry | undefined): number {
+  return marker?.startedAt ?? -Infinity;
+}
+
+/** A marker is an entry like any other, so that every storage can keep it: `startedAt` says which of two is later. */
+function markerAt(at: number, life: number): Entry {
+  const until = at + life;
+  return {
+    value: true,
+    startedAt: at,
+    createdAt: at,
+    freshUntil: until,
+    staleUntil: until,
+    errorUntil: until,
+    loadMs: 0,
+    tags: [],
+    meta: undefined,
+  };
+}

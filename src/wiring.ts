@@ -1,0 +1,135 @@
+import { turnClock } from './clock.js';
+import { Deferred } from './deferred.js';
+import { Events } from './events.js';
+import { Failures } from './failures.js';
+import { FlightMap } from './flight-map.js';
+import { timedOut } from './load.js';
+import { flightEnded, fly } from './lookup.js';
+import { lruMemory } from './memory/lru.js';
+import { noMemory } from './memory/none.js';
+import { MemoryPartition, Partitions } from './memory/partition.js';
+import { keyInStorage, Namespace } from './namespace.js';
+import { NamespacedTier } from './namespaced-tier.js';
+import type { CacheSettings } from './options.js';
+import { ANY_READ } from './read-options.js';
+import type { Stages } from './stages.js';
+import { Counters } from './stats.js';
+import { GuardedTier } from './storage/guard.js';
+import { TagMarks } from './tags.js';
+
+/** What a cache and its namespaces have in common. */
+export interface Shared<V> {
+  readonly settings: CacheSettings<V>;
+  /** Flights under way, in all of them. */
+  readonly budget: { live: number };
+  readonly guards: readonly GuardedTier[];
+  readonly deferred: Deferred;
+  readonly marks: TagMarks;
+  readonly partitions: Partitions;
+  /** The whole memory tier. */
+  readonly memory: Stages<V>['memory'];
+  /** Told of what concerns no single namespace. */
+  readonly events: Events;
+  readonly counters: Counters;
+}
+
+/** What the public verbs contribute to the stages. */
+type Verbs<V> = Pick<Stages<V>, 'isClosed' | 'nested'>;
+
+/** Makes what a new cache will share with its namespaces. Touches nothing outside the process. */
+export function share<V>(settings: CacheSettings<V>): Shared<V> {
+  const { clock, readTimeout, writeTimeout, memory } = settings;
+  const events = new Events();
+  const counters = new Counters();
+  const deferred = new Deferred(events, settings.defer);
+  const guards = settings.storage.map((tier) => {
+    const guard: GuardedTier = new GuardedTier(tier, {
+      clock,
+      readTimeout,
+      writeTimeout,
+      background: (work) => deferred.add(work, 'write-back'),
+      report: (operation, storageKey, error) => {
+        const key = storageKey === undefined ? undefined : keyInStorage(storageKey);
+        counters.tierErrors += 1;
+        events.emit({ type: 'tier-error', tier: guard.name, operation, ...(key === undefined ? {} : { key }), error });
+      },
+    });
+    return guard;
+  });
+  return {
+    settings,
+    budget: { live: 0 },
+    guards,
+    deferred,
+    marks: new TagMarks(settings.clockSkew),
+    partitions: new Partitions(clock),
+    memory: memory === false ? noMemory() : (memory ?? lruMemory<V>()),
+    events,
+    counters,
+  };
+}
+
+/** The stages of a cache itself: it has the whole memory, and hears of everything. */
+export function wireCache<V>(shared: Shared<V>, verbs: Verbs<V>, hasNamespaces: () => boolean): Stages<V> {
+  const { settings, memory, partitions, events, counters } = shared;
+  const space = new Namespace(settings.space);
+  const stages: Stages<V> = wire(shared, verbs, space, {
+    memory,
+    events,
+    counters,
+    clearMemory: () => {
+      if (stages.memory === memory && !hasNamespaces()) return memory.clear();
+      // What the namespaces have in memory stays: from now on this cache has its entries in a part of its own, too.
+      if (stages.memory === memory) stages.memory = new MemoryPartition(memory, partitions, space.id);
+      stages.memory.clear();
+    },
+  });
+  return stages;
+}
+
+/** The stages of a namespace: flights, events and counters of its own over the same tiers. */
+export function wireNamespace<V>(shared: Shared<V>, verbs: Verbs<V>, space: Namespace): Stages<V> {
+  const memory = new MemoryPartition(shared.memory, shared.partitions, space.id);
+  return wire(shared, verbs, space, {
+    memory,
+    events: new Events(),
+    counters: new Counters(),
+    clearMemory: () => memory.clear(),
+  });
+}
+
+function wire<V>(
+  { settings, budget, guards, deferred, marks }: Shared<V>,
+  verbs: Verbs<V>,
+  space: Namespace,
+  own: Pick<Stages<V>, 'memory' | 'events' | 'counters' | 'clearMemory'>,
+): Stages<V> {
+  const { clock, upstream, lifetime } = settings;
+  const turn = turnClock(clock);
+  const now = (): number => Math.min(clock.now(), turn.now());
+  const stages: Stages<V> = {
+    ...verbs,
+    ...own,
+    settings,
+    clock,
+    turn,
+    tiers: guards.map((guard) => new NamespacedTier(guard, space, marks, now)),
+    space,
+    marks,
+    flights: new FlightMap(
+      { ...settings.flights, budget },
+      {
+        rescue: (flight, error) => timedOut(stages, flight, error),
+        ended: (flight) => flightEnded(stages, flight),
+      },
+    ),
+    probes: new FlightMap({ ...settings.flights, maxFlights: Infinity, maxSubscribers: Infinity }),
+    failures: new Failures(clock, settings.errorBackoff),
+    deferred,
+    ahead: settings.refreshAhead,
+    rush: { flight: undefined },
+    plain: { upstream, lifetime, read: ANY_READ },
+    fly: (flight) => fly(stages, flight),
+  };
+  return stages;
+}
