@@ -3,6 +3,7 @@ import { defineConfig } from 'tsup';
 export default defineConfig({
   entry: {
     index: 'src/index.ts',
+    cloudflare: 'src/cloudflare/index.ts',
     codecs: 'src/codecs/index.ts',
     keyv: 'src/storage/keyv.ts',
     sqlite: 'src/storage/sqlite.ts',

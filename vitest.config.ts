@@ -1,8 +1,17 @@
+import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { configDefaults, defineConfig } from 'vitest/config';
 
 import { betterSqlite3 } from './test/support/better-sqlite3.ts';
 
 const PACKAGE = 'test/package/**/*.test.ts';
+const WORKERS = 'test/workers/**/*.test.ts';
+
+// The tools of Workers would otherwise ask the network for their own news, and for a description of this place.
+Object.assign(process.env, {
+  WRANGLER_SEND_METRICS: 'false',
+  WRANGLER_HIDE_BANNER: 'true',
+  CLOUDFLARE_CF_FETCH_ENABLED: 'false',
+});
 
 export default defineConfig({
   test: {
@@ -14,11 +23,15 @@ export default defineConfig({
           name: 'unit',
           globalSetup: ['test/support/better-sqlite3.ts'],
           include: ['test/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, PACKAGE],
+          exclude: [...configDefaults.exclude, PACKAGE, WORKERS],
           // Tests of what is left in memory collect garbage first.
           execArgv: ['--expose-gc'],
           allowOnly: false,
         },
+      },
+      {
+        plugins: [cloudflareTest({ verbose: false, wrangler: { configPath: 'test/workers/wrangler.jsonc' } })],
+        test: { name: 'workers', include: [WORKERS], allowOnly: false },
       },
       {
         test: { name: 'package', include: [PACKAGE], testTimeout: 60_000, allowOnly: false },

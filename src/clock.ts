@@ -19,7 +19,7 @@ export const systemClock: Clock = {
       if (typeof timer === 'object') timer.unref?.();
     };
     arm();
-    return () => clearTimeout(timer as number | undefined);
+    return () => clearTimeout(timer as number);
   },
 };
 

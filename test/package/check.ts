@@ -8,9 +8,10 @@ import { attempt, root, run, tool } from './command.ts';
 import { createConsumer, load, typecheck, TYPINGS } from './consumer.ts';
 import { nodeOf, NODES } from './nodes.ts';
 
-/** What each built entry may import. Nothing of a platform: sqlite asks for node:sqlite when it first needs it. */
+/** What each built entry may import. Only one is bound to a platform: sqlite asks for node:sqlite when it first needs it. */
 const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   index: ['lru-cache'],
+  cloudflare: [],
   codecs: [],
   keyv: [],
   sqlite: [],
@@ -21,7 +22,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
 /** What the tarball may hold. Declarations that entries share are in files of their own. */
 const FILES = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
-  /^dist\/(index|codecs|keyv|sqlite|testing|unstorage)(\.d\.ts|\.js)$/,
+  /^dist\/(index|cloudflare|codecs|keyv|sqlite|testing|unstorage)(\.d\.ts|\.js)$/,
   /^dist\/[a-z-]+-[\w-]{8}\.d\.ts$/,
 ];
 const NEEDED = [

@@ -18,6 +18,7 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
     'notModified',
     'toCacheStatus',
   ],
+  'soloflight/cloudflare': ['durableStorage'],
   'soloflight/codecs': ['gzip', 'structuredCloneCodec'],
   'soloflight/keyv': ['keyvStorage'],
   'soloflight/sqlite': ['sqliteStorage'],

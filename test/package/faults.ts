@@ -80,8 +80,15 @@ export const FAULTS: Readonly<Record<string, Sample>> = {
     ['../contracts.js', './manual-clock.js', '../storage/map.js'],
   ),
   'src/cloudflare/client.ts': imports(
-    ['../lookup.js', '../stages.js', '../storage/map.js', '../index.js', 'node:fs'],
-    ['cloudflare:workers', './alarms.js', '../tiered-cache.js', '../singleflight.js', '../contracts.js'],
+    ['../lookup.js', '../stages.js', '../storage/map.js', '../storage/sqlite.js', '../index.js', 'node:fs'],
+    [
+      '../storage/sqlite-row.js',
+      'cloudflare:workers',
+      './alarms.js',
+      '../tiered-cache.js',
+      '../singleflight.js',
+      '../contracts.js',
+    ],
   ),
 
   // Adapters.

@@ -1,0 +1,176 @@
+import type { SqliteValue } from '../storage/sqlite-database.js';
+import { COLUMN_TYPES, COLUMNS, toKey, type Row } from '../storage/sqlite-row.js';
+
+/** Bytes that go into one row. The platform takes 2 MB, key and metadata included. */
+const CHUNK = 1_000_000;
+
+/** Bytes of a UTF-16 unit in UTF-8, at most. */
+const WIDEST_UNIT = 3;
+
+const MOST_SWEPT = 1_000_000_000;
+
+/** A row as it is read: `pieces` is the kind of a payload that lies in the table of chunks, `size` its bytes. */
+interface StoredRow extends Row {
+  readonly pieces: 'text' | 'bytes' | null;
+  readonly size: number | null;
+}
+
+interface Payload {
+  readonly kind: 'text' | 'bytes';
+  readonly bytes: Uint8Array;
+}
+
+type Statement = 'get' | 'set' | 'setIfNewer' | 'delete' | 'clear' | 'sweep' | 'some' | ChunkStatement;
+type ChunkStatement = 'chunks' | 'addChunk' | 'dropChunks' | 'clearChunks';
+
+/**
+ * Entries in the SQLite of an object: a row each, and further rows for the chunks of a payload too long for one.
+ *
+ * The tables are made by the first write. Reading without them is reading from an empty storage: an object that stores
+ * nothing costs nothing, and `deleteAll` may come at any time.
+ */
+export class DurableRows {
+  readonly #storage: DurableObjectStorage;
+  readonly #name: string;
+  readonly #statements: Readonly<Record<Statement, string>>;
+
+  /** `name` must be a checked identifier. */
+  constructor(storage: DurableObjectStorage, name: string) {
+    this.#storage = storage;
+    this.#name = name;
+    this.#statements = statementsFor(name);
+  }
+
+  read(key: string): Row | undefined {
+    const [row] = this.#read('get', toKey(key)) as unknown as (StoredRow | undefined)[];
+    if (row === undefined) return undefined;
+    if (row.pieces === null) return { ...row, value: fromSql(row.value as SqlStorageValue) };
+    return { ...row, value: this.#assemble(key, row.pieces, row.size ?? 0) };
+  }
+
+  /** Writes `row`, values in the order of {@link COLUMNS}; tells whether it did. */
+  write(row: readonly SqliteValue[], onlyIfNewer: boolean): boolean {
+    const [key] = row;
+    const payload = longPayload(row.at(-1) ?? null);
+    const statement = onlyIfNewer ? 'setIfNewer' : 'set';
+    if (payload === undefined) {
+      const stored = this.#write(statement, ...row, null, null).length > 0;
+      if (stored) this.#write('dropChunks', key);
+      return stored;
+    }
+    return this.#storage.transactionSync(() => {
+      const inline = [...row.slice(0, -1), null, payload.kind, payload.bytes.length];
+      if (this.#write(statement, ...inline).length === 0) return false;
+      this.#write('dropChunks', key);
+      for (let at = 0, part = 0; at < payload.bytes.length; at += CHUNK, part += 1)
+        this.#write('addChunk', key, part, payload.bytes.slice(at, at + CHUNK));
+      return true;
+    });
+  }
+
+  delete(key: string): boolean {
+    const [row] = this.#read('delete', toKey(key));
+    if (row !== undefined && row['pieces'] !== null) this.#read('dropChunks', toKey(key));
+    return row !== undefined;
+  }
+
+  clear(): void {
+    this.#read('clear');
+    this.#read('clearChunks');
+  }
+
+  sweep(now: number, limit: number): number {
+    const most = Math.min(Math.floor(limit), MOST_SWEPT);
+    // To SQLite, a limit below 0 is none.
+    if (!(most >= 1)) return 0;
+    const swept = this.#read('sweep', now, most);
+    for (const { key, pieces } of swept) if (pieces !== null) this.#read('dropChunks', key);
+    return swept.length;
+  }
+
+  isEmpty(): boolean {
+    return this.#read('some').length === 0;
+  }
+
+  atomically<T>(run: () => T): T {
+    return this.#storage.transactionSync(run);
+  }
+
+  /** The payload in one piece. What is incomplete comes back shorter than it should be, for the codec to refuse. */
+  #assemble(key: string, kind: Payload['kind'], size: number): string | Uint8Array {
+    const bytes = new Uint8Array(size);
+    let at = 0;
+    for (const { bytes: chunk } of this.#read('chunks', toKey(key))) {
+      bytes.set(new Uint8Array(chunk as ArrayBuffer), at);
+      at += (chunk as ArrayBuffer).byteLength;
+    }
+    return kind === 'text' ? new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes) : bytes;
+  }
+
+  #read(statement: Statement, ...values: unknown[]): Record<string, SqlStorageValue>[] {
+    try {
+      return this.#storage.sql.exec(this.#statements[statement], ...values).toArray();
+    } catch (error) {
+      if (isMissingTable(error)) return [];
+      throw error;
+    }
+  }
+
+  #write(statement: Statement, ...values: unknown[]): Record<string, SqlStorageValue>[] {
+    const { sql } = this.#storage;
+    try {
+      return sql.exec(this.#statements[statement], ...values).toArray();
+    } catch (error) {
+      if (!isMissingTable(error)) throw error;
+      for (const query of tablesFor(this.#name)) sql.exec(query);
+      return sql.exec(this.#statements[statement], ...values).toArray();
+    }
+  }
+}
+
+function tablesFor(name: string): string[] {
+  const columns = COLUMNS.map((column) => `${column} ${COLUMN_TYPES[column]}`).join(', ');
+  return [
+    `CREATE TABLE IF NOT EXISTS "${name}" (${columns}, pieces TEXT, size INTEGER)`,
+    `CREATE INDEX IF NOT EXISTS "${name}_keep_until" ON "${name}" (keep_until)`,
+    `CREATE TABLE IF NOT EXISTS "${name}_chunks" (key BLOB NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (key, part))`,
+  ];
+}
+
+function statementsFor(name: string): Record<Statement, string> {
+  const table = `"${name}"`;
+  const chunks = `"${name}_chunks"`;
+  const [key, ...others] = [...COLUMNS, 'pieces', 'size'] as const;
+  const places = [key, ...others].map(() => '?').join(', ');
+  const changes = others.map((column) => `${column} = excluded.${column}`).join(', ');
+  const upsert = `INSERT INTO ${table} (${[key, ...others].join(', ')}) VALUES (${places}) ON CONFLICT (${key}) DO UPDATE SET ${changes}`;
+  const outlived = `SELECT rowid FROM ${table} WHERE keep_until <= ? ORDER BY keep_until LIMIT ?`;
+  return {
+    get: `SELECT ${others.join(', ')} FROM ${table} WHERE ${key} = ?`,
+    set: `${upsert} RETURNING 1 AS stored`,
+    setIfNewer: `${upsert} WHERE excluded.started_at >= ${table}.started_at RETURNING 1 AS stored`,
+    delete: `DELETE FROM ${table} WHERE ${key} = ? RETURNING pieces`,
+    clear: `DELETE FROM ${table}`,
+    sweep: `DELETE FROM ${table} WHERE rowid IN (${outlived}) RETURNING ${key}, pieces`,
+    some: `SELECT 1 AS some FROM ${table} LIMIT 1`,
+    chunks: `SELECT bytes FROM ${chunks} WHERE key = ? ORDER BY part`,
+    addChunk: `INSERT INTO ${chunks} (key, part, bytes) VALUES (?, ?, ?)`,
+    dropChunks: `DELETE FROM ${chunks} WHERE key = ?`,
+    clearChunks: `DELETE FROM ${chunks}`,
+  };
+}
+
+function longPayload(payload: SqliteValue): Payload | undefined {
+  if (payload instanceof Uint8Array) return payload.length > CHUNK ? { kind: 'bytes', bytes: payload } : undefined;
+  if (typeof payload !== 'string' || payload.length * WIDEST_UNIT <= CHUNK) return undefined;
+  return { kind: 'text', bytes: new TextEncoder().encode(payload) };
+}
+
+function fromSql(value: SqlStorageValue): string | Uint8Array | null {
+  if (typeof value === 'string') return value;
+  return value instanceof ArrayBuffer ? new Uint8Array(value) : null;
+}
+
+function isMissingTable(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('no such table');
+}

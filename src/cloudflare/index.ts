@@ -1,0 +1,1 @@
+export { durableStorage, type DurableStorageOptions } from './durable-storage.js';

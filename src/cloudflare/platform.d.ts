@@ -1,0 +1,27 @@
+// The globals of Workers that this folder names, for programs that have the globals of Node or of browsers instead.
+// What is shipped names the real ones; test/workers/tsconfig.json checks this folder against them.
+
+type DurableObjectJurisdiction = import('@cloudflare/workers-types').DurableObjectJurisdiction;
+type DurableObjectLocationHint = import('@cloudflare/workers-types').DurableObjectLocationHint;
+type DurableObjectNamespace<T extends import('@cloudflare/workers-types').Rpc.DurableObjectBranded | undefined> =
+  import('@cloudflare/workers-types').DurableObjectNamespace<T>;
+type DurableObjectState = import('@cloudflare/workers-types').DurableObjectState;
+type DurableObjectStorage = import('@cloudflare/workers-types').DurableObjectStorage;
+type SqlStorageValue = import('@cloudflare/workers-types').SqlStorageValue;
+
+declare module 'cloudflare:workers' {
+  import type { Rpc } from '@cloudflare/workers-types';
+
+  export abstract class RpcTarget implements Rpc.RpcTargetBranded {
+    [Rpc.__RPC_TARGET_BRAND]: never;
+  }
+
+  export abstract class DurableObject<Env = unknown> implements Rpc.DurableObjectBranded {
+    [Rpc.__DURABLE_OBJECT_BRAND]: never;
+    protected ctx: DurableObjectState;
+    protected env: Env;
+    constructor(ctx: DurableObjectState, env: Env);
+    alarm?(): void | Promise<void>;
+    fetch?(request: Request): Response | Promise<Response>;
+  }
+}
