@@ -23,7 +23,9 @@ export const jsonCodec: Codec = {
   },
   decode(payload) {
     return JSON.parse(
-      typeof payload === 'string' ? payload : new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(payload),
+      typeof payload === 'string'
+        ? payload
+        : new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(payload),
     );
   },
 };
