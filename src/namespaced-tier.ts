@@ -1,4 +1,5 @@
-import type { MaybePromise } from './contracts.js';
+import { ClearMarker } from './clear-marker.js';
+import type { Clock, MaybePromise } from './contracts.js';
 import { plain, type Entry, type HeldEntry } from './entry.js';
 import type { Namespace, TagMode } from './namespace.js';
 import { UNREADABLE, type GuardedTier, type Reading } from './storage/guard.js';
@@ -13,23 +14,23 @@ const UNMARKED: readonly number[] = Object.freeze([]);
  * A storage tier as one namespace sees it: under its own keys, and without the entries that were invalidated by tag, or
  * cleared, by any process.
  *
- * An entry is believed only if its markers could be read. They are asked for in the turn in which the entry is, where
- * the tier answers several keys at once; elsewhere only once there is an entry.
+ * An entry is believed only if its markers could be read.
  */
 export class NamespacedTier {
   readonly name: string;
   readonly #guard: GuardedTier;
   readonly #space: Namespace;
   readonly #marks: TagMarks;
-  readonly #now: () => number;
-  #cleared: Marker | undefined;
+  readonly #clock: Pick<Clock, 'now' | 'monotonic'>;
+  readonly #cleared: ClearMarker;
 
-  constructor(guard: GuardedTier, space: Namespace, marks: TagMarks, now: () => number) {
+  constructor(guard: GuardedTier, space: Namespace, marks: TagMarks, clock: Pick<Clock, 'now' | 'monotonic'>) {
     this.name = guard.name;
     this.#guard = guard;
     this.#space = space;
     this.#marks = marks;
-    this.#now = now;
+    this.#clock = clock;
+    this.#cleared = new ClearMarker(guard, space.clearMarker, clock);
   }
 
   /** The entry for `key` that may still be used, maybe only as a stale one. Never rejects. */
@@ -38,12 +39,10 @@ export class NamespacedTier {
     const pending = this.#guard.pending(storageKey);
     // What is still on its way is this process's own, and so is all that is known against it.
     if (pending !== undefined) return this.#judged(key, pending, NO_MARKS);
-    const { gathers } = this.#guard;
-    const reading = this.#guard.get(storageKey);
-    const early = gathers ? this.#clearedAsOfNow() : undefined;
-    const entry = await reading;
+    const along = this.#cleared.along();
+    const entry = await this.#guard.get(storageKey);
     if (entry === undefined) return undefined;
-    const marks = await this.#storedMarks(entry.tags, early ?? this.#guard.read(this.#space.clearMarker));
+    const marks = await this.#storedMarks(entry.tags, this.#cleared.confirmed(along));
     return marks === undefined ? undefined : this.#judged(key, entry, marks);
   }
 
@@ -74,16 +73,7 @@ export class NamespacedTier {
   }
 
   #judged(key: string, entry: Entry, marks: StoredMarks): HeldEntry<unknown> | undefined {
-    return this.#marks.judged(this.#space, key, entry, marks, this.#now());
-  }
-
-  /** The clear marker, read once for all reads of a turn. */
-  #clearedAsOfNow(): Marker {
-    if (this.#cleared === undefined) {
-      this.#cleared = this.#guard.read(this.#space.clearMarker);
-      void Promise.resolve().then(() => (this.#cleared = undefined));
-    }
-    return this.#cleared;
+    return this.#marks.judged(this.#space, key, entry, marks, this.#clock.now());
   }
 
   /** What storage has against an entry with `tags`; `undefined` where that can't be told. */

@@ -106,14 +106,15 @@ function wire<V>(
 ): Stages<V> {
   const { clock, upstream, lifetime } = settings;
   const turn = turnClock(clock);
-  const now = (): number => Math.min(clock.now(), turn.now());
+  // Hits go by a reading that may be a little older than now: what was expired must be stale to them, too.
+  const times = { now: () => Math.min(clock.now(), turn.now()), monotonic: () => clock.monotonic() };
   const stages: Stages<V> = {
     ...verbs,
     ...own,
     settings,
     clock,
     turn,
-    tiers: guards.map((guard) => new NamespacedTier(guard, space, marks, now)),
+    tiers: guards.map((guard) => new NamespacedTier(guard, space, marks, times)),
     space,
     marks,
     flights: new FlightMap(

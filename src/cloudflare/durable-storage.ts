@@ -37,7 +37,7 @@ export function durableStorage(storage: DurableObjectStorage, options: DurableSt
 }
 
 /** What {@link durableStorage} makes, with what an object's own upkeep needs. */
-export class DurableStorage implements StorageTier {
+class DurableStorage implements StorageTier {
   readonly name = 'durable-object';
   readonly #rows: DurableRows;
   readonly #codec: Codec;

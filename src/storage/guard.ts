@@ -53,6 +53,11 @@ export class GuardedTier {
     this.#outbox = new Outbox({ ...options, write: (key, intent, attempt) => this.#write(key, intent, attempt) });
   }
 
+  /** Whether the tier answers later, as far as is known. */
+  get waits(): boolean {
+    return this.#waits;
+  }
+
   /** Whether reads of one turn reach the tier as one. */
   get gathers(): boolean {
     return this.#waits && this.#tier.getMany !== undefined;

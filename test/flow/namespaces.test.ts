@@ -1,9 +1,22 @@
 import { describe, expect, test } from 'vitest';
 
-import { lruMemory, mapStorage, TieredCache, type CacheEvent } from '../../src/index.js';
+import { lruMemory, mapStorage, TieredCache, type CacheEvent, type StorageTier } from '../../src/index.js';
 import { chaos } from '../../src/testing/index.js';
+import { overridden } from '../support/overridden.js';
 import { scriptedTier } from '../support/scripted-tier.js';
 import { settle, setupCache } from '../support/setup-cache.js';
+
+/** A storage that answers later, and the commands it was sent. */
+function distant(members: (stored: StorageTier) => Partial<StorageTier>) {
+  const stored = mapStorage();
+  const commands: string[] = [];
+  const storage = overridden(stored, {
+    get: async (key) => (commands.push('get'), await stored.get(key)),
+    getMany: async (keys) => (commands.push('getMany'), await stored.getMany!(keys)),
+    ...members(stored),
+  });
+  return { storage, commands };
+}
 
 describe('clear', () => {
   test('empties memory, and makes everything in storage unusable for every process, by one marker', async () => {
@@ -104,6 +117,52 @@ describe('clear', () => {
       await settle();
       for (const call of script.waiting) call.pass();
     }
+  });
+
+  test('costs a storage that reads several keys at once no command per hit, and is noticed at once', async () => {
+    const { storage, commands } = distant(() => ({}));
+    const { cache, clock } = setupCache({ storage, memory: false });
+    const other = setupCache({ storage, clock });
+    for (const key of ['a', 'b', 'c']) await cache.set(key, key);
+    await cache.getIfCached('a');
+    commands.length = 0;
+
+    expect(await cache.getIfCached('b')).toBe('b');
+    expect(commands).toEqual(['getMany']);
+    await other.cache.clear();
+    expect(await cache.getIfCached('c')).toBeUndefined();
+  });
+
+  test('costs any other one command a second, and is noticed within a second', async () => {
+    const { storage, commands } = distant(() => ({ getMany: undefined as never }));
+    const { cache, clock } = setupCache({ storage, memory: false });
+    const other = setupCache({ storage, clock });
+    for (const key of ['a', 'b', 'c']) await cache.set(key, key, { ttl: '1h' });
+    await cache.getIfCached('a');
+    commands.length = 0;
+
+    expect(await cache.getIfCached('b')).toBe('b');
+    expect(commands).toEqual(['get']);
+    await other.cache.clear();
+    clock.advance(1_000);
+    expect(await cache.getIfCached('c')).toBeUndefined();
+  });
+
+  test('whose marker could not be read is asked for again by the next read', async () => {
+    let down = true;
+    const { storage } = distant((stored) => ({
+      getMany: undefined as never,
+      get: async (key) => {
+        if (down && key === '@!') throw new Error('down');
+        return await stored.get(key);
+      },
+    }));
+    const { cache } = setupCache({ storage, memory: false });
+    await cache.set('k', 'v');
+
+    expect(await cache.getIfCached('k')).toBeUndefined();
+    down = false;
+    expect(await cache.getIfCached('k')).toBe('v');
   });
 
   test('forgets failures', async () => {
