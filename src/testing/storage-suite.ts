@@ -1,6 +1,7 @@
 import { systemClock } from '../clock.js';
 import type { StorageTier } from '../contracts.js';
 import { misuse } from '../errors.js';
+import { namespaced } from './namespaced.js';
 import {
   Checks,
   OPTIONAL_METHODS,
@@ -10,6 +11,7 @@ import {
   type Supports,
 } from './storage-suite/checks.js';
 import { addBatchTests } from './storage-suite/many-keys.js';
+import { addNamespaceTests } from './storage-suite/namespaces.js';
 import { addChangeTests, addConcurrencyTests, addEntryTests, addKeyTests } from './storage-suite/one-key.js';
 import { addLifeTests, addSetIfNewerTests, addSweepTests } from './storage-suite/upkeep.js';
 
@@ -20,6 +22,7 @@ const DEFAULTS: Supports = Object.freeze({
   largeValues: true,
   binary: false,
   deleteReports: true,
+  atomicSet: true,
   getMany: true,
   setMany: true,
   deleteMany: true,
@@ -32,7 +35,8 @@ const DEFAULTS: Supports = Object.freeze({
 /**
  * Registers the tests that every storage adapter must pass.
  *
- * Each test opens a tier of its own. What is left out depends on `supports` alone, never on what the adapter happens to
+ * Each test opens a tier of its own. All that concerns keys and entries is tested twice, the second time in a
+ * namespace (`in a namespace: …`), which is how caches share a storage: every key then has a prefix. What is left out depends on `supports` alone, never on what the adapter happens to
  * have, so a method that got lost is noticed.
  *
  * @example
@@ -51,7 +55,35 @@ const DEFAULTS: Supports = Object.freeze({
  */
 export function storageSuite(runner: StorageSuiteRunner, options: StorageSuiteOptions): void {
   const checks = resolve(runner, options);
+  addRunnerTest(runner);
+  addTests(checks);
+  addNamespaceTests(checks);
+  addTests(insideNamespace(runner, checks, options));
+}
 
+/** The same checks of tiers that are each a part of one given by `open`. */
+function insideNamespace(runner: StorageSuiteRunner, bare: Checks, { open, clock }: StorageSuiteOptions): Checks {
+  const { reopen, ...supports } = bare.supports;
+  const whole = new WeakMap<StorageTier, StorageTier>();
+  const partOf = (tier: StorageTier): StorageTier => {
+    const part = namespaced(tier, ['in', 'a:namespace']);
+    whole.set(part, tier);
+    return part;
+  };
+  return new Checks(
+    { test: (name, run) => runner.test(`in a namespace: ${name}`, run), equal: runner.equal },
+    async () => partOf(await open()),
+    {
+      ...supports,
+      // What empties a namespace is up to the cache; the tier's own `clear` would empty all of them.
+      clear: false,
+      ...(reopen && { reopen: async (part) => partOf(await reopen(whole.get(part) as StorageTier)) }),
+    },
+    clock ?? systemClock,
+  );
+}
+
+function addRunnerTest(runner: StorageSuiteRunner): void {
   // A suite whose `equal` answers instead of throwing would pass anything.
   runner.test('the test runner notices differences', async () => {
     for (const [actual, expected] of [
@@ -65,7 +97,9 @@ export function storageSuite(runner: StorageSuiteRunner, options: StorageSuiteOp
     }
     runner.equal({ a: [undefined, Infinity] }, { a: [undefined, Infinity] });
   });
+}
 
+function addTests(checks: Checks): void {
   checks.test('the tier has a name, and the methods that `supports` declares and no others', async (tier) => {
     for (const method of ['get', 'set', 'delete'] as const) {
       if (typeof tier[method] !== 'function') throw new Error(`The tier has no method \`${method}\``);

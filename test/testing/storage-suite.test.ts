@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 
 import type { StorageTier, StorageWrite } from '../../src/contracts.js';
 import type { Entry } from '../../src/entry.js';
+import { UndecodableError } from '../../src/errors.js';
 import { mapStorage } from '../../src/storage/map.js';
 import {
   storageSuite,
@@ -672,22 +673,50 @@ describe('what is left out', () => {
   const full = collect(mapStorage, {}).map(([name]) => name);
 
   test.each<[keyof StorageCapabilities, RegExp]>([
-    ['absent', /^an entry without a value/],
+    ['absent', /^(in a namespace: )?an entry without a value/],
     ['infinity', /Infinity/],
     ['largeValues', /megabyte/],
-    ['deleteReports', /^delete tells/],
-    ['getMany', /^getMany/],
-    ['setMany', /^setMany/],
-    ['deleteMany', /^deleteMany/],
+    ['deleteReports', /^(in a namespace: )?delete tells/],
+    ['getMany', /^(in a namespace: )?getMany/],
+    ['setMany', /^(in a namespace: )?setMany/],
+    ['deleteMany', /^(in a namespace: )?deleteMany/],
     ['setIfNewer', /setIfNewer/],
-    ['clear', /^clear/],
-    ['sweep', /^sweep/],
-    ['close', /^close/],
+    ['clear', /^(in a namespace: )?clear/],
+    ['sweep', /^(in a namespace: )?sweep/],
+    ['close', /^(in a namespace: )?close/],
   ])('without %s is only what concerns it', (capability, concerned) => {
     const names = collect(mapStorage, { [capability]: false }).map(([name]) => name);
 
     expect(full.filter((name) => !names.includes(name))).toEqual(full.filter((name) => concerned.test(name)));
     expect(names.filter((name) => !full.includes(name))).toEqual([]);
+  });
+
+  test('without atomicSet is that a broken payload may be left, but not a mixture', async () => {
+    const tearing = () =>
+      changed((base) => {
+        const writing = new Set<string>();
+        const torn = new Set<string>();
+        return {
+          get: (key) => {
+            if (torn.has(key)) throw new UndecodableError(key, 'half of it is missing');
+            return base.get(key);
+          },
+          set: async (key, entry, keepUntil) => {
+            if (writing.has(key)) torn.add(key);
+            writing.add(key);
+            await Promise.resolve();
+            await base.set(key, entry, keepUntil);
+            writing.delete(key);
+          },
+        };
+      });
+    let first: Entry | undefined;
+    const mixed = () => storing((entry) => ({ ...entry, meta: (first ??= entry).meta }));
+    const overlapping = (names: readonly string[]) => names.filter((name) => name.includes('overlapping writes'));
+
+    expect(overlapping(await failuresOf(tearing))).toHaveLength(2);
+    expect(overlapping(await failuresOf(tearing, { atomicSet: false }))).toEqual([]);
+    expect(overlapping(await failuresOf(mixed, { atomicSet: false }))).not.toEqual([]);
   });
 
   test('without anyKey are the hostile keys', async () => {

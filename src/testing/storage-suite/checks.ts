@@ -31,6 +31,8 @@ export interface StorageCapabilities {
   readonly binary?: boolean;
   /** `delete` tells whether the key was there. @default true */
   readonly deleteReports?: boolean;
+  /** Overlapping calls of `set` for one key leave one of their entries, whole. `false`: they may also leave what `get` throws an `UndecodableError` for. @default true */
+  readonly atomicSet?: boolean;
   /** Has `getMany`. @default true */
   readonly getMany?: boolean;
   /** Has `setMany`. @default true */

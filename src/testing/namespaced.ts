@@ -1,0 +1,29 @@
+import type { StorageTier } from '../contracts.js';
+import { Namespace } from '../namespace.js';
+
+/**
+ * The part of `tier` that is called `path`, as a tier of its own: every key is found under its name there.
+ *
+ * Has the optional methods that `tier` has, but for `clear`, which would reach beyond the namespace. `sweep` and
+ * `close` do reach beyond it: outlived is outlived, whosever it was.
+ */
+export function namespaced(tier: StorageTier, path: readonly string[]): StorageTier {
+  const namespace = new Namespace(path);
+  const named = (key: string): string => namespace.keyOf(key);
+  return {
+    name: tier.name,
+    get: (key) => tier.get(named(key)),
+    set: (key, entry, keepUntil) => tier.set(named(key), entry, keepUntil),
+    delete: (key) => tier.delete(named(key)),
+    ...(tier.getMany && { getMany: (keys) => tier.getMany!(keys.map(named)) }),
+    ...(tier.setMany && {
+      setMany: (writes) => tier.setMany!(writes.map((write) => ({ ...write, key: named(write.key) }))),
+    }),
+    ...(tier.deleteMany && { deleteMany: (keys) => tier.deleteMany!(keys.map(named)) }),
+    ...(tier.setIfNewer && {
+      setIfNewer: (key, entry, keepUntil) => tier.setIfNewer!(named(key), entry, keepUntil),
+    }),
+    ...(tier.sweep && { sweep: (now, limit) => tier.sweep!(now, limit) }),
+    ...(tier.close && { close: () => tier.close!() }),
+  };
+}
