@@ -26,6 +26,15 @@ export const systemClock: Clock = {
 /** Node's timers are objects that can be unref'd, a browser's are numbers. */
 type Timer = number | { unref?(): void };
 
+const realTimeout = globalThis.setTimeout;
+
+/** Resolves after `ms` milliseconds of real time, also under a test runner's fake timers. Keeps the process alive. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    realTimeout(resolve, ms);
+  });
+}
+
 /** A reading of the wall clock for the hot path, at most one turn of the event loop or 1,000 reads old. */
 export interface TurnClock {
   now(): number;

@@ -1,5 +1,7 @@
 export { chaos, type ChaosTier, type TierOperation } from './chaos.js';
+export { checkInvariants, InvariantError, type CheckedCache, type InvariantOptions } from './invariants.js';
 export { manualClock, type ManualClock, type ManualClockOptions } from './manual-clock.js';
+export { watchRejections, type RejectionWatch } from './rejections.js';
 export {
   scriptedUpstream,
   type ScriptedCall,

@@ -22,7 +22,15 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
   'soloflight/codecs': ['gzip', 'structuredCloneCodec'],
   'soloflight/keyv': ['keyvStorage'],
   'soloflight/sqlite': ['sqliteStorage'],
-  'soloflight/testing': ['chaos', 'manualClock', 'scriptedUpstream', 'storageSuite'],
+  'soloflight/testing': [
+    'InvariantError',
+    'chaos',
+    'checkInvariants',
+    'manualClock',
+    'scriptedUpstream',
+    'storageSuite',
+    'watchRejections',
+  ],
   'soloflight/unstorage': ['unstorageStorage'],
 };
 

@@ -1,7 +1,14 @@
-import { afterEach, expect } from 'vitest';
+import { afterEach } from 'vitest';
 
 import { TieredCache, type TieredCacheOptions } from '../../src/index.js';
-import { manualClock, scriptedUpstream, type ManualClock, type ScriptedUpstream } from '../../src/testing/index.js';
+import {
+  checkInvariants,
+  manualClock,
+  scriptedUpstream,
+  watchRejections,
+  type ManualClock,
+  type ScriptedUpstream,
+} from '../../src/testing/index.js';
 
 /** The parts of one cache under test. The upstream answers when the test says so, time moves when the test says so. */
 export interface Parts<V> {
@@ -15,9 +22,11 @@ interface Checked {
   readonly upstream: ScriptedUpstream<never>;
 }
 
+/** Entries that memory holds at most, unless a test says otherwise. */
+const DEFAULT_MAX = 10_000;
+
 const opened: Checked[] = [];
-const unhandled: unknown[] = [];
-process.on('unhandledRejection', (reason) => unhandled.push(reason));
+const rejections = watchRejections();
 
 /** A cache with a second of freshness, a minute of staleness and ten minutes of fallback, unless `options` say otherwise. */
 export function setupCache<V = string>(
@@ -45,10 +54,6 @@ export async function settle(): Promise<void> {
 afterEach(async () => {
   for (const { cache, upstream } of opened.splice(0)) {
     for (const call of upstream.calls) if (!call.settled) call.reject(new Error('left over'));
-    await cache.idle();
-    expect(cache.getStats().inFlight).toBe(0);
+    await checkInvariants(cache, { maxSize: DEFAULT_MAX, upstream, rejections });
   }
-  // Rejections nobody handled are reported once the turn is over.
-  await new Promise((resolve) => setImmediate(resolve));
-  expect(unhandled.splice(0)).toEqual([]);
 });
