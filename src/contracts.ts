@@ -6,6 +6,11 @@ export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
 /** A value, or a promise or thenable of it. */
 export type MaybePromise<T> = T | PromiseLike<T>;
 
+/** Whether `value` has to be waited for. */
+export function isThenable<T>(value: MaybePromise<T>): value is PromiseLike<T> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}
+
 /** Everything about time and chance. Passed in, so that a test can hold both still. */
 export interface Clock {
   /** Wall clock, epoch milliseconds. May jump. */

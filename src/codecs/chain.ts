@@ -1,11 +1,6 @@
-import type { MaybePromise } from '../contracts.js';
+import { isThenable, type MaybePromise } from '../contracts.js';
 
 /** `next` of `value`: at once if it is there, else when it comes. What needs no waiting stays synchronous. */
 export function chain<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
   return isThenable(value) ? value.then(next) : next(value);
-}
-
-/** Whether `value` has to be waited for. */
-export function isThenable<T>(value: MaybePromise<T>): value is PromiseLike<T> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

@@ -1,6 +1,6 @@
-import type { Codec, MaybePromise } from '../contracts.js';
+import { isThenable, type Codec, type MaybePromise } from '../contracts.js';
 import { misuse, UndecodableError } from '../errors.js';
-import { chain, isThenable } from './chain.js';
+import { chain } from './chain.js';
 
 /** What a codec makes of a value. */
 export type Payload = string | Uint8Array;

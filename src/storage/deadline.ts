@@ -1,9 +1,6 @@
 import type { Clock, MaybePromise } from '../contracts.js';
 
-/** Whether `value` has to be waited for. */
-export function isThenable<T>(value: MaybePromise<T>): value is PromiseLike<T> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
-}
+export { isThenable } from '../contracts.js';
 
 /** What `run` gives, as a promise also where it throws at once. */
 export function promised<T>(run: () => MaybePromise<T>): Promise<T> {

@@ -1,7 +1,7 @@
-import { chain, isThenable } from '../codecs/chain.js';
+import { chain } from '../codecs/chain.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
-import type { Codec, MaybePromise, StorageTier, StorageWrite } from '../contracts.js';
+import { isThenable, type Codec, type MaybePromise, type StorageTier, type StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
 import { EntryBound } from './sqlite-bound.js';
