@@ -16,6 +16,9 @@ export interface LruMemoryOptions<V> {
 
 const DEFAULT_MAX = 10_000;
 
+/** Where reads go from key to key, comparing and remembering each would cost as much as the reading itself. */
+const READS_UNREMEMBERED = 15;
+
 /**
  * The default memory tier: bounded, dropping the least recently used entry first.
  *
@@ -40,6 +43,8 @@ class LruMemory<V> implements MemoryTier<V> {
   /** What the last `get` found, until anything changes: spares a hot key the map and the list. */
   #lastKey: string | undefined;
   #last: Entry<V> | undefined;
+  /** Reads to come before the next is remembered. */
+  #unremembered = 0;
 
   constructor({ max, maxSize, sizeOf }: LruMemoryOptions<V>) {
     const dispose = (_entry: Entry<V>, _key: string, reason: string): void => {
@@ -54,13 +59,17 @@ class LruMemory<V> implements MemoryTier<V> {
   }
 
   get(key: string): Entry<V> | undefined {
+    if (this.#unremembered > 0) {
+      this.#unremembered -= 1;
+      return this.#entries.get(key);
+    }
     // The key read last is already the most recently used one: reading it again changes nothing in the order.
     if (key === this.#lastKey) return this.#last;
+    const isChange = this.#lastKey !== undefined;
     const entry = this.#entries.get(key);
-    if (entry !== undefined) {
-      this.#lastKey = key;
-      this.#last = entry;
-    }
+    this.#lastKey = isChange || entry === undefined ? undefined : key;
+    this.#last = isChange ? undefined : entry;
+    if (isChange) this.#unremembered = READS_UNREMEMBERED;
     return entry;
   }
 

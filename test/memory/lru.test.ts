@@ -18,6 +18,23 @@ function entry(value: string): Entry<string> {
 }
 
 describe('the memory tier', () => {
+  test.each(Array.from({ length: 40 }, (_, reads) => reads))(
+    'counts a use after %i uses of another key, though it need not remember each',
+    (reads) => {
+      const memory = lruMemory<string>({ max: 2 });
+      memory.set('a', entry('1'));
+      memory.set('b', entry('2'));
+
+      memory.get('a');
+      memory.get('b');
+      for (let read = 0; read < reads; read += 1) memory.get('a');
+      memory.get('b');
+      memory.set('c', entry('3'));
+
+      expect([memory.peek('a')?.value, memory.peek('b')?.value]).toEqual([undefined, '2']);
+    },
+  );
+
   test('drops the entry that was used least recently, and a read of the hottest key counts as a use', () => {
     const memory = lruMemory<string>({ max: 2 });
     memory.set('a', entry('1'));
