@@ -21,6 +21,8 @@ export interface Opened {
   /** The value of `key`, from memory or through the load. What it returns is awaited, so a plain value is fine. */
   readonly read: (key: string) => Promise<Value | undefined> | Value;
   readonly peek?: (key: string) => Value | undefined;
+  /** The values of `keys`, in their order, all of which memory holds. */
+  readonly readMany?: (keys: readonly string[]) => Promise<readonly unknown[]>;
   readonly close?: () => unknown;
 }
 
@@ -36,6 +38,8 @@ export interface Abilities {
   readonly revalidates?: true;
   /** Reads memory synchronously, in a call its documentation offers for it. */
   readonly peeks?: true;
+  /** Reads several keys in one call. */
+  readonly readsMany?: true;
 }
 
 export type Kind = 'ours' | 'floor' | 'peer';
@@ -50,6 +54,10 @@ export interface Candidate {
   /** What was set beside ttl and size, and why; printed under the tables. */
   readonly setup?: string;
   readonly open: (load: Load, settings: Settings) => Opened;
+  /** The same with `tags` on every value. */
+  readonly openTagged?: (load: Load, settings: Settings, tags: readonly string[]) => Opened;
+  /** One string for an argument, the same for equal ones. */
+  readonly keyOf?: (argument: unknown) => string;
   /** The same with memory in front of `store`. */
   readonly openStored?: (load: Load, settings: Settings, store: RemoteStore) => Opened;
 }

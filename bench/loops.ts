@@ -58,3 +58,22 @@ export function joinAtOnce(
 export function askForAll(read: Read, keys: readonly string[], arrived: () => void, held: unknown[]): void {
   for (let i = 0; i < keys.length; i++) held[i] = (read(keys[i] as string) as Promise<Value>).then(arrived);
 }
+
+/** Awaits `count` reads of all `keys`. */
+export async function readManyInTurn(
+  readMany: (keys: readonly string[]) => Promise<readonly unknown[]>,
+  keys: readonly string[],
+  count: number,
+): Promise<number> {
+  let found = 0;
+  for (let i = 0; i < count; i++) found += (await readMany(keys)).length;
+  return found;
+}
+
+/** Makes `count` strings of `items` in turn, and returns their length. The number of items must be a power of two. */
+export function nameInTurn(name: (item: unknown) => string, items: readonly unknown[], count: number): number {
+  const mask = items.length - 1;
+  let length = 0;
+  for (let i = 0; i < count; i++) length += name(items[i & mask]).length;
+  return length;
+}

@@ -6,6 +6,9 @@ type Lazily = () => Promise<{ readonly question: Question }>;
 export const questions: Readonly<Record<string, Lazily>> = {
   'fresh-hit': () => import('./fresh-hit.ts'),
   peek: () => import('./peek.ts'),
+  'many-keys': () => import('./many-keys.ts'),
+  'tagged-hit': () => import('./tagged-hit.ts'),
+  keys: () => import('./keys.ts'),
   joining: () => import('./joining.ts'),
   distinct: () => import('./distinct.ts'),
   'stale-burst': () => import('./stale-burst.ts'),

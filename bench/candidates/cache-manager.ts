@@ -7,7 +7,7 @@ import type { RemoteStore } from '../remote-store.ts';
 export const candidate: Candidate = {
   name: '`cache-manager`',
   kind: 'peer',
-  can: { keeps: true, coalesces: true, expires: true, revalidates: true },
+  can: { keeps: true, coalesces: true, expires: true, revalidates: true, readsMany: true },
   code: "export { createCache } from 'cache-manager'",
   setup:
     '`wrap` over the LRU store of `cacheable`, `useClone: false`; stale-while-revalidate as `ttl` = both windows and `refreshThreshold` = the second',
@@ -25,7 +25,11 @@ function opened(stores: Keyv[], load: Load, { ttl, staleWhileRevalidate }: Setti
     ttl: ttl + staleWhileRevalidate,
     ...(staleWhileRevalidate > 0 && { refreshThreshold: staleWhileRevalidate }),
   });
-  return { read: (key) => cache.wrap(key, () => load(key)), close: () => cache.disconnect() };
+  return {
+    read: (key) => cache.wrap(key, () => load(key)),
+    readMany: (keys) => cache.mget([...keys]),
+    close: () => cache.disconnect(),
+  };
 }
 
 function remote(store: RemoteStore): {

@@ -6,7 +6,7 @@ import type { RemoteStore } from '../remote-store.ts';
 export const candidate: Candidate = {
   name: '`cacheable`',
   kind: 'peer',
-  can: { keeps: true, coalesces: true, expires: true },
+  can: { keeps: true, coalesces: true, expires: true, readsMany: true },
   code: "export { Cacheable, createKeyv } from 'cacheable'",
   setup:
     '`getOrSet` with `throwErrors: "function"` (its default answers `undefined` for a failure), `useClone: false`, no serialisation',
@@ -22,6 +22,7 @@ function opened(load: Load, { ttl, max }: Settings, options: CacheableOptions = 
   cache.primary.deserialize = undefined;
   return {
     read: (key) => cache.getOrSet<Value>(key, () => load(key), { ttl, throwErrors: 'function' }),
+    readMany: (keys) => cache.getMany<Value>([...keys]),
     close: () => cache.disconnect(),
   };
 }

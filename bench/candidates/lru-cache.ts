@@ -5,7 +5,7 @@ import type { Candidate, Value } from '../candidate.ts';
 export const candidate: Candidate = {
   name: 'raw `lru-cache`',
   kind: 'floor',
-  can: { keeps: true, peeks: true },
+  can: { keeps: true, peeks: true, readsMany: true },
   setup: '`get`, without ttl; does not coalesce',
   open(load, { max }) {
     const values = new LRUCache<string, Value>({ max });
@@ -14,6 +14,10 @@ export const candidate: Candidate = {
       values.set(key, value);
       return value;
     };
-    return { read: (key) => values.get(key) ?? fill(key), peek: (key) => values.get(key) };
+    return {
+      read: (key) => values.get(key) ?? fill(key),
+      peek: (key) => values.get(key),
+      readMany: async (keys) => keys.map((key) => values.get(key)),
+    };
   },
 };

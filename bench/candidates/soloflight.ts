@@ -1,4 +1,4 @@
-import { lruMemory, TieredCache, type Entry, type StorageTier } from 'soloflight';
+import { keyOf, loaded, lruMemory, TieredCache, type Entry, type StorageTier } from 'soloflight';
 
 import type { Candidate, Value } from '../candidate.ts';
 import type { RemoteStore } from '../remote-store.ts';
@@ -6,12 +6,23 @@ import type { RemoteStore } from '../remote-store.ts';
 export const candidate: Candidate = {
   name: 'soloflight',
   kind: 'ours',
-  can: { keeps: true, coalesces: true, expires: true, revalidates: true, peeks: true },
+  can: { keeps: true, coalesces: true, expires: true, revalidates: true, peeks: true, readsMany: true },
   code: "export * from 'soloflight'",
   open(load, { ttl, staleWhileRevalidate, max }) {
     const cache = new TieredCache<Value>({ ttl, staleWhileRevalidate, memory: lruMemory({ max }), upstream: load });
-    return { read: (key) => cache.get(key), peek: (key) => cache.peek(key), close: () => cache.close() };
+    return {
+      read: (key) => cache.get(key),
+      peek: (key) => cache.peek(key),
+      readMany: (keys) => cache.getMany(keys),
+      close: () => cache.close(),
+    };
   },
+  openTagged(load, { ttl, staleWhileRevalidate, max }, tags) {
+    const upstream = async (key: string) => loaded(await load(key), { tags });
+    const cache = new TieredCache<Value>({ ttl, staleWhileRevalidate, memory: lruMemory({ max }), upstream });
+    return { read: (key) => cache.get(key), close: () => cache.close() };
+  },
+  keyOf,
   openStored(load, { ttl, staleWhileRevalidate, max }, store) {
     const cache = new TieredCache<Value>({
       ttl,
