@@ -1,7 +1,7 @@
-import { chain, isThenable } from '../codecs/chain.js';
+import { chain } from '../codecs/chain.js';
 import { isCodec } from '../codecs/payload.js';
 import { structuredCloneCodec } from '../codecs/structured-clone.js';
-import type { Codec, MaybePromise, StorageTier, StorageWrite } from '../contracts.js';
+import { isThenable, type Codec, type MaybePromise, type StorageTier, type StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
 import type { SqliteValue } from '../storage/sqlite-database.js';
