@@ -139,6 +139,21 @@ export interface StaleValue<V> {
  */
 export type Upstream<V> = (key: string, load: LoadContext<V>) => MaybePromise<V | Loaded<V>>;
 
+/**
+ * Takes a cache's writes to its source of truth.
+ *
+ * Called for one write of a key at a time, in the order of the calls. What it throws reaches the writer, and no tier
+ * gets the value.
+ */
+export interface WriteThrough<V> {
+  /** Writes `value`; `undefined` deletes. `signal` aborts at the cache's `maxDuration`. */
+  readonly through: (
+    key: string,
+    value: V | undefined,
+    context: { readonly signal: AbortSignal },
+  ) => MaybePromise<void>;
+}
+
 /** What an upstream may say about a value beside the value itself. Absent options come from the cache's own. */
 export interface LoadControl {
   readonly ttl?: Duration;

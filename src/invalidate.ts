@@ -94,7 +94,8 @@ function announce<V>({ events }: Stages<V>, type: 'set' | 'invalidate' | 'expire
   for (const key of keys) events.emit({ type, key });
 }
 
-function entryOf<V>(stages: Stages<V>, key: string, value: V, lifetime: LifetimeSettings<V>): HeldEntry<V> {
+/** The entry of a value that is written, not loaded. */
+export function entryOf<V>(stages: Stages<V>, key: string, value: V, lifetime: LifetimeSettings<V>): HeldEntry<V> {
   const { absentTtl, jitter, isolation } = stages.settings;
   const now = stages.clock.now();
   const windows = windowsOf(lifetime, value, { key, absentTtl, jitter, clock: stages.clock });
@@ -104,7 +105,7 @@ function entryOf<V>(stages: Stages<V>, key: string, value: V, lifetime: Lifetime
 }
 
 /** Detaches everything under way for `key`: those who wait get their answer, no tier and no later caller does. */
-function fence<V>(stages: Stages<V>, key: string): void {
+export function fence<V>(stages: Stages<V>, key: string): void {
   stages.flights.fence(key);
   stages.probes.fence(key);
   stages.failures.forget(key);

@@ -1,5 +1,5 @@
 import { systemClock } from './clock.js';
-import type { Clock, Duration, MemoryTier, StorageTier, Upstream } from './contracts.js';
+import type { Clock, Duration, MemoryTier, StorageTier, Upstream, WriteThrough } from './contracts.js';
 import { parseDuration } from './duration.js';
 import { misuse } from './errors.js';
 import type { AsyncContext, FlightEvent, FlightMapOptions } from './flight-map.js';
@@ -36,7 +36,7 @@ export interface SingleflightOptions<K = string> {
 }
 
 /** Why work was handed to `defer`. */
-export type DeferReason = 'revalidate' | 'write-back' | 'load';
+export type DeferReason = 'revalidate' | 'write-back' | 'load' | 'write';
 
 /** Options of `TieredCache`. Durations are milliseconds or strings such as `'10s'`. */
 export interface TieredCacheOptions<V> extends LifetimeOptions<V> {
@@ -55,6 +55,11 @@ export interface TieredCacheOptions<V> extends LifetimeOptions<V> {
    * `getMany` or one by one. Without `upstream` it loads single keys as well.
    */
   readonly loadMany?: LoadMany<V>;
+  /**
+   * Takes `set` and `update` to the source of truth before the tiers get the value. Namespaces are not offered with it: it is
+   * told keys alone. @default none: a `set` changes the cache only
+   */
+  readonly writes?: WriteThrough<V>;
   /** How long "not there" (`undefined` from the upstream) is remembered; 0 not at all. @default 0 */
   readonly absentTtl?: Duration;
   /** How long a failure without a fallback is remembered in memory; 0 not at all. Aborts and timeouts never are. @default 0 */
@@ -110,6 +115,7 @@ export interface CacheSettings<V> {
   readonly memory: MemoryTier<V> | false | undefined;
   readonly storage: readonly StorageTier[];
   readonly upstream: Upstream<V> | undefined;
+  readonly writes: WriteThrough<V> | undefined;
   readonly absentTtl: number;
   readonly errorTtl: number | ((error: unknown) => Duration);
   readonly refreshAhead: RefreshAhead | undefined;
@@ -154,6 +160,7 @@ const CACHE_OPTIONS = [
     'storage',
     'upstream',
     'loadMany',
+    'writes',
     'absentTtl',
     'errorTtl',
   ] as const),
@@ -233,6 +240,7 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
     memory,
     storage: tiers,
     upstream: loadMany === undefined ? upstream : gathering(loadMany, upstream),
+    writes: resolveWrites(options.writes),
     absentTtl: parseDuration('absentTtl', options.absentTtl ?? 0, { infinite: true }),
     errorTtl: typeof errorTtl === 'function' ? errorTtl : parseDuration('errorTtl', errorTtl),
     refreshAhead: resolveRefreshAhead(options.refreshAhead),
@@ -279,6 +287,12 @@ function resolveRefreshAhead(ahead: RefreshAhead | undefined): RefreshAhead | un
   const beta: unknown = Object(ahead).beta;
   if (typeof beta === 'number' && beta > 0 && beta < Infinity) return ahead;
   throw misuse('refreshAhead', 'a number between 0 and 1, or { beta } with a number > 0', ahead);
+}
+
+function resolveWrites<V>(writes: WriteThrough<V> | undefined): WriteThrough<V> | undefined {
+  if (writes === undefined) return undefined;
+  checkMethods('writes', '{ through: a function }', writes, ['through']);
+  return writes;
 }
 
 function resolveJitter(jitter: unknown): number {

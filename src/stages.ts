@@ -14,6 +14,7 @@ import type { ReadSettings } from './read-options.js';
 import type { RefreshAhead } from './refresh-ahead.js';
 import type { Counters } from './stats.js';
 import type { TagMarks } from './tags.js';
+import type { WriteLanes } from './write-lanes.js';
 
 /** Everything that the stages of a cache share. Made once, by `wiring.ts`. */
 export interface Stages<V> {
@@ -36,6 +37,8 @@ export interface Stages<V> {
   readonly probes: FlightMap<string, Stored<V> | undefined>;
   readonly failures: Failures;
   readonly deferred: Deferred;
+  /** Writes on their way to the upstream. */
+  readonly lanes: WriteLanes;
   readonly events: Events;
   readonly counters: Counters;
   readonly isClosed: () => boolean;

@@ -1,5 +1,5 @@
 import type { Answer } from './answer.js';
-import type { MaybePromise, Upstream } from './contracts.js';
+import { isThenable, type MaybePromise, type Upstream } from './contracts.js';
 import { freshness, type HeldEntry } from './entry.js';
 import { CacheClosedError, misuse } from './errors.js';
 import { isEventType, type CacheEvent } from './events.js';
@@ -20,6 +20,7 @@ import type { CacheStats } from './stats.js';
 import { storyOf, type Lookup, type LookupOutcome } from './story.js';
 import { share, wireCache, wireNamespace, type Shared } from './wiring.js';
 import { wrap, type Wrapped, type WrapOptions, type WrapPort } from './wrap.js';
+import { update, write } from './write-path.js';
 
 /** What a namespace has from the cache it belongs to. */
 interface Whole<V> {
@@ -152,13 +153,44 @@ export class TieredCache<V> {
     });
   }
 
-  /** Stores `value` in all tiers. Loads that started earlier never overwrite it. Resolves when storage has it, or can't be reached. */
+  /** Stores `value` in all tiers, after writing it to the upstream if the cache has `writes`. Loads that started earlier never overwrite it. Resolves when storage has it, or can't be reached. */
   set(key: string, value: V, options: LifetimeOptions<V> = {}): Promise<void> {
     return guarded(async () => {
       this.#checkKeys([key]);
       if (isThenable(value)) throw misuse('value', 'a value, not a promise of one: `await` it first', value);
-      const { lifetime } = this.#stages.settings;
-      await set(this.#stages, key, value, resolveLifetime(options, options.ttl ?? lifetime.ttl, lifetime));
+      const { lifetime, writes } = this.#stages.settings;
+      const settings = resolveLifetime(options, options.ttl ?? lifetime.ttl, lifetime);
+      await (writes === undefined
+        ? set(this.#stages, key, value, settings)
+        : write(this.#stages, writes, key, value, settings));
+    });
+  }
+
+  /**
+   * Writes what `change` makes of the current value, by the option `writes`, and resolves with it when that is done.
+   *
+   * Readers get the new value at once. If the write fails, they get the old one back, as a stale one, and this rejects
+   * with the failure. The current value is a fresh one, loaded if need be, unless `maxStale` allows more; `undefined` if
+   * there is nothing. Updates and writes of a key wait for each other. `change` must not alter the value it is given.
+   *
+   * @throws TypeError without `writes`, what `change` throws, the failure of the write or of a load,
+   * {@link FlightTimeoutError} for a write that takes longer than `maxDuration`.
+   */
+  update(
+    key: string,
+    change: (current: V | undefined) => V,
+    options: ReadOptions & LifetimeOptions<V> = {},
+  ): Promise<V> {
+    return guarded(async () => {
+      this.#checkKeys([key]);
+      if (typeof change !== 'function') throw misuse('change', 'a function', change);
+      const { writes, lifetime } = this.#stages.settings;
+      if (writes === undefined) throw misuse('writes', 'set for `update`: where does the new value go?', writes);
+      const ask = {
+        ...this.#ask({ maxStale: 0, ...options }),
+        lifetime: resolveLifetime(options, options.ttl ?? lifetime.ttl, lifetime),
+      };
+      return this.#give(await update(this.#stages, writes, key, change, ask));
     });
   }
 
@@ -220,10 +252,12 @@ export class TieredCache<V> {
    * know the namespace, use `getOrLoad`. Memory's bounds and `maxFlights` hold for all together, failures of storage are
    * told by the cache itself, and closing the cache closes its namespaces.
    *
-   * @throws TypeError unless `name` is a non-empty string.
+   * @throws TypeError unless `name` is a non-empty string, and for a cache with `writes`.
    */
   namespace(name: string): TieredCache<V> {
     if (typeof name !== 'string' || name === '') throw misuse('name', 'a non-empty string', name);
+    if (this.#stages.settings.writes !== undefined)
+      throw misuse('namespace', 'not used with `writes`, which are told keys alone: put the name into the key', name);
     const space = this.#stages.space.inner(name);
     const whole: Whole<V> = {
       shared: this.#shared,
@@ -397,8 +431,4 @@ function keysOf(key: string | readonly string[]): readonly string[] {
 function checkList(keys: readonly string[]): readonly string[] {
   if (!Array.isArray(keys)) throw misuse('keys', 'an array of strings', keys);
   return keys;
-}
-
-function isThenable(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

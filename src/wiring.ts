@@ -16,6 +16,7 @@ import type { Stages } from './stages.js';
 import { Counters } from './stats.js';
 import { GuardedTier } from './storage/guard.js';
 import { TagMarks } from './tags.js';
+import { WriteLanes } from './write-lanes.js';
 
 /** What a cache and its namespaces have in common. */
 export interface Shared<V> {
@@ -127,6 +128,7 @@ function wire<V>(
     probes: new FlightMap({ ...settings.flights, maxFlights: Infinity, maxSubscribers: Infinity }),
     failures: new Failures(clock, settings.errorBackoff),
     deferred,
+    lanes: new WriteLanes(),
     ahead: settings.refreshAhead,
     rush: { flight: undefined },
     plain: { upstream, lifetime, read: ANY_READ },
