@@ -13,6 +13,7 @@ export type {
   StorageTier,
   StorageWrite,
   Upstream,
+  WriteThrough,
 } from './contracts.js';
 export { jsonCodec } from './codecs/json.js';
 export { freshness, type Entry, type Freshness } from './entry.js';
