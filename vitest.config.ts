@@ -26,12 +26,15 @@ export default defineConfig({
           exclude: [...configDefaults.exclude, PACKAGE, WORKERS],
           // Tests of what is left in memory collect garbage first.
           execArgv: ['--expose-gc'],
+          // Generous, since machines may be slow: nothing waits for real time.
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
           allowOnly: false,
         },
       },
       {
         plugins: [cloudflareTest({ verbose: false, wrangler: { configPath: 'test/workers/wrangler.jsonc' } })],
-        test: { name: 'workers', include: [WORKERS], allowOnly: false },
+        test: { name: 'workers', include: [WORKERS], testTimeout: 30_000, hookTimeout: 30_000, allowOnly: false },
       },
       {
         test: { name: 'package', include: [PACKAGE], testTimeout: 60_000, allowOnly: false },
