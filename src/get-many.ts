@@ -1,6 +1,7 @@
 import { count, type Answer } from './answer.js';
-import { freshness } from './entry.js';
+import { freshness, type HeldEntry } from './entry.js';
 import { SomeKeysFailedError } from './errors.js';
+import { usable } from './held.js';
 import { lookup } from './lookup.js';
 import type { Ask, Stages } from './stages.js';
 
@@ -45,8 +46,8 @@ function fresh<V>(stages: Stages<V>, keys: readonly string[], ask: Ask<V>): (V |
   const now = stages.turn.now();
   const values: (V | undefined)[] = [];
   for (const key of keys) {
-    const held = stages.memory.get(key);
-    if (held === undefined || freshness(held, now) !== 'fresh') return undefined;
+    const held = stages.memory.get(key) as HeldEntry<V> | undefined;
+    if (held === undefined || usable(stages, held) !== held || freshness(held, now) !== 'fresh') return undefined;
     values.push(held.value);
   }
   count(stages, 'hit', keys.length);

@@ -1,0 +1,42 @@
+import { describe, expect, test } from 'vitest';
+
+import { mapStorage, type StorageTier } from '../../src/index.js';
+import { manualClock } from '../../src/testing/index.js';
+import { settle, setupCache } from '../support/setup-cache.js';
+
+/** A tier with nothing but what every tier must have, and answers in the next turn. */
+function plainTier(inner = mapStorage()): StorageTier {
+  return {
+    name: 'plain',
+    get: async (key) => inner.get(key),
+    set: async (key, entry, keepUntil) => inner.set(key, entry, keepUntil),
+    delete: async (key) => inner.delete(key),
+  };
+}
+
+describe('what was invalidated before a call is not served', () => {
+  test('by `getMany`, all of whose keys memory has fresh', async () => {
+    const { cache, upstream } = setupCache({ tags: ['t'] });
+    await cache.setMany([
+      ['a', 'old'],
+      ['b', 'old'],
+    ]);
+
+    void cache.invalidateTags('t');
+    const read = cache.getMany(['a', 'b']);
+    await settle();
+    upstream.resolveAll('new');
+
+    expect(await read).toEqual(['new', 'new']);
+  });
+
+  test('nor as fresh by `getMany` after it was expired by tag', async () => {
+    const { cache } = setupCache({ tags: ['t'] });
+    await cache.set('a', 'old');
+
+    void cache.invalidateTags('t', { mode: 'expire' });
+
+    expect(await cache.getMany(['a'])).toEqual(['old']);
+    expect(cache.getStats()).toMatchObject({ hits: 0, staleHits: 1 });
+  });
+});
