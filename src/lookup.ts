@@ -210,7 +210,7 @@ async function follow<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> 
 }
 
 /** Once per flight, when its key is free and before its subscribers run. */
-export function flightEnded<V>(stages: Stages<V>, { key, detail: journey }: CacheFlight<V>): void {
+export function flightEnded<V>(stages: Stages<V>, { key, fenced, detail: journey }: CacheFlight<V>): void {
   const { outcome, readers, ask } = journey;
   stages.rush.flight = undefined;
   if (outcome === undefined) {
@@ -219,6 +219,8 @@ export function flightEnded<V>(stages: Stages<V>, { key, detail: journey }: Cach
   }
   count(stages, outcome.status, readers);
   note(stages, key, outcome);
+  // What it found was invalidated since: nobody may fall back on it.
+  if (fenced) return;
   if (outcome.status === 'stale') revalidate(stages, key, outcome, ask);
   if (outcome.status === 'hit') refreshAhead(stages, key, outcome, ask);
 }

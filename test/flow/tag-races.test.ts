@@ -39,4 +39,29 @@ describe('what was invalidated before a call is not served', () => {
     expect(await cache.getMany(['a'])).toEqual(['old']);
     expect(cache.getStats()).toMatchObject({ hits: 0, staleHits: 1 });
   });
+
+  test.each(['invalidate', 'clear'] as const)(
+    'by the reload of a stale value that a flight had just found in storage when `%s` came',
+    async (verb) => {
+      for (let turns = 0; turns < 40; turns += 1) {
+        const storage = mapStorage();
+        const first = setupCache({ storage });
+        await first.cache.set('k', 'old');
+        first.clock.advance(2_000);
+        const { cache, upstream } = setupCache({ storage, clock: first.clock });
+        const before = cache.get('k');
+        for (let turn = 0; turn < turns; turn += 1) await null;
+
+        if (verb === 'clear') void cache.clear();
+        else void cache.invalidate('k');
+        await settle();
+        const after = cache.get('k');
+        await settle();
+        upstream.rejectAll(new Error('down'));
+
+        await expect(after).rejects.toThrow('down');
+        await before.catch(() => {});
+      }
+    },
+  );
 });
