@@ -75,15 +75,11 @@ function fallbackFor<V>(
   error: unknown,
 ): Outcome<V> | undefined {
   const { fallback } = flight.detail;
+  const entry = fallback === undefined ? undefined : usable(stages, fallback.entry);
+  if (fallback === undefined || entry === undefined) return undefined;
   const now = stages.clock.now();
-  if (
-    fallback === undefined ||
-    now >= fallback.entry.errorUntil ||
-    now >= fallback.entry.freshUntil + ask.read.maxStale ||
-    usable(stages, fallback.entry) === undefined
-  )
-    return undefined;
-  return { ...fallback, status: 'fallback', error, loaded: false, stored: true };
+  if (now >= entry.errorUntil || now >= entry.freshUntil + ask.read.maxStale) return undefined;
+  return { entry, tier: fallback.tier, status: 'fallback', error, loaded: false, stored: true };
 }
 
 /** Keeps `flight` going although a caller left: the next one will want its result. */

@@ -64,4 +64,21 @@ describe('what was invalidated before a call is not served', () => {
       }
     },
   );
+
+  test('as a fallback of a slow reload, to a caller who does not accept what was expired by tag', async () => {
+    const { cache, clock, upstream } = setupCache({ tags: ['t'], ttl: '1m', softTimeout: 100 });
+    await cache.set('k', 'old');
+    const refreshed = cache.refresh('k');
+    void cache.invalidateTags('t', { mode: 'expire' });
+
+    const strict = cache.get('k', { maxStale: 0 });
+    clock.advance(200);
+    await settle();
+    upstream.calls[0]!.resolve('too old');
+    await settle();
+    upstream.calls[1]?.resolve('new');
+
+    expect(await strict).toBe('new');
+    await refreshed;
+  });
 });
