@@ -10,15 +10,18 @@ import { storeBehind, writeBack } from './write-back.js';
 
 type Times = Pick<Origin, 'startedAt' | 'createdAt' | 'loadMs' | 'epoch'>;
 
-/** One call to the upstream for `flight`: its entry goes into the tiers, its failure is covered by `previous` where that may be. */
-export async function load<V>(stages: Stages<V>, flight: CacheFlight<V>, previous: Tiered<V> | undefined): Promise<V> {
+/** One call to the upstream for `flight`: its entry goes into the tiers, its failure is covered by `found` where that may be. */
+export async function load<V>(stages: Stages<V>, flight: CacheFlight<V>, found: Tiered<V> | undefined): Promise<V> {
   const { key, detail: journey } = flight;
   const { clock, counters, events } = stages;
   // Everybody left, or time was up, while storage was being read: a load would be for nobody.
   if (flight.outcome !== undefined) throw flight.signal.reason;
+  const previous = current(stages, found);
   journey.fallback = previous;
   const known = journey.reason === 'refresh' ? undefined : stages.failures.active(key);
-  if (known !== undefined) return fallBack(stages, flight, known.error, false);
+  // A failure that was covered is no reason not to try where nothing covers it any more.
+  if (known !== undefined && (!known.covered || fallbackOf(stages, flight) !== undefined))
+    return fallBack(stages, flight, known.error, false);
 
   const { upstream } = journey.ask;
   if (upstream === undefined)
@@ -92,9 +95,15 @@ function fallBack<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown, 
 /** The stored value that may stand in for a load that fails now. */
 function fallbackOf<V>(stages: Stages<V>, { detail }: CacheFlight<V>): Tiered<V> | undefined {
   const { fallback } = detail;
-  if (fallback === undefined || stages.clock.now() >= fallback.entry.errorUntil) return undefined;
-  const entry = usable(stages, fallback.entry);
-  return entry === undefined ? undefined : { entry, tier: fallback.tier };
+  return fallback === undefined || stages.clock.now() >= fallback.entry.errorUntil
+    ? undefined
+    : current(stages, fallback);
+}
+
+/** `found` as its tags leave it by now. */
+function current<V>(stages: Stages<V>, found: Tiered<V> | undefined): Tiered<V> | undefined {
+  const entry = found === undefined ? undefined : usable(stages, found.entry);
+  return found === undefined || entry === undefined ? undefined : { entry, tier: found.tier };
 }
 
 function noteFailure<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown): void {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { mapStorage, type StorageTier } from '../../src/index.js';
+import { mapStorage, notModified, type StorageTier } from '../../src/index.js';
 import { manualClock } from '../../src/testing/index.js';
 import { settle, setupCache } from '../support/setup-cache.js';
 
@@ -80,5 +80,38 @@ describe('what was invalidated before a call is not served', () => {
 
     expect(await strict).toBe('new');
     await refreshed;
+  });
+
+  test('as what a conditional request is made with, if it was invalidated while storage was read', async () => {
+    const storage = plainTier();
+    const { cache, clock, upstream } = setupCache({ storage, tags: ['t'] });
+    await cache.set('k', 'old');
+    clock.advance(120_000);
+
+    const read = cache.get('k');
+    void cache.invalidateTags('t');
+    await settle();
+
+    expect(upstream.calls[0]!.stale).toBeUndefined();
+    upstream.calls[0]!.resolve(notModified());
+    await expect(read).rejects.toThrow('notModified');
+  });
+});
+
+describe('an invalidation costs one load', () => {
+  test('also while the failure of an earlier one backs off: without its fallback the key is loaded again', async () => {
+    const { cache, clock, upstream } = setupCache({ tags: ['t'], errorBackoff: { initial: '1h', max: '1h' } });
+    await cache.set('k', 'old');
+    clock.advance(2_000);
+    await cache.get('k');
+    upstream.calls[0]!.reject(new Error('down'));
+    await settle();
+
+    await cache.invalidateTags('t');
+    const read = cache.get('k');
+    await settle();
+    upstream.calls[1]?.resolve('new');
+
+    expect(await read).toBe('new');
   });
 });
