@@ -176,9 +176,10 @@ function join<V>(stages: Stages<V>, flight: CacheFlight<V>, ask: Ask<V>): Promis
 
 /** The inside of a flight: storage, then the upstream. */
 export function fly<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
-  const { reason, fallback } = flight.detail;
+  const { ask, reason, fallback } = flight.detail;
   // Without storage there is nothing to wait for, and the upstream is called in the caller's own tick.
-  if (stages.tiers.length === 0 || (reason !== 'miss' && fallback !== undefined)) return load(stages, flight, fallback);
+  if (stages.tiers.length === 0 || ask.tried === true || (reason !== 'miss' && fallback !== undefined))
+    return load(stages, flight, fallback);
   return flyThroughStorage(stages, flight);
 }
 
@@ -203,7 +204,8 @@ async function flyThroughStorage<V>(stages: Stages<V>, flight: CacheFlight<V>): 
 /** Lets the subscribers of a fenced flight have what the flight that took its place brings, or leads that one. */
 async function follow<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
   const { ask, reason } = flight.detail;
-  const boarded = board(stages, flight.key, { ...ask, read: { ...ask.read, signal: flight.signal } }, reason);
+  const read = { ...ask.read, signal: flight.signal };
+  const boarded = board(stages, flight.key, { ...ask, read, tried: ask.tried !== undefined }, reason);
   if (boarded instanceof Error) throw boarded;
   await boarded.result;
   return land(flight, boarded.flight.detail.outcome!);

@@ -66,6 +66,11 @@ export interface Ask<V> {
   readonly read: ReadSettings;
   /** The flight whose load makes this read, where that is known. */
   readonly parent?: CacheFlight<V>;
+  /**
+   * Set where it is made for a flight that was fenced while it read storage; true from the second time on, and then
+   * storage is spared: invalidations may come faster than it answers.
+   */
+  readonly tried?: boolean;
 }
 
 /** An entry and the name of the tier it came from. */

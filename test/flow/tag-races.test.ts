@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { mapStorage, notModified, type StorageTier } from '../../src/index.js';
-import { manualClock } from '../../src/testing/index.js';
+import { chaos } from '../../src/testing/index.js';
 import { settle, setupCache } from '../support/setup-cache.js';
 
 /** A tier with nothing but what every tier must have, and answers in the next turn. */
@@ -112,6 +112,26 @@ describe('an invalidation costs one load', () => {
     await settle();
     upstream.calls[1]?.resolve('new');
 
+    expect(await read).toBe('new');
+  });
+
+  test('and they may come faster than storage is read: those who wait get a value', async () => {
+    const storage = chaos(plainTier());
+    const { cache, clock, upstream } = setupCache({ storage });
+    storage.delay('get', 10, clock);
+
+    const read = cache.get('k');
+    let loads = 0;
+    for (let round = 0; round < 20; round += 1) {
+      await settle();
+      await clock.advanceAsync(7);
+      void cache.invalidate('k');
+      await settle();
+      loads = upstream.count;
+      upstream.resolveAll('new');
+    }
+
+    expect(loads).toBe(1);
     expect(await read).toBe('new');
   });
 });
