@@ -85,10 +85,18 @@ export async function refresh<V>(stages: Stages<V>, key: string, ask: Ask<V>): P
   const asked = stages.marks.epoch;
   let answer = await fromFlight(stages, key, ask, 'refresh', asked);
   // A flight joined on the way may have ended at a storage tier, or at a failure still remembered, or be too old.
-  while (!answer.outcome.loaded || !accepts(stages, answer.outcome, ask, asked))
+  while (!answer.outcome.loaded || !accepts(stages, answer.outcome, ask, asked)) {
+    takeOver(stages, key);
     answer = await fromFlight(stages, key, ask, 'refresh', asked);
+  }
   count(stages, answer.outcome.status, 1);
   return answer;
+}
+
+/** Takes a flight for `key` that still reads storage off the map: it will follow. Readers without memory would always be there first. */
+function takeOver<V>(stages: Stages<V>, key: string): void {
+  const current = stages.flights.find(key);
+  if (current?.detail.reason === 'miss' && current.detail.loadSince === undefined) stages.flights.fence(key);
 }
 
 /** What memory can answer at once; a stale answer is followed by a reload in the background. */

@@ -135,3 +135,25 @@ describe('an invalidation costs one load', () => {
     expect(await read).toBe('new');
   });
 });
+
+describe('nobody waits for ever', () => {
+  test('a `refresh` among readers who keep storage busy gets its load', async () => {
+    const storage = plainTier();
+    const { cache, upstream } = setupCache({ storage, memory: false, ttl: '1h' });
+    await cache.set('k', 'old');
+    let reading = true;
+    const reader = (): unknown => (reading ? cache.get('k').then(reader) : undefined);
+    const readers = cache.get('k').then(reader);
+
+    const refreshed = cache.refresh('k');
+    for (let round = 0; round < 20 && upstream.count === 0; round += 1) await settle();
+    const loads = upstream.count;
+    reading = false;
+    await settle();
+    upstream.resolveAll('new');
+
+    expect(await refreshed).toBe('new');
+    expect(loads).toBe(1);
+    await readers;
+  });
+});
