@@ -4,6 +4,9 @@ import { tagsOf, windowsOf, type LifetimeSettings } from './lifetime.js';
 import type { TagMode } from './namespace.js';
 import type { Stages } from './stages.js';
 
+/** Tags that storage is told of together. */
+const MARKED_AT_ONCE = 1_000;
+
 /**
  * Makes what is stored for `keys` unusable now; resolves with whether any tier held one of them.
  *
@@ -46,12 +49,21 @@ export async function expire<V>(stages: Stages<V>, keys: readonly string[]): Pro
  * fenced, since its tags are known only when it is over; callers from now on take its result only if it has none of these.
  */
 export async function invalidateTags<V>(stages: Stages<V>, tags: readonly string[], mode: TagMode): Promise<void> {
-  const { marks, space, tiers, clock, events } = stages;
+  const { marks, space, clock, events, deferred } = stages;
   const at = marks.mark(space, tags, mode, clock.now());
   stages.rush.flight = undefined;
-  const writes = tiers.flatMap((tier) => tags.map((tag) => tier.mark(tag, mode, at)));
+  const writes = storeMarks(stages, tags, mode, at);
+  if (tags.length > MARKED_AT_ONCE) deferred.add(writes, 'write-back');
   if (events.wants('tags')) events.emit({ type: 'tags', tags, mode });
-  await Promise.all(writes);
+  await writes;
+}
+
+/** Tells storage of very many tags bit by bit: what waits to be written has a bound. */
+async function storeMarks<V>({ tiers }: Stages<V>, tags: readonly string[], mode: TagMode, at: number): Promise<void> {
+  for (let from = 0; from < tags.length; from += MARKED_AT_ONCE) {
+    const some = tags.slice(from, from + MARKED_AT_ONCE);
+    await Promise.all(tiers.flatMap((tier) => some.map((tag) => tier.mark(tag, mode, at))));
+  }
 }
 
 /** Makes all entries unusable now, in a time that does not depend on how many there are. */

@@ -37,8 +37,7 @@ export class NamespacedTier {
   async get(key: string): Promise<HeldEntry<unknown> | undefined> {
     const storageKey = this.#space.keyOf(key);
     const pending = this.#guard.pending(storageKey);
-    // What is still on its way is this process's own, and so is all that is known against it.
-    if (pending !== undefined) return this.#judged(key, pending, NO_MARKS);
+    if (pending !== undefined) return this.#judged(key, pending, undefined);
     const along = this.#cleared.along();
     const entry = await this.#guard.get(storageKey);
     if (entry === undefined) return undefined;
@@ -47,9 +46,10 @@ export class NamespacedTier {
   }
 
   /** Stores `entry`. See {@link GuardedTier.put}. */
-  put(key: string, entry: HeldEntry<unknown>, options: Parameters<GuardedTier['put']>[2]): Promise<void> {
-    this.#marks.stored(this.#space, key, entry);
-    return this.#guard.put(this.#space.keyOf(key), plain(entry), options);
+  async put(key: string, entry: HeldEntry<unknown>, options: Parameters<GuardedTier['put']>[2]): Promise<void> {
+    const settle = this.#marks.storing(this.#space, key, entry);
+    const arrived = await this.#guard.put(this.#space.keyOf(key), plain(entry), options);
+    settle?.(arrived);
   }
 
   /** See {@link GuardedTier.remove}. */
@@ -72,7 +72,7 @@ export class NamespacedTier {
     return this.#guard.mark(this.#space.clearMarker, markerAt(at, CLEAR_MARKER_LIFE));
   }
 
-  #judged(key: string, entry: Entry, marks: StoredMarks): HeldEntry<unknown> | undefined {
+  #judged(key: string, entry: Entry, marks: StoredMarks | undefined): HeldEntry<unknown> | undefined {
     return this.#marks.judged(this.#space, key, entry, marks, this.#clock.now());
   }
 
@@ -97,8 +97,6 @@ export class NamespacedTier {
 }
 
 type Marker = MaybePromise<Reading>;
-
-const NO_MARKS: StoredMarks = Object.freeze({ cleared: -Infinity, invalidated: UNMARKED, expired: UNMARKED });
 
 function instantOf(marker: Entry | undefined): number {
   return marker?.startedAt ?? -Infinity;

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 
 import { expiredAt, HeldEntry, isFromFuture, type Entry } from './entry.js';
 import type { Namespace, TagMode } from './namespace.js';
+import { OwnEntries } from './own-entries.js';
 
 /** When a tag was last invalidated or expired, or a namespace cleared. */
 interface Mark {
@@ -19,11 +20,10 @@ export interface StoredMarks {
   readonly expired: readonly number[];
 }
 
-/** An entry that this process stored, as far as it takes to know it again. */
-type Own = Pick<Entry, 'startedAt' | 'createdAt' | 'loadMs'> & { readonly epoch: number };
-
 const MOST_MARKS = 50_000;
-const MOST_OWN = 10_000;
+const NO_MARKS: StoredMarks = Object.freeze({ cleared: -Infinity, invalidated: [], expired: [] });
+/** Before any mark. */
+const LONG_AGO = -Number.MAX_VALUE;
 const NEVER: Mark = Object.freeze({ epoch: 0, at: -Infinity });
 
 /** How long tag markers stay in storage. A tagged entry there that is older is not believed: its markers may be gone. */
@@ -45,12 +45,13 @@ export class TagMarks {
   #marks: LRUCache<string, Mark> | undefined;
   /** Epoch of the newest mark that was forgotten: in memory it counts for every tag. In storage there are the markers. */
   #lost = 0;
+  /** The latest instant of any mark that was forgotten. */
+  #lostAt = -Infinity;
   /** The latest instant of any mark. */
   #lastAt = -Infinity;
   /** The latest start of a load whose result this process has stored, or believed. */
   #latest = -Infinity;
-  /** Own entries that clocks alone would not tell from ones older than a mark. */
-  #own: LRUCache<string, Own> | undefined;
+  readonly #own = new OwnEntries();
 
   constructor(clockSkew: number) {
     this.#clockSkew = clockSkew;
@@ -103,32 +104,43 @@ export class TagMarks {
     );
   }
 
-  /** Notes that `entry` goes into storage. */
-  stored(space: Namespace, key: string, entry: HeldEntry<unknown>): void {
+  /** Notes that `entry` goes into storage; what it returns, if anything, is to be told whether it arrived. */
+  storing(space: Namespace, key: string, entry: HeldEntry<unknown>): ((arrived: boolean) => void) | undefined {
     this.#latest = Math.max(this.#latest, entry.startedAt);
-    if (entry.startedAt > this.#lastAt + this.#clockSkew) return;
-    const { startedAt, createdAt, loadMs } = entry;
+    if (entry.startedAt > this.#lastAt + this.#clockSkew) return undefined;
     // Untagged ones are only ever cleared, which fences: what is stored then was loaded since.
-    const epoch = entry.tagging?.epoch ?? this.epoch;
-    this.#own ??= new LRUCache({ max: MOST_OWN });
-    this.#own.set(space.keyOf(key), { startedAt, createdAt, loadMs, epoch });
+    return this.#own.storing(space.keyOf(key), entry, entry.tagging?.epoch ?? this.epoch);
   }
 
-  /** What `entry`, just read from storage, is worth: a held entry, a stale one, or `undefined`. */
-  judged<V>(space: Namespace, key: string, entry: Entry<V>, marks: StoredMarks, now: number): HeldEntry<V> | undefined {
+  /**
+   * What `entry` of a storage tier is worth: a held entry, a stale one, or `undefined`.
+   *
+   * `marks` is `undefined` for one still on its way there: it is this process's own, and so is all that is known against it.
+   */
+  judged<V>(
+    space: Namespace,
+    key: string,
+    entry: Entry<V>,
+    marks: StoredMarks | undefined,
+    now: number,
+  ): HeldEntry<V> | undefined {
     const { tags, startedAt } = entry;
-    const own = this.#ownEpoch(space.keyOf(key), entry);
-    if (this.#outdates(space.clearMarker, marks.cleared, startedAt, own)) return undefined;
+    const own = this.#own.epochOf(space.keyOf(key), entry, marks === undefined);
+    if (marks === undefined && this.#mayBeForgotten(startedAt, own)) return undefined;
+    const { cleared, invalidated, expired } = marks ?? NO_MARKS;
+    // No clock tells whether an entry from the future is newer than a mark.
+    const since = isFromFuture(entry, now) ? LONG_AGO : startedAt;
+    if (this.#outdates(space.clearMarker, cleared, since, own)) return undefined;
     if (tags.length > 0 && startedAt < now - HORIZON) return undefined;
-    let stale = false;
+    let staleFrom = Infinity;
     for (const [index, tag] of tags.entries()) {
-      const invalidated = marks.invalidated[index] ?? -Infinity;
-      if (this.#outdates(space.markerOf(tag, 'invalidate'), invalidated, startedAt, own)) return undefined;
-      const expired = marks.expired[index] ?? -Infinity;
-      if (this.#outdates(space.markerOf(tag, 'expire'), expired, startedAt, own)) stale = true;
+      if (this.#outdatesTag(space.markerOf(tag, 'invalidate'), invalidated[index], since, own)) return undefined;
+      const marker = space.markerOf(tag, 'expire');
+      if (this.#outdatesTag(marker, expired[index], since, own))
+        staleFrom = Math.min(staleFrom, this.#of(marker).at, now);
     }
-    if (!isFromFuture(entry, now)) this.#latest = Math.max(this.#latest, startedAt);
-    return HeldEntry.from(stale ? expiredAt(entry, now) : entry, this.epoch);
+    if (since === startedAt) this.#latest = Math.max(this.#latest, startedAt);
+    return HeldEntry.from(staleFrom === Infinity ? entry : expiredAt(entry, staleFrom), this.epoch);
   }
 
   /** Whether the mark at `marker`, as this process knows it or as storage has it, is newer than an entry. */
@@ -139,11 +151,16 @@ export class TagMarks {
     return own === undefined ? startedAt <= known.at + this.#clockSkew : own < known.epoch;
   }
 
-  #ownEpoch(storageKey: string, entry: Entry): number | undefined {
-    const own = this.#own?.get(storageKey);
-    if (own === undefined) return undefined;
-    const same = own.startedAt === entry.startedAt && own.createdAt === entry.createdAt && own.loadMs === entry.loadMs;
-    return same ? own.epoch : undefined;
+  /** The same for a tag. Another process's mark is learned, so that what is loaded from now on counts as newer, whatever the clocks say. */
+  #outdatesTag(marker: string, storedAt = -Infinity, startedAt: number, own: number | undefined): boolean {
+    const outdated = this.#outdates(marker, storedAt, startedAt, own);
+    if (outdated && storedAt > this.#of(marker).at) this.#put([marker], storedAt);
+    return outdated;
+  }
+
+  /** Whether a mark that was forgotten may be newer than an entry. */
+  #mayBeForgotten(startedAt: number, own: number | undefined): boolean {
+    return own === undefined ? startedAt <= this.#lostAt + this.#clockSkew : own < this.#lost;
   }
 
   #of(marker: string): Mark {
@@ -151,20 +168,27 @@ export class TagMarks {
   }
 
   #add(markers: readonly string[], now: number): number {
-    this.epoch += 1;
     // The clock may have jumped back: a marker that looks older than what it is meant for would be for nothing.
-    const at = Math.max(now, this.#latest, ...markers.map((marker) => this.#of(marker).at));
+    let at = Math.max(now, this.#latest);
+    for (const marker of markers) at = Math.max(at, this.#of(marker).at);
+    this.#put(markers, at);
+    return at;
+  }
+
+  #put(markers: readonly string[], at: number): void {
+    this.epoch += 1;
     this.#lastAt = Math.max(this.#lastAt, at);
     const mark: Mark = { epoch: this.epoch, at };
     this.#marks ??= new LRUCache({
       max: MOST_MARKS,
-      dispose: ({ epoch }, _marker, reason) => this.#forget(epoch, reason),
+      dispose: (forgotten, _marker, reason) => this.#forget(forgotten, reason),
     });
     for (const marker of markers) this.#marks.set(marker, mark);
-    return at;
   }
 
-  #forget(epoch: number, reason: string): void {
-    if (reason === 'evict') this.#lost = Math.max(this.#lost, epoch);
+  #forget({ epoch, at }: Mark, reason: string): void {
+    if (reason !== 'evict') return;
+    this.#lost = Math.max(this.#lost, epoch);
+    this.#lostAt = Math.max(this.#lostAt, at);
   }
 }

@@ -90,7 +90,7 @@ export class GuardedTier {
   }
 
   /**
-   * Stores `entry`. Resolves when it is stored, or will not be.
+   * Stores `entry`. Resolves when it is stored, or will not be, with whether it is.
    *
    * `keep`: the entry replaces one that must not be served any more, so a failed write becomes a removal to be
    * replayed. `after` delays the write; reads see it at once all the same.
@@ -99,8 +99,8 @@ export class GuardedTier {
     key: string,
     entry: Entry,
     { keep, after }: { readonly keep: boolean; readonly after?: Promise<unknown> },
-  ): Promise<void> {
-    await this.#outbox.intend(key, { kind: 'put', entry, keep, after });
+  ): Promise<boolean> {
+    return (await this.#outbox.intend(key, { kind: 'put', entry, keep, after })).done;
   }
 
   /** Stores `marker` unless there is a later one. A refused one is replayed as it is. */
@@ -231,10 +231,17 @@ export class GuardedTier {
   async #apply(key: string, intent: Intent, wanted: () => boolean): Promise<boolean | void> {
     if (intent.kind === 'remove') return this.#tier.delete(key);
     // What must replace the stored entry does so even if that one claims to be newer.
-    if (intent.kind === 'put') return this.#store(key, intent.entry, intent.keep && intent.marker !== true);
+    if (intent.kind === 'put' && intent.marker !== true) return this.#store(key, intent.entry, intent.keep);
+    if (intent.kind === 'put') return this.#storeMarker(key, intent.entry);
     const entry = await this.#stored(key);
     if (entry === undefined || entry.freshUntil <= intent.at || !wanted()) return;
     await this.#store(key, expiredAt(entry, intent.at), false);
+  }
+
+  /** A marker may come late, by a replay: it must not take the place of one that another process stored meanwhile. */
+  async #storeMarker(key: string, marker: Entry): Promise<void> {
+    const later = this.#tier.setIfNewer === undefined ? await this.#stored(key) : undefined;
+    if (later === undefined || later.startedAt < marker.startedAt) await this.#store(key, marker, false);
   }
 
   /** What is stored for `key`. A payload that can't be decoded counts as nothing: no read here finds it either. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { mapStorage, notModified, type StorageTier } from '../../src/index.js';
-import { chaos } from '../../src/testing/index.js';
+import { chaos, manualClock } from '../../src/testing/index.js';
 import { settle, setupCache } from '../support/setup-cache.js';
 
 /** A tier with nothing but what every tier must have, and answers in the next turn. */
@@ -96,6 +96,113 @@ describe('what was invalidated before a call is not served', () => {
     upstream.calls[0]!.resolve(notModified());
     await expect(read).rejects.toThrow('notModified');
   });
+
+  test('out of a write still on its way, although its tag was forgotten meanwhile', async () => {
+    const inner = mapStorage();
+    const late: (() => void)[] = [];
+    const storage: StorageTier = {
+      ...plainTier(inner),
+      set: (key, entry, keepUntil) =>
+        key.endsWith('k')
+          ? new Promise((resolve) => late.push(() => resolve(inner.set(key, entry, keepUntil))))
+          : inner.set(key, entry, keepUntil),
+    };
+    const { cache } = setupCache({ storage, memory: false, ttl: '1h', writeTimeout: '10m' });
+    const n = cache.namespace('n');
+    const writes = [cache.set('k', 'old', { tags: ['t'] }), n.set('k', 'old')];
+    await settle();
+    await cache.invalidateTags('t');
+    await n.clear();
+
+    // Marks are counted for all namespaces together.
+    const tags = Array.from({ length: 51_000 }, (_, index) => `${index}`);
+    await cache.namespace('busy').invalidateTags(tags);
+
+    expect(await cache.getIfCached('k')).toBeUndefined();
+    expect(await n.getIfCached('k')).toBeUndefined();
+    for (const land of late.splice(0)) land();
+    await Promise.all(writes);
+  }, 30_000);
+
+  test('out of storage that refused what replaced it in the very same millisecond', async () => {
+    const storage = chaos(plainTier());
+    const { cache, upstream } = setupCache({ storage, memory: false, ttl: '1h', tags: ['t'] });
+    const load = async (value: string) => {
+      const read = cache.get('k');
+      await settle();
+      upstream.calls.at(-1)!.resolve(value);
+      await read;
+      await cache.idle();
+    };
+    await load('old');
+    await cache.invalidateTags('t');
+    storage.failNext('set');
+    await load('new');
+
+    expect(await cache.getIfCached('k')).toBeUndefined();
+  });
+
+  test('as a fallback from the future, of which no clock says when it was stored', async () => {
+    const storage = mapStorage();
+    const ahead = setupCache({ storage, clock: manualClock({ now: 1_700_000_060_000 }), ttl: '1h' });
+    await ahead.cache.set('k', 'old', { tags: ['t'] });
+    const { cache, upstream } = setupCache({ storage, memory: false, ttl: '1h' });
+
+    await cache.invalidateTags('t');
+    const read = cache.get('k');
+    await settle();
+    upstream.calls[0]!.reject(new Error('down'));
+
+    await expect(read).rejects.toThrow('down');
+  });
+
+  test('from storage as stale since now, where its tag was expired long ago', async () => {
+    const storage = mapStorage();
+    const first = setupCache({ storage, ttl: '1h' });
+    await first.cache.set('k', 'old', { tags: ['t'] });
+    first.clock.advance(10);
+    await first.cache.invalidateTags('t', { mode: 'expire' });
+    first.clock.advance(30_000);
+    const { cache } = setupCache({ storage, ttl: '1h', clock: first.clock });
+
+    expect(await cache.getIfCached('k', { maxStale: '10s' })).toBeUndefined();
+    expect(await cache.getIfCached('k', { maxStale: '40s' })).toBe('old');
+  });
+});
+
+describe('an invalidation is not lost', () => {
+  test('to a replayed older marker, in a tier that stores blindly', async () => {
+    const inner = mapStorage();
+    const storage = chaos(plainTier(inner));
+    const first = setupCache({ storage });
+    storage.failNext('set');
+    await first.cache.invalidateTags('t');
+    first.clock.advance(60_000);
+    const other = setupCache({ storage: plainTier(inner), clock: first.clock });
+    await other.cache.set('k', 'old', { tags: ['t'], ttl: '1h' });
+    await other.cache.invalidateTags('t');
+    const later = other.clock.now();
+
+    await first.cache.getIfCached('something');
+    await first.cache.idle();
+
+    expect(await inner.get('@#t')).toMatchObject({ startedAt: later });
+  });
+
+  test('for being one of very many', async () => {
+    const storage = mapStorage();
+    const { cache, clock } = setupCache({ storage, ttl: '1h' });
+    await cache.set('k', 'old', { tags: ['0'] });
+    await cache.set('l', 'kept');
+    clock.advance(10);
+
+    await cache.invalidateTags(Array.from({ length: 130_000 }, (_, index) => `${index}`));
+
+    const { cache: next } = setupCache({ storage, clock });
+    expect(await next.getIfCached('k')).toBeUndefined();
+    expect(await cache.getIfCached('k')).toBeUndefined();
+    expect(await cache.getIfCached('l')).toBe('kept');
+  }, 30_000);
 });
 
 describe('an invalidation costs one load', () => {
@@ -113,6 +220,25 @@ describe('an invalidation costs one load', () => {
     upstream.calls[1]?.resolve('new');
 
     expect(await read).toBe('new');
+  });
+
+  test('made by another process: what is loaded after it is known as newer, whatever the clocks say', async () => {
+    const storage = mapStorage();
+    const { cache, clock, upstream } = setupCache({ storage, memory: false, ttl: '1h', tags: ['t'] });
+    const other = setupCache({ storage, clock });
+    await cache.set('k', 'old');
+    await other.cache.invalidateTags('t');
+    clock.advance(10);
+
+    for (let round = 0; round < 3; round += 1) {
+      const read = cache.get('k');
+      await settle();
+      upstream.resolveAll('new');
+      expect(await read).toBe('new');
+      await cache.idle();
+    }
+
+    expect(upstream.count).toBe(1);
   });
 
   test('and they may come faster than storage is read: those who wait get a value', async () => {

@@ -347,7 +347,7 @@ describe('a tier that keeps failing', () => {
     await clock.advanceAsync(WRITE_TIMEOUT);
 
     const skipped = guard.put('k', entryAt(clock, 'v'), PUT);
-    expect(await outcome(skipped)).toEqual({ value: undefined });
+    expect(await outcome(skipped)).toEqual({ value: false });
     expect(script.calls).toHaveLength(5);
     await clock.advanceAsync(5_000);
     void guard.put('k', entryAt(clock, 'v'), PUT);
@@ -402,7 +402,7 @@ describe('the writes of a key', () => {
     release();
     await settle();
     script.next('set').pass();
-    expect(await outcome(put)).toEqual({ value: undefined });
+    expect(await outcome(put)).toEqual({ value: true });
   });
 
   test('that are told to wait for something that fails are made all the same', async () => {
@@ -517,7 +517,7 @@ describe('the writes of a key', () => {
     const second = guard.remove('k');
     const third = guard.expire('k', clock.now());
     await clock.advanceAsync(WRITE_TIMEOUT - 1_000);
-    expect(await outcome(first)).toEqual({ value: undefined });
+    expect(await outcome(first)).toEqual({ value: false });
     await clock.advanceAsync(1_000);
 
     expect(await outcome(second)).toEqual({ value: false });
@@ -1362,7 +1362,7 @@ describe('more than can be kept', () => {
     for (let key = 0; key < 2 * MOST; key += 1) void guard.put(`k${key}`, entry, PUT);
     await settle();
 
-    expect(await outcome(guard.put('one more', entry, PUT))).toEqual({ value: undefined });
+    expect(await outcome(guard.put('one more', entry, PUT))).toEqual({ value: false });
     expect(script.calls).toHaveLength(2 * MOST);
     expect(await found(guard.get('k0'))).toBe('v');
   });
