@@ -30,6 +30,13 @@ export class NamespaceViews<T extends object> {
     return view;
   }
 
+  /** Lets go of `view`: the next one asked for is a new one. */
+  forget(id: string, view: T): void {
+    if (this.#all.get(id)?.deref() !== view) return;
+    this.#all.delete(id);
+    this.#recent?.delete(id);
+  }
+
   /** Whether there is or was a view. */
   get used(): boolean {
     return this.#recent !== undefined;

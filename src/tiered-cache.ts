@@ -346,6 +346,7 @@ export class TieredCache<V> {
     }
     if (this.#isWhole) await Promise.all(this.#shared.guards.map((guard) => guard.close()));
     for (const { events } of parts) events.clear();
+    this.#views.forget(this.#stages.space.id, this);
   }
 
   #emptyMemory(): void {

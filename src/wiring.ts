@@ -72,12 +72,13 @@ export function share<V>(settings: CacheSettings<V>): Shared<V> {
 
 /** The stages of a cache itself: it has the whole memory, and hears of everything. */
 export function wireCache<V>(shared: Shared<V>, verbs: Verbs<V>, hasNamespaces: () => boolean): Stages<V> {
-  const { settings, memory, partitions, events, counters } = shared;
+  const { settings, memory, partitions, events, counters, deferred } = shared;
   const space = new Namespace(settings.space);
   const stages: Stages<V> = wire(shared, verbs, space, {
     memory,
     events,
     counters,
+    deferred,
     clearMemory: () => {
       if (stages.memory === memory && !hasNamespaces()) return memory.clear();
       // What the namespaces have in memory stays: from now on this cache has its entries in a part of its own, too.
@@ -95,15 +96,16 @@ export function wireNamespace<V>(shared: Shared<V>, verbs: Verbs<V>, space: Name
     memory,
     events: new Events(),
     counters: new Counters(),
+    deferred: shared.deferred.part(),
     clearMemory: () => memory.clear(),
   });
 }
 
 function wire<V>(
-  { settings, budget, guards, deferred, marks }: Shared<V>,
+  { settings, budget, guards, marks }: Shared<V>,
   verbs: Verbs<V>,
   space: Namespace,
-  own: Pick<Stages<V>, 'memory' | 'events' | 'counters' | 'clearMemory'>,
+  own: Pick<Stages<V>, 'memory' | 'events' | 'counters' | 'deferred' | 'clearMemory'>,
 ): Stages<V> {
   const { clock, upstream, lifetime } = settings;
   const turn = turnClock(clock);
@@ -127,7 +129,6 @@ function wire<V>(
     ),
     probes: new FlightMap({ ...settings.flights, maxFlights: Infinity, maxSubscribers: Infinity }),
     failures: new Failures(clock, settings.errorBackoff),
-    deferred,
     lanes: new WriteLanes(),
     ahead: settings.refreshAhead,
     rush: { flight: undefined },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { mapStorage, notModified, type StorageTier } from '../../src/index.js';
+import { lruMemory, mapStorage, notModified, type StorageTier } from '../../src/index.js';
 import { chaos, manualClock } from '../../src/testing/index.js';
 import { settle, setupCache } from '../support/setup-cache.js';
 
@@ -281,5 +281,41 @@ describe('nobody waits for ever', () => {
     expect(await refreshed).toBe('new');
     expect(loads).toBe(1);
     await readers;
+  });
+
+  test('a namespace can be closed while the rest of the cache is never idle', async () => {
+    const storage = chaos(mapStorage());
+    const { cache, clock } = setupCache({ storage });
+    storage.delay('all', 10, clock);
+    const a = cache.namespace('a');
+    const stored = a.getOrLoad('k', () => 'v');
+
+    const ends: string[] = [];
+    const closing = a.close().then(() => ends.push('closed'));
+    for (let round = 0; round < 30; round += 1) {
+      void cache.getOrLoad(`${round}`, () => 'v');
+      await clock.advanceAsync(6);
+    }
+    ends.push('busy');
+    storage.restore();
+    await clock.advanceAsync(100);
+
+    await closing;
+    expect(ends).toEqual(['closed', 'busy']);
+    expect(await stored).toBe('v');
+    expect(await storage.get('@1:a/k')).toMatchObject({ value: 'v' });
+  });
+
+  test('a namespace that was closed can be opened again', async () => {
+    const { cache } = setupCache({ memory: lruMemory({ max: 10 }) });
+    const a = cache.namespace('a');
+    await a.set('k', 'v');
+    await a.close();
+
+    expect(cache.namespace('a').peek('k')).toBeUndefined();
+    await cache.namespace('a').set('k', 'again');
+
+    expect(await cache.namespace('a').get('k')).toBe('again');
+    await expect(a.get('other')).rejects.toMatchObject({ code: 'SOLOFLIGHT_CACHE_CLOSED' });
   });
 });
