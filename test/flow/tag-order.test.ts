@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { loaded, lruMemory, mapStorage, type CacheEvent, type StorageTier } from '../../src/index.js';
+import { loaded, lruMemory, mapStorage, notModified, type CacheEvent, type StorageTier } from '../../src/index.js';
 import { chaos, manualClock } from '../../src/testing/index.js';
 import { overridden } from '../support/overridden.js';
 import { settle, setupCache } from '../support/setup-cache.js';
@@ -261,6 +261,22 @@ describe('an entry from storage', () => {
     expect(await cache.getIfCached('a')).toBeUndefined();
   });
 
+  test('is not believed where its markers are asked for together and can not be read', async () => {
+    const inner = mapStorage();
+    const first = setupCache({ storage: inner, ttl: '1h' });
+    await first.cache.set('k', 'v', { tags: ['t'] });
+    const broken = overridden(inner, {
+      getMany: (keys) => {
+        if (keys.includes('@#t')) throw new Error('not these');
+        return inner.getMany!(keys);
+      },
+    });
+    const { cache } = setupCache({ storage: later(broken), clock: first.clock });
+    await cache.getIfCached('unknown');
+
+    expect(await cache.getIfCached('k')).toBeUndefined();
+  });
+
   test('still on its way there is found although nothing can be read', async () => {
     const storage = chaos(mapStorage());
     const { cache, clock } = setupCache({ storage, memory: false, ttl: '1h' });
@@ -297,6 +313,57 @@ describe('an entry from storage', () => {
       }
     },
   );
+});
+
+describe('what was read from storage before', () => {
+  test.each(['invalidateTags', 'clear'] as const)('is not put into memory after `%s`', async (verb) => {
+    for (let turns = 0; turns < 40; turns += 1) {
+      const storage = mapStorage();
+      const first = setupCache({ storage, ttl: '1h' });
+      await first.cache.set('k', 'old', verb === 'clear' ? {} : { tags: ['t'] });
+      const { cache } = setupCache({ storage, ttl: '1h', clock: first.clock });
+      const before = cache.getIfCached('k');
+      for (let turn = 0; turn < turns; turn += 1) await null;
+
+      if (verb === 'clear') void cache.clear();
+      else void cache.invalidateTags('t');
+
+      expect(await cache.getIfCached('k'), `after ${turns} turns`).toBeUndefined();
+      await before;
+      expect(cache.peek('k'), `at the end, ${turns} turns`).toBeUndefined();
+    }
+  });
+});
+
+test('a renewed value keeps its tags', async () => {
+  const { cache, clock, upstream } = setupCache();
+  const read = cache.get('k');
+  upstream.calls[0]!.resolve(loaded('v', { tags: ['t'] }));
+  await read;
+  clock.advance(2_000);
+  await cache.get('k');
+  upstream.calls[1]!.resolve(notModified());
+  await settle();
+  expect(await cache.lookup('k')).toMatchObject({ status: 'hit', tags: ['t'] });
+
+  await cache.invalidateTags('t');
+
+  expect(cache.peek('k')).toBeUndefined();
+});
+
+test.each(['invalidateTags', 'clear'] as const)('`%s` resolves once storage knows', async (verb) => {
+  const storage = chaos(mapStorage());
+  const { cache } = setupCache({ storage });
+  storage.hang('setIfNewer');
+  const order: string[] = [];
+
+  const done = (verb === 'clear' ? cache.clear() : cache.invalidateTags('t')).then(() => order.push('resolved'));
+  await settle();
+  order.push('released');
+  storage.release();
+  await done;
+
+  expect(order).toEqual(['released', 'resolved']);
 });
 
 test('markers are kept in storage for thirty days, those of `clear` for good, and every tier has them', async () => {
