@@ -15,19 +15,27 @@ type Step =
       readonly key: string;
     }
   | { readonly do: 'resolve' | 'reject' | 'storage' | 'storageFails'; readonly which: number }
-  | { readonly do: 'tag' | 'expireTag'; readonly tag: string }
-  | { readonly do: 'clear' }
+  | { readonly do: 'tag' | 'expireTag'; readonly tag: string; readonly inner: boolean }
+  | { readonly do: 'clear'; readonly inner: boolean }
   | { readonly do: 'advance'; readonly ms: number };
 
-const key = fc.constantFrom('a', 'b');
-/** Each key has a tag of its own and one that both have. */
-const withTag = (tag: string): readonly string[] => (tag === 'both' ? ['a', 'b'] : [tag]);
+/** The last one is the only one in a namespace. */
+const key = fc.constantFrom('a', 'b', 'inner');
+const inner = fc.boolean();
+/** The keys of the cache itself, or of its namespace. */
+const keysOf = (space: { readonly inner: boolean }): readonly string[] => (space.inner ? ['inner'] : ['a', 'b']);
+/** Each key has a tag of its own and one that all have. */
+const withTag = (next: { readonly tag: string; readonly inner: boolean }): readonly string[] =>
+  keysOf(next).filter((name) => next.tag === 'all' || name === next.tag);
 const which = fc.nat({ max: 5 });
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constantFrom('get', 'strict', 'refresh', 'cached', 'aborted'), key }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('set', 'invalidate', 'expire'), key }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('tag', 'expireTag'), tag: fc.constantFrom('a', 'both') }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('clear' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constantFrom('tag', 'expireTag'), tag: fc.constantFrom('a', 'all'), inner }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('clear' as const), inner }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constantFrom('resolve', 'reject'), which }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('storage', 'storage', 'storage', 'storageFails'), which }) },
   {
@@ -98,7 +106,7 @@ async function run(steps: readonly Step[], storageKind: 'none' | 'map' | 'gated'
   const cache = new TieredCache<number>({
     ...{ ttl: TTL, staleWhileRevalidate: STALE, staleIfError: ERROR, maxDuration: 20_000, clock, storage },
     ...(memory ? {} : { memory: false }),
-    tags: (_value, name) => [name, 'both'],
+    tags: (_value, name) => [name, 'all'],
     upstream: (name, load) => {
       const started = model.draw();
       const rivals = scripted.calls.filter(
@@ -115,18 +123,22 @@ async function run(steps: readonly Step[], storageKind: 'none' | 'map' | 'gated'
     },
   });
   const callers: Promise<unknown>[] = [];
+  const space = (of: { readonly inner: boolean }): TieredCache<number> => (of.inner ? cache.namespace('inner') : cache);
+  const cacheOf = (name: string): TieredCache<number> => space({ inner: name === 'inner' });
 
   const check = (name: string, strict: boolean): void => {
     const floor = strict ? (model.strictFloor.get(name) ?? 0) : model.floorOf(name);
-    const read = cache.lookup(name, strict ? { maxStale: 0 } : {}).then(
-      ({ value, status, age, freshFor }) => {
-        expect(value, `${status} of ${name}`).toBeGreaterThanOrEqual(floor);
-        const limit = { hit: TTL, stale: TTL + STALE, fallback: TTL + ERROR, miss: Infinity }[status];
-        expect(age, `age of a ${status}`).toBeLessThan(limit);
-        if (strict && status !== 'miss') expect(freshFor).toBeGreaterThan(0);
-      },
-      (error: Error) => expect(error.message).toMatch(/upstream is down|was ended after/),
-    );
+    const read = cacheOf(name)
+      .lookup(name, strict ? { maxStale: 0 } : {})
+      .then(
+        ({ value, status, age, freshFor }) => {
+          expect(value, `${status} of ${name}`).toBeGreaterThanOrEqual(floor);
+          const limit = { hit: TTL, stale: TTL + STALE, fallback: TTL + ERROR, miss: Infinity }[status];
+          expect(age, `age of a ${status}`).toBeLessThan(limit);
+          if (strict && status !== 'miss') expect(freshFor).toBeGreaterThan(0);
+        },
+        (error: Error) => expect(error.message).toMatch(/upstream is down|was ended after/),
+      );
     callers.push(read);
   };
 
@@ -139,26 +151,32 @@ async function run(steps: readonly Step[], storageKind: 'none' | 'map' | 'gated'
       case 'refresh': {
         const floor = model.floorOf(next.key);
         callers.push(
-          cache.refresh(next.key).then(
-            (value) => expect(value).toBeGreaterThanOrEqual(floor),
-            () => {},
-          ),
+          cacheOf(next.key)
+            .refresh(next.key)
+            .then(
+              (value) => expect(value).toBeGreaterThanOrEqual(floor),
+              () => {},
+            ),
         );
         break;
       }
       case 'cached': {
         const floor = model.floorOf(next.key);
         callers.push(
-          cache.getIfCached(next.key).then((value) => expect(value ?? Infinity).toBeGreaterThanOrEqual(floor)),
+          cacheOf(next.key)
+            .getIfCached(next.key)
+            .then((value) => expect(value ?? Infinity).toBeGreaterThanOrEqual(floor)),
         );
         break;
       }
       case 'aborted': {
         const controller = new AbortController();
-        const outcome = cache.get(next.key, { signal: controller.signal }).then(
-          () => 'answered',
-          (reason: unknown) => reason,
-        );
+        const outcome = cacheOf(next.key)
+          .get(next.key, { signal: controller.signal })
+          .then(
+            () => 'answered',
+            (reason: unknown) => reason,
+          );
         controller.abort();
         // It was answered from memory, or it is rejected with its own reason and with nothing else.
         callers.push(outcome.then((end) => expect(['answered', controller.signal.reason]).toContain(end)));
@@ -167,31 +185,31 @@ async function run(steps: readonly Step[], storageKind: 'none' | 'map' | 'gated'
       case 'set': {
         const value = model.draw();
         model.raise(next.key, value);
-        callers.push(cache.set(next.key, value));
+        callers.push(cacheOf(next.key).set(next.key, value));
         break;
       }
       case 'invalidate':
         model.raise(next.key, model.draw());
-        callers.push(cache.invalidate(next.key));
+        callers.push(cacheOf(next.key).invalidate(next.key));
         break;
       case 'expire':
         model.strictFloor.set(next.key, model.draw());
-        callers.push(cache.expire(next.key));
+        callers.push(cacheOf(next.key).expire(next.key));
         break;
       case 'tag':
       case 'expireTag': {
         const at = model.draw();
-        for (const name of withTag(next.tag)) {
+        for (const name of withTag(next)) {
           if (next.do === 'tag') model.raise(name, at);
           else model.strictFloor.set(name, at);
         }
-        callers.push(cache.invalidateTags(next.tag, { mode: next.do === 'tag' ? 'invalidate' : 'expire' }));
+        callers.push(space(next).invalidateTags(next.tag, { mode: next.do === 'tag' ? 'invalidate' : 'expire' }));
         break;
       }
       case 'clear': {
         const at = model.draw();
-        for (const name of ['a', 'b']) model.raise(name, at);
-        callers.push(cache.clear());
+        for (const name of keysOf(next)) model.raise(name, at);
+        callers.push(space(next).clear());
         break;
       }
       case 'resolve':
@@ -214,8 +232,8 @@ async function run(steps: readonly Step[], storageKind: 'none' | 'map' | 'gated'
         break;
     }
     await settle();
-    const held = cache.peek('a');
-    if (held !== undefined) expect(held, 'peek').toBeGreaterThanOrEqual(model.floorOf('a'));
+    for (const name of ['a', 'inner'])
+      expect(cacheOf(name).peek(name) ?? Infinity, `peek of ${name}`).toBeGreaterThanOrEqual(model.floorOf(name));
   }
 
   // The end: everything that waits is let go, and every caller must settle within the deadlines.
@@ -223,7 +241,7 @@ async function run(steps: readonly Step[], storageKind: 'none' | 'map' | 'gated'
   const end = (async () => {
     await Promise.all(callers);
     await cache.idle();
-    expect(cache.getStats().inFlight).toBe(0);
+    expect(cache.getStats().inFlight + cache.namespace('inner').getStats().inFlight).toBe(0);
     await cache.close();
   })().finally(() => {
     progress.over = true;
