@@ -150,6 +150,24 @@ describe('what was invalidated before a call is not served', () => {
     expect(await cache.getIfCached('k')).toBeUndefined();
   });
 
+  test('out of one of several tiers, which refused what replaced it in the very same millisecond', async () => {
+    const near = chaos(plainTier());
+    const { cache, upstream } = setupCache({ storage: [near, plainTier()], memory: false, ttl: '1h', tags: ['t'] });
+    const load = async (value: string) => {
+      const read = cache.get('k');
+      await settle();
+      upstream.calls.at(-1)!.resolve(value);
+      await read;
+      await cache.idle();
+    };
+    await load('old');
+    await cache.invalidateTags('t');
+    near.failNext('set');
+    await load('new');
+
+    expect(await cache.getIfCached('k')).not.toBe('old');
+  });
+
   test('as a fallback from the future, of which no clock says when it was stored', async () => {
     const storage = mapStorage();
     const ahead = setupCache({ storage, clock: manualClock({ now: 1_700_000_060_000 }), ttl: '1h' });
@@ -268,6 +286,32 @@ describe('an invalidation costs one load', () => {
     expect(loads).toBe(1);
     expect(await read).toBe('new');
   });
+});
+
+test('a value set while storage is read answers the reader, at no load', async () => {
+  const { cache, upstream } = setupCache({ storage: plainTier(), memory: false });
+
+  const read = cache.get('k');
+  void cache.set('k', 'v');
+
+  expect(await read).toBe('v');
+  expect(upstream.count).toBe(0);
+});
+
+test('the whole cache is idle only once its namespaces are', async () => {
+  const storage = chaos(mapStorage());
+  const { cache } = setupCache({ storage });
+  storage.hang('setIfNewer');
+  await cache.namespace('a').getOrLoad('k', () => 'v');
+  const order: string[] = [];
+
+  const idle = cache.idle().then(() => order.push('idle'));
+  await settle();
+  order.push('stored');
+  storage.release();
+  await idle;
+
+  expect(order).toEqual(['stored', 'idle']);
 });
 
 describe('nobody waits for ever', () => {
