@@ -1,0 +1,51 @@
+import type { Clock, Duration, LoadContext, MaybePromise } from '../contracts.js';
+import { misuse } from '../errors.js';
+import { checkObject } from '../option-checks.js';
+import { Singleflight } from '../singleflight.js';
+import type { BatchContext, BatcherOptions } from './batcher-options.js';
+import { Batcher } from './batcher.js';
+
+/** Options of {@link batchedUpstream}: those of a `Batcher`, with a shorter window, since callers wait for it. */
+export interface BatchedUpstreamOptions extends Omit<BatcherOptions<string, unknown>, 'handle'> {
+  /** How long keys are collected. @default '5ms' */
+  readonly window?: Duration;
+}
+
+/** What is used of the context of a load. */
+type Asked = Partial<Pick<LoadContext<unknown>, 'signal'>>;
+
+/**
+ * An upstream whose single loads become calls of `loadMany`: different keys are batched, identical ones coalesced.
+ *
+ * `loadMany` answers with a Map of what there is, or an array in the order of the keys in which an `Error` fails its key
+ * alone. Unlike the option `loadMany` of a cache, which gathers one turn of the event loop, this waits for a window.
+ *
+ * @throws TypeError for an option that makes no sense.
+ */
+export function batchedUpstream<V>(
+  loadMany: (
+    keys: readonly string[],
+    context: BatchContext,
+  ) => MaybePromise<ReadonlyMap<string, V> | readonly (V | Error | undefined)[]>,
+  options: BatchedUpstreamOptions = {},
+): (key: string, load?: Asked) => Promise<V> {
+  if (typeof loadMany !== 'function') throw misuse('loadMany', 'a function', loadMany);
+  checkObject('options', options);
+  const batcher = new Batcher<string, V>({
+    window: 5,
+    ...options,
+    handle: async (keys, context) => {
+      const answer = await loadMany(keys, context);
+      return answer instanceof Map ? keys.map((key) => answer.get(key) as V) : (answer as readonly (V | Error)[]);
+    },
+  });
+  // The batch has a deadline of its own; that of a flight would have to know how long batches queue.
+  const clock: { readonly clock?: Clock } = options.clock === undefined ? {} : { clock: options.clock };
+  const flights = new Singleflight({ maxDuration: Infinity, ...clock });
+  return (key, load) =>
+    flights.execute(
+      key,
+      ({ signal }) => batcher.add(key, { signal }),
+      load?.signal === undefined ? {} : { signal: load.signal },
+    );
+}

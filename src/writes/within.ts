@@ -1,0 +1,48 @@
+import type { Clock, MaybePromise } from '../contracts.js';
+
+/**
+ * What `run` gives, as a promise also where it throws at once.
+ *
+ * After `limit` milliseconds `controller` aborts with what `late` makes. Whoever heeds the signal settles then. An answer that
+ * comes within as much time again still counts, since the work was done; after that the call is given up and its
+ * outcome ignored.
+ */
+export function within<T>(
+  clock: Clock,
+  limit: number,
+  controller: AbortController,
+  run: () => MaybePromise<T>,
+  late: () => Error,
+): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    let cancel = clock.after(limit, () => {
+      const error = late();
+      cancel = clock.after(limit, () => reject(error));
+      controller.abort(error);
+    });
+    new Promise<T>((done) => done(run())).then(
+      (value) => {
+        cancel();
+        resolve(value);
+      },
+      (error: unknown) => {
+        cancel();
+        reject(error);
+      },
+    );
+  });
+}
+
+/** Resolves after `ms` milliseconds, or as soon as `signal` aborts. */
+export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const end = (): void => {
+      cancel();
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const cancel = clock.after(ms, end);
+    signal.addEventListener('abort', end);
+  });
+}
