@@ -172,3 +172,60 @@ export interface Loaded<V> {
   readonly value: V | undefined;
   readonly control: LoadControl;
 }
+
+/** A write on its way to a sink, as a {@link WriteQueue} keeps it. Plain data, but for what the user put in as `value`. */
+export interface QueuedWrite {
+  /** Stays the same as long as the write lives. No two writes have the same. */
+  readonly id: string;
+  /** Tells which of two writes comes first. An integer ≥ 0. */
+  readonly sequence: number;
+  readonly key: string;
+  readonly kind: 'put' | 'delete';
+  /** `undefined` for a delete. */
+  readonly value: unknown;
+  /** Epoch milliseconds at which the value was last changed. */
+  readonly at: number;
+  /** Deliveries begun. From the first on, the sink may have seen the write. */
+  readonly attempts: number;
+  /** Conflicts that changed the value. */
+  readonly revision: number;
+  /** Milliseconds between the first and the last attempt, as far as processes lived. */
+  readonly triedFor: number;
+  /** Set when the write is a dead letter. */
+  readonly dead: DeadReason | undefined;
+}
+
+/** Why a write is not delivered any more. */
+export interface DeadReason {
+  /** The sink rejected it, it conflicted and nothing resolves that, or its retries are used up. */
+  readonly cause: 'rejected' | 'conflict' | 'exhausted';
+  readonly reason: string;
+  /** Epoch milliseconds. */
+  readonly at: number;
+}
+
+/**
+ * Where accepted writes live until a sink has taken them.
+ *
+ * For callers: one `WriteBehind` at a time owns a queue. It calls one method at a time.
+ *
+ * **For implementors:** a write is a row with its `id`, kept or replaced by `put` and gone with `remove`; dead letters are
+ * those with `dead` set. When `put` or `remove` resolves, or returns nothing, the change is as durable as the queue can
+ * make it. Either all of a call is stored or none, where the storage can do that; a process may end at any moment, in
+ * the middle of a call too. `load` and `listDead` give an `UndecodableError` in place of a write that can't be decoded,
+ * and leave it stored. Never change a write you are given. Prove it with `writeQueueSuite` from `soloflight/testing`.
+ */
+export interface WriteQueue {
+  /** Shown in events and errors. */
+  readonly name: string;
+  /** All writes that are no dead letters, in any order. */
+  load(): MaybePromise<readonly (QueuedWrite | Error)[]>;
+  /** Keeps `writes`, replacing those with the same `id`. No two have the same. */
+  put(writes: readonly QueuedWrite[]): MaybePromise<void>;
+  /** Forgets the writes with these ids, dead letters included. One that is not there is not an error. */
+  remove(ids: readonly string[]): MaybePromise<void>;
+  /** All dead letters, in any order. */
+  listDead(): MaybePromise<readonly (QueuedWrite | Error)[]>;
+  /** Releases what the queue itself opened. */
+  close?(): MaybePromise<void>;
+}

@@ -56,14 +56,19 @@ export function isEventType(name: unknown): name is CacheEventType {
 
 type Listener = (event: never) => unknown;
 
-/** The listeners of one cache. */
-export class Events {
-  readonly #listeners = new Map<CacheEventType, Set<Listener>>();
+/** What all unions of events have in common: the event that tells of failures in what the user handed in. */
+type AnyEvent =
+  | { readonly type: string }
+  | { readonly type: 'error'; readonly source: string; readonly error: unknown };
+
+/** The listeners of one cache, or of another source of events `E`, which must have an `error` event. */
+export class Events<E extends AnyEvent = CacheEvent> {
+  readonly #listeners = new Map<E['type'], Set<Listener>>();
   /** Whether anybody listens to anything: one field to look at on the hot path. */
   heard = false;
 
   /** Calls `listener` for each event of `type` until the returned function is called. */
-  on<T extends CacheEventType>(type: T, listener: (event: Extract<CacheEvent, { type: T }>) => void): () => void {
+  on<T extends E['type']>(type: T, listener: (event: Extract<E, { type: T }>) => void): () => void {
     let listeners = this.#listeners.get(type);
     if (listeners === undefined) this.#listeners.set(type, (listeners = new Set()));
     this.heard = true;
@@ -78,12 +83,12 @@ export class Events {
   }
 
   /** Whether an event of `type` would reach anybody: ask before building one. */
-  wants(type: CacheEventType): boolean {
+  wants(type: E['type']): boolean {
     return this.heard && this.#listeners.has(type);
   }
 
   /** Hands `event` to its listeners. What one throws becomes an `error` event, never the caller's problem. */
-  emit(event: CacheEvent): void {
+  emit(event: E): void {
     const listeners = this.#listeners.get(event.type);
     if (listeners === undefined) return;
     for (const listener of [...listeners]) {
@@ -97,9 +102,9 @@ export class Events {
     }
   }
 
-  #listenerFailed(event: CacheEvent, error: unknown): void {
+  #listenerFailed(event: E, error: unknown): void {
     // A failing `error` listener would otherwise be told of itself for ever.
-    if (event.type !== 'error') this.emit({ type: 'error', source: 'listener', error });
+    if (event.type !== 'error') this.emit({ type: 'error', source: 'listener', error } as AnyEvent as E);
   }
 
   /** Drops all listeners. */

@@ -1,5 +1,20 @@
+export type { DeadReason, QueuedWrite, WriteQueue } from '../contracts.js';
 export type { RetryOptions } from './backoff.js';
 export { batchedUpstream, type BatchedUpstreamOptions } from './batched-upstream.js';
 export type { BatchContext, BatcherOptions, BatchRetryOptions, HandleBatch } from './batcher-options.js';
 export { Batcher } from './batcher.js';
-export { BatcherClosedError, DeliveryTimeoutError } from './write-errors.js';
+export type { DeadLetters } from './dead-letters.js';
+export { memoryQueue } from './memory-queue.js';
+export type { DeadLetter, PendingWrite } from './pending-write.js';
+export { WriteBehind, type WriteOptions, type WriteStatus } from './write-behind.js';
+export {
+  BatcherClosedError,
+  DeliveryTimeoutError,
+  TooManyWritesError,
+  UnknownDeadLetterError,
+  WriteQueueError,
+  WritesClosedError,
+  WritesUndeliveredError,
+} from './write-errors.js';
+export type { WriteEvent, WriteEventType } from './write-events.js';
+export type { Sink, SinkContext, WriteBehindOptions, WriteOutcome } from './write-options.js';

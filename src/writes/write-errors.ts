@@ -19,3 +19,61 @@ export class DeliveryTimeoutError extends SoloflightError {
     this.maxDuration = maxDuration;
   }
 }
+
+/** The `WriteBehind` was closed: the write was not accepted. */
+export class WritesClosedError extends SoloflightError {
+  constructor(key?: string) {
+    super('SOLOFLIGHT_WRITES_CLOSED', 'The write-behind is closed. Create a new one, or close it later', { key });
+  }
+}
+
+/** `maxPending` writes are waiting already: the write was not accepted. */
+export class TooManyWritesError extends SoloflightError {
+  readonly maxPending: number;
+
+  constructor(key: string, maxPending: number) {
+    super(
+      'SOLOFLIGHT_TOO_MANY_WRITES',
+      `${maxPending} writes are pending already (\`maxPending\`). Shed this one, retry after a moment, or set \`overflow: 'wait'\``,
+      { key },
+    );
+    this.maxPending = maxPending;
+  }
+}
+
+/** The queue failed. If it was to keep a write, that write was not accepted. */
+export class WriteQueueError extends SoloflightError {
+  readonly queue: string;
+
+  constructor(queue: string, operation: string, cause: unknown, key?: string) {
+    super('SOLOFLIGHT_WRITE_QUEUE', `The queue '${queue}' failed to ${operation}. The reason is in \`cause\``, {
+      key,
+      cause,
+    });
+    this.queue = queue;
+  }
+}
+
+/** Writes were left when a `WriteBehind` over its own memory was closed: they are lost. */
+export class WritesUndeliveredError extends SoloflightError {
+  readonly pending: number;
+
+  constructor(pending: number, cause: unknown) {
+    super(
+      'SOLOFLIGHT_WRITES_UNDELIVERED',
+      `${pending} writes could not be delivered and were only kept in memory. Use a queue that outlives the process, or close when the sink is back`,
+      { cause },
+    );
+    this.pending = pending;
+  }
+}
+
+/** There is no dead letter with this id. */
+export class UnknownDeadLetterError extends SoloflightError {
+  constructor(id: string) {
+    super(
+      'SOLOFLIGHT_UNKNOWN_DEAD_LETTER',
+      `There is no dead letter '${id}'. It may have been requeued or dropped already`,
+    );
+  }
+}

@@ -1,0 +1,19 @@
+import type { Events } from '../events.js';
+import type { Journal } from './journal.js';
+import type { Lanes } from './lanes.js';
+import type { WriteEvent } from './write-events.js';
+import type { WriteIds } from './write-ids.js';
+import type { WriteSettings } from './write-options.js';
+
+/** What a delivery works with. */
+export interface DeliveryParts<V> {
+  readonly settings: WriteSettings<V>;
+  readonly lanes: Lanes;
+  readonly journal: Journal;
+  readonly events: Events<WriteEvent>;
+  readonly ids: WriteIds;
+  /** Makes sure that what the queue holds is known. */
+  readonly open: () => Promise<void>;
+  /** Told when there may be room for more writes. */
+  readonly freed: () => void;
+}

@@ -1,0 +1,242 @@
+import { pauseAfter } from './backoff.js';
+import type { DeliveryParts } from './delivery-parts.js';
+import { Due } from './due.js';
+import type { Held } from './lanes.js';
+import { readOutcomes } from './outcomes.js';
+import { toPendingWrite } from './pending-write.js';
+import { Verdicts } from './verdicts.js';
+import { within } from './within.js';
+import { DeliveryTimeoutError } from './write-errors.js';
+import type { WriteOutcome } from './write-options.js';
+
+/**
+ * Brings pending writes to the sink, one batch at a time: as long as something is due, and the sink takes it.
+ *
+ * A batch that fails as a whole is followed by a pause for all and by smaller batches, down to single writes: one that
+ * fails alone from then on goes alone and pauses alone, so that it can't hold up the others.
+ */
+export class Delivery<V> {
+  readonly #parts: DeliveryParts<V>;
+  readonly #due: Due;
+  readonly #verdicts: Verdicts<V>;
+  /** Writes up to this sequence are due. */
+  #goal = -1;
+  /** Writes per batch at the moment, at most `maxBatch`. */
+  #limit: number;
+  /** Batches in a row that failed as a whole. */
+  #failures = 0;
+  /** Monotonic milliseconds; 0 for no pause. */
+  #pausedUntil = 0;
+  /** When everything becomes due, monotonic milliseconds. */
+  #windowEnd = Infinity;
+  #collecting = false;
+  /** Writes accepted since everything last became due, coalesced ones not counted. */
+  #fresh = 0;
+  /** Calls of {@link deliver}. */
+  #demands = 0;
+  #passing: Promise<void> | undefined;
+  #halted = false;
+  inFlight = 0;
+  lastError: unknown;
+  /** Epoch milliseconds. */
+  lastDeliveryAt: number | undefined;
+
+  constructor(parts: DeliveryParts<V>) {
+    this.#parts = parts;
+    const { settings, events } = parts;
+    this.#limit = settings.maxBatch;
+    this.#verdicts = new Verdicts(parts);
+    this.#due = new Due({
+      clock: settings.clock,
+      schedule: settings.schedule,
+      run: () => void this.#wake(),
+      failed: (error) => events.emit({ type: 'error', source: 'schedule', error }),
+    });
+  }
+
+  /** Monotonic milliseconds of the next delivery; `Infinity` for none. */
+  get dueAt(): number {
+    return this.#due.at;
+  }
+
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** Told of every accepted write. */
+  accepted(coalesced: boolean): void {
+    if (!coalesced) this.#fresh += 1;
+    const isFull = !coalesced && this.#fresh === this.#parts.settings.maxBatch;
+    if (this.#collecting && !isFull) return;
+    this.collect(isFull ? 0 : this.#parts.settings.flushEvery);
+  }
+
+  /** Has everything become due after `ms` at the latest. */
+  collect(ms: number): void {
+    this.#collecting = true;
+    this.#windowEnd = Math.min(this.#windowEnd, this.#parts.settings.clock.monotonic() + ms);
+    this.#plan();
+  }
+
+  /** Tries everything accepted so far at once, pauses or not; resolves when that is over, or the sink failed. */
+  async deliver(): Promise<void> {
+    this.#raiseGoal();
+    this.#demands += 1;
+    this.#resume();
+    await this.#drive();
+  }
+
+  /** Starts no further batch. Resolves when the one under way is over. */
+  async halt(): Promise<void> {
+    this.#halted = true;
+    await this.#passing;
+    this.#due.set(Infinity);
+  }
+
+  async #wake(): Promise<void> {
+    try {
+      await this.#parts.open();
+    } catch {
+      // Reported by `open`.
+      this.collect(this.#parts.settings.flushEvery);
+      return;
+    }
+    if (this.#windowEnd <= this.#parts.settings.clock.monotonic()) this.#raiseGoal();
+    await this.#drive();
+  }
+
+  #raiseGoal(): void {
+    this.#goal = this.#parts.ids.last;
+    this.#windowEnd = Infinity;
+    this.#collecting = false;
+    this.#fresh = 0;
+  }
+
+  #resume(): void {
+    this.#pausedUntil = 0;
+    this.#parts.lanes.resume();
+  }
+
+  #drive(): Promise<void> {
+    return (this.#passing ??= this.#pass());
+  }
+
+  async #pass(): Promise<void> {
+    // Never over before `#passing` is set. From here on, the decision to stop and the end are one step.
+    await undefined;
+    const { lanes, settings } = this.#parts;
+    this.#due.set(Infinity);
+    this.#pausedUntil = 0;
+    while (!this.#halted) {
+      const demands = this.#demands;
+      const batch = lanes.take(this.#limit, this.#goal, settings.clock.monotonic());
+      if (batch.length === 0 && !this.#verdicts.pending) break;
+      if (await this.#takeOne(batch)) continue;
+      // Somebody who asked meanwhile wants a try of their own.
+      if (demands === this.#demands) break;
+      this.#resume();
+    }
+    this.#passing = undefined;
+    this.#plan();
+  }
+
+  /** Whether all went well; otherwise there is a pause. What the queue does not know yet comes first. */
+  async #takeOne(batch: readonly Held[]): Promise<boolean> {
+    if (this.#verdicts.pending && !(await this.#acknowledge())) {
+      for (const { lane } of batch) lane.busy = false;
+      return false;
+    }
+    return batch.length === 0 || this.#deliver(batch);
+  }
+
+  async #deliver(batch: readonly Held[]): Promise<boolean> {
+    const { sink, clock, maxDuration } = this.#parts.settings;
+    const marked = await this.#mark(batch);
+    if (marked.length === 0) return this.#pause();
+    const writes = marked.map(({ write }) => toPendingWrite<V>(write));
+    const controller = new AbortController();
+    const context = { signal: controller.signal, attempt: Math.max(...writes.map(({ attempts }) => attempts)) };
+    const since = clock.monotonic();
+    this.inFlight = marked.length;
+    let outcomes: readonly WriteOutcome<V>[];
+    try {
+      const late = (): Error => new DeliveryTimeoutError('sink', maxDuration);
+      const answer = await within(clock, maxDuration, controller, () => sink(writes, context), late);
+      outcomes = readOutcomes(answer, writes.length);
+    } catch (error) {
+      return await this.#failed(marked, error, since);
+    } finally {
+      this.inFlight = 0;
+    }
+    return this.#answered(marked, outcomes, since);
+  }
+
+  /** Has the queue know that the sink may see the writes, before it does. Gives those of which the queue knows. */
+  async #mark(batch: readonly Held[]): Promise<readonly Held[]> {
+    const { journal, settings } = this.#parts;
+    const now = settings.clock.monotonic();
+    const stored = batch.map((held) => {
+      held.triedSince ??= now;
+      held.write = { ...held.write, attempts: held.write.attempts + 1 };
+      return journal.write(held);
+    });
+    if (stored.every((answer) => answer === undefined)) return batch;
+    const results = await Promise.allSettled(stored);
+    return batch.filter((held, index) => {
+      const isKnown = results[index]?.status === 'fulfilled';
+      if (!isKnown) this.#verdicts.postpone(held);
+      return isKnown;
+    });
+  }
+
+  async #answered(batch: readonly Held[], outcomes: readonly WriteOutcome<V>[], since: number): Promise<boolean> {
+    const { settings, events } = this.#parts;
+    const { clock, maxBatch } = settings;
+    this.#failures = 0;
+    this.#limit = Math.min(maxBatch, this.#limit * 2);
+    this.lastDeliveryAt = clock.now();
+    for (const [index, held] of batch.entries()) {
+      const error = this.#verdicts.judge(held, outcomes[index] as WriteOutcome<V>);
+      if (error !== undefined) this.lastError = error;
+    }
+    events.emit({ type: 'batch', size: batch.length, durationMs: clock.monotonic() - since });
+    return this.#acknowledge();
+  }
+
+  async #failed(batch: readonly Held[], error: unknown, since: number): Promise<boolean> {
+    const { clock } = this.#parts.settings;
+    const [first] = batch as [Held];
+    this.lastError = error;
+    if (!first.lane.alone) this.#limit = Math.max(1, batch.length >> 1);
+    for (const held of batch) this.#verdicts.failed(held, error, batch.length === 1);
+    this.#pause();
+    this.#parts.events.emit({
+      type: 'batch-error',
+      size: batch.length,
+      durationMs: clock.monotonic() - since,
+      retryAt: clock.now() + this.#pausedUntil - clock.monotonic(),
+      error,
+    });
+    // Those whose retries are used up.
+    await this.#acknowledge();
+    return false;
+  }
+
+  async #acknowledge(): Promise<boolean> {
+    return (await this.#verdicts.store()) || this.#pause();
+  }
+
+  #pause(): false {
+    const { clock, retry } = this.#parts.settings;
+    this.#failures += 1;
+    this.#pausedUntil = clock.monotonic() + pauseAfter(this.#failures, retry, clock);
+    return false;
+  }
+
+  #plan(): void {
+    if (this.#passing !== undefined || this.#halted) return;
+    const { lanes } = this.#parts;
+    if (this.#pausedUntil > 0) this.#due.set(this.#pausedUntil);
+    else this.#due.set(Math.min(this.#windowEnd, lanes.earliestRetry));
+  }
+}

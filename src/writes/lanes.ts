@@ -1,0 +1,225 @@
+import type { QueuedWrite } from '../contracts.js';
+import { misuse } from '../errors.js';
+import { toPendingWrite, type PendingWrite } from './pending-write.js';
+
+/** A write in memory, beside what the queue holds of it. */
+export interface Held {
+  /** What it is now. Replaced, never changed. */
+  write: QueuedWrite;
+  /** What the queue is known to hold. Written by the journal alone. */
+  stored: QueuedWrite | undefined;
+  /** Whether it is over, and only to be removed from the queue. */
+  done: boolean;
+  /** Monotonic milliseconds of the first attempt in this process. */
+  triedSince: number | undefined;
+  readonly lane: Lane;
+}
+
+/** The writes of one key, in order. At most the first is being delivered, and only the last takes more in. */
+export interface Lane {
+  readonly key: string;
+  readonly held: Held[];
+  /** Whether the first is being delivered, or its end is not yet known to the queue. */
+  busy: boolean;
+  /** Deliveries of the first in a row that failed for this key alone. */
+  failures: number;
+  /** Monotonic milliseconds before which the first is not tried again. */
+  notBefore: number;
+  /** Whether the first failed as the only one of its batch: then it must not take others down with it. */
+  alone: boolean;
+}
+
+/** A write as it comes in. */
+export interface Incoming {
+  readonly key: string;
+  readonly kind: 'put' | 'delete';
+  readonly value: unknown;
+  readonly at: number;
+}
+
+type Merge = (pending: never, incoming: never, key: string) => unknown;
+
+/** The pending writes of a `WriteBehind`, by key. Knows no queue, no sink and no time of its own. */
+export class Lanes {
+  readonly #lanes = new Map<string, Lane>();
+  readonly #merge: Merge | undefined;
+  readonly #identify: (at: number) => Pick<QueuedWrite, 'id' | 'sequence'>;
+  #size = 0;
+
+  constructor(merge: Merge | undefined, identify: (at: number) => Pick<QueuedWrite, 'id' | 'sequence'>) {
+    this.#merge = merge;
+    this.#identify = identify;
+  }
+
+  /** Number of pending writes. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Whether a write of `key` would be taken in by one that waits. */
+  coalesces(key: string): boolean {
+    const lane = this.#lanes.get(key);
+    return lane !== undefined && isOpen(last(lane));
+  }
+
+  /**
+   * Takes a write in: into the last one of its key if no sink can have seen that, else behind it.
+   *
+   * `replace` leaves `merge` out. Throws what `merge` throws, and then has changed nothing.
+   */
+  accept({ key, kind, value, at }: Incoming, replace: boolean): Held {
+    const lane = this.#lanes.get(key);
+    const previous = lane === undefined ? undefined : last(lane);
+    if (previous !== undefined && isOpen(previous)) {
+      const { write } = previous;
+      const merged = replace || kind === 'delete' ? value : this.#merged(write, key, value);
+      previous.write = {
+        id: write.id,
+        sequence: write.sequence,
+        key,
+        kind,
+        value: merged,
+        at,
+        attempts: 0,
+        revision: write.revision,
+        triedFor: 0,
+        dead: undefined,
+      };
+      return previous;
+    }
+    const { id, sequence } = this.#identify(at);
+    return this.#append(
+      { id, sequence, key, kind, value, at, attempts: 0, revision: 0, triedFor: 0, dead: undefined },
+      lane,
+    );
+  }
+
+  /** Takes in a write that the queue holds, at the place its sequence gives it, unless it is there. */
+  restore(write: QueuedWrite): void {
+    const lane = this.#lanes.get(write.key);
+    if (lane?.held.some((held) => held.write.id === write.id) === true) return;
+    const held = this.#append(write, lane);
+    held.stored = write;
+    const { held: all, busy } = held.lane;
+    all.pop();
+    const place = all.findIndex((other, index) => !(busy && index === 0) && other.write.sequence > write.sequence);
+    all.splice(place === -1 ? all.length : place, 0, held);
+  }
+
+  /** Makes `held` what the queue holds of it, or takes it out if that is nothing. */
+  revert(held: Held): void {
+    if (held.stored === undefined) this.#remove(held);
+    else held.write = held.stored;
+  }
+
+  /** Takes `held` out, which was the first of its key, and frees the next one. */
+  finish(held: Held): void {
+    const { lane } = held;
+    this.#remove(held);
+    lane.busy = false;
+    lane.alone = false;
+    lane.failures = 0;
+    lane.notBefore = 0;
+  }
+
+  #remove(held: Held): void {
+    const { lane } = held;
+    const place = lane.held.indexOf(held);
+    if (place === -1) return;
+    lane.held.splice(place, 1);
+    this.#size -= 1;
+    if (lane.held.length === 0) this.#lanes.delete(lane.key);
+  }
+
+  /** The newest state of `key` that pending writes make, if there are any: merged as the sink will come to see it. */
+  find<V>(key: string): PendingWrite<V> | undefined {
+    const lane = this.#lanes.get(key);
+    if (lane === undefined) return undefined;
+    let [{ write }] = lane.held as [Held];
+    for (const { write: next } of lane.held.slice(1)) {
+      write = next.kind === 'delete' ? next : { ...next, value: this.#merged(write, key, next.value) };
+    }
+    return toPendingWrite(write);
+  }
+
+  /**
+   * Takes up to `limit` first writes that may be delivered at `now`, provided that one of them is due: up to `goal`, or
+   * to be tried again. Their lanes are busy from then on.
+   */
+  take(limit: number, goal: number, now: number): Held[] {
+    const due: Held[] = [];
+    const others: Held[] = [];
+    for (const lane of this.#lanes.values()) {
+      const first = lane.held[0] as Held;
+      if (lane.busy || lane.notBefore > now) continue;
+      const isDue = first.write.sequence <= goal || lane.failures > 0;
+      if (lane.alone && isDue && due.length === 0) return started([first]);
+      if (lane.alone) continue;
+      if (isDue && due.push(first) === limit) break;
+      if (!isDue && others.length < limit) others.push(first);
+    }
+    if (due.length === 0) return [];
+    return started([...due, ...others.slice(0, limit - due.length)]);
+  }
+
+  /** Gives all other keys precedence over this one. */
+  putLast(lane: Lane): void {
+    this.#lanes.delete(lane.key);
+    this.#lanes.set(lane.key, lane);
+  }
+
+  /** Ends the pauses of all keys. */
+  resume(): void {
+    for (const lane of this.#lanes.values()) lane.notBefore = 0;
+  }
+
+  /** The earliest instant at which a key that pauses may be tried again. */
+  get earliestRetry(): number {
+    let earliest = Infinity;
+    for (const { busy, failures, notBefore } of this.#lanes.values()) {
+      if (!busy && failures > 0) earliest = Math.min(earliest, notBefore);
+    }
+    return earliest;
+  }
+
+  /** The lowest sequence of all pending writes. */
+  get oldest(): number | undefined {
+    let oldest = Infinity;
+    for (const { held } of this.#lanes.values()) oldest = Math.min(oldest, (held[0] as Held).write.sequence);
+    return oldest === Infinity ? undefined : oldest;
+  }
+
+  #append(write: QueuedWrite, known: Lane | undefined): Held {
+    let lane = known;
+    if (lane === undefined) {
+      lane = { key: write.key, held: [], busy: false, failures: 0, notBefore: 0, alone: false };
+      this.#lanes.set(write.key, lane);
+    }
+    const held: Held = { write, stored: undefined, done: false, triedSince: undefined, lane };
+    lane.held.push(held);
+    this.#size += 1;
+    return held;
+  }
+
+  #merged(pending: QueuedWrite, key: string, incoming: unknown): unknown {
+    if (this.#merge === undefined || pending.kind === 'delete') return incoming;
+    const merged = this.#merge(pending.value as never, incoming as never, key);
+    if (merged === undefined) throw misuse('result of merge', 'a value', merged);
+    return merged;
+  }
+}
+
+/** Whether no sink can have seen the write, so that it may still change. */
+function isOpen({ write, done }: Held): boolean {
+  return write.attempts === 0 && !done;
+}
+
+function last(lane: Lane): Held {
+  return lane.held[lane.held.length - 1] as Held;
+}
+
+/** Busy lanes, writes in the order they were accepted. */
+function started(batch: Held[]): Held[] {
+  for (const { lane } of batch) lane.busy = true;
+  return batch.sort((a, b) => a.write.sequence - b.write.sequence);
+}

@@ -1,0 +1,88 @@
+import type { QueuedWrite, WriteQueue } from '../contracts.js';
+import { misuse } from '../errors.js';
+import { silenced } from '../flight.js';
+import { WriteQueueError } from './write-errors.js';
+
+/** Somebody who came before the queue was read. */
+interface Early {
+  readonly enter: () => void;
+  readonly refuse: (reason: unknown) => void;
+}
+
+/** What {@link Opening} works with. */
+export interface OpeningParts {
+  readonly queue: WriteQueue;
+  /** Takes each write that the queue holds, in their order. */
+  readonly restore: (write: QueuedWrite) => void;
+  readonly failed: (operation: string, error: unknown) => void;
+}
+
+/** Reads what the queue holds, once, before anything else happens to it. */
+export class Opening {
+  readonly #parts: OpeningParts;
+  readonly #early: Early[] = [];
+  #opening: Promise<void> | undefined;
+  /** Whether the queue was read. */
+  done: boolean;
+
+  /** `done`: there is nothing to read. */
+  constructor(done: boolean, parts: OpeningParts) {
+    this.#parts = parts;
+    this.done = done;
+  }
+
+  /** Resolves when the queue was read. One that failed is tried again at the next call. */
+  open(): Promise<void> {
+    return this.after(() => {});
+  }
+
+  /** Runs `run` once the queue was read, in the order of the calls, and gives what it gives. */
+  after<T>(run: () => T | PromiseLike<T>): Promise<T> {
+    if (this.done) return silenced(new Promise((resolve) => resolve(run())));
+    const entered = new Promise<T>((resolve, reject) => {
+      const enter = (): void => resolve(new Promise<T>((done) => done(run())));
+      this.#early.push({ enter, refuse: reject });
+    });
+    this.#opening ??= this.#read();
+    return silenced(entered);
+  }
+
+  /** Resolves when no reading is under way. Never rejects. */
+  async settled(): Promise<void> {
+    await this.#opening;
+  }
+
+  async #read(): Promise<void> {
+    const { queue, restore, failed } = this.#parts;
+    let writes: readonly (QueuedWrite | Error)[];
+    try {
+      writes = await queue.load();
+    } catch (cause) {
+      const error = new WriteQueueError(queue.name, 'give the writes it holds', cause);
+      this.#opening = undefined;
+      failed('load', error);
+      for (const { refuse } of this.#early.splice(0)) refuse(error);
+      return;
+    }
+    const readable = writes.filter((write) => isQueuedWrite(write));
+    for (const write of readable.sort((a, b) => a.sequence - b.sequence)) restore(write);
+    for (const write of writes) {
+      if (!isQueuedWrite(write))
+        failed('load', write instanceof Error ? write : misuse('write in the queue', 'a write', write));
+    }
+    // All of those who came early before anybody who comes later.
+    this.done = true;
+    for (const { enter } of this.#early.splice(0)) enter();
+  }
+}
+
+function isQueuedWrite(write: unknown): write is QueuedWrite {
+  if (typeof write !== 'object' || write === null || write instanceof Error) return false;
+  const { id, key, kind, sequence, at, attempts, revision, triedFor } = write as Partial<QueuedWrite>;
+  return (
+    typeof id === 'string' &&
+    typeof key === 'string' &&
+    (kind === 'put' || kind === 'delete') &&
+    [sequence, at, attempts, revision, triedFor].every((number) => Number.isFinite(number))
+  );
+}

@@ -1,0 +1,43 @@
+import type { DeadReason, QueuedWrite } from '../contracts.js';
+
+/** A write on its way to the sink. */
+export interface PendingWrite<V> {
+  /**
+   * The idempotency key: the same in every attempt, also after a restart, and never that of another value. A sink that
+   * remembers the ids it has taken turns at-least-once into exactly-once.
+   */
+  readonly id: string;
+  readonly key: string;
+  readonly kind: 'put' | 'delete';
+  /** Absent for a delete. */
+  readonly value?: V;
+  /** Epoch milliseconds at which the value was last changed. */
+  readonly at: number;
+  /** Deliveries begun, this one included. Above 1, the sink may have seen the write before. */
+  readonly attempts: number;
+}
+
+/** A write that is not delivered any more. */
+export interface DeadLetter<V> extends PendingWrite<V> {
+  /** `'rejected'` by the sink, in `'conflict'` with nothing to resolve it, or with its retries `'exhausted'`. */
+  readonly cause: DeadReason['cause'];
+  readonly reason: string;
+  /** Epoch milliseconds at which it became a dead letter. */
+  readonly deadSince: number;
+}
+
+/** The face of `write` that sinks and callers see. */
+export function toPendingWrite<V>(write: QueuedWrite): PendingWrite<V> {
+  const { key, kind, at, attempts } = write;
+  const id = idOf(write);
+  return kind === 'delete' ? { id, key, kind, at, attempts } : { id, key, kind, value: write.value as V, at, attempts };
+}
+
+export function toDeadLetter<V>(write: QueuedWrite, { cause, reason, at }: DeadReason): DeadLetter<V> {
+  return { ...toPendingWrite<V>(write), cause, reason, deadSince: at };
+}
+
+/** A value that a conflict changed is another value, and a sink that remembers ids must not take it for the old one. */
+function idOf({ id, revision }: QueuedWrite): string {
+  return revision === 0 ? id : `${id}.${revision}`;
+}

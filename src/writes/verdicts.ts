@@ -1,0 +1,187 @@
+import type { DeadReason, QueuedWrite } from '../contracts.js';
+import { misuse } from '../errors.js';
+import { pauseAfter } from './backoff.js';
+import type { DeliveryParts } from './delivery-parts.js';
+import type { Held } from './lanes.js';
+import { toPendingWrite } from './pending-write.js';
+import type { WriteOutcome } from './write-options.js';
+
+/** A write that is over, of which the queue has to be told. */
+interface Verdict {
+  readonly held: Held;
+  /** A dead letter; `undefined` for one that is delivered, or given up for the remote value. */
+  readonly dead: QueuedWrite | undefined;
+  readonly remote: boolean;
+}
+
+/** What becomes of writes after a delivery: gone, again, changed, or dead letters. */
+export class Verdicts<V> {
+  readonly #parts: DeliveryParts<V>;
+  #verdicts: Verdict[] = [];
+
+  constructor(parts: DeliveryParts<V>) {
+    this.#parts = parts;
+  }
+
+  /** Whether the queue has yet to be told of something. */
+  get pending(): boolean {
+    return this.#verdicts.length > 0;
+  }
+
+  /** Notes what the sink said about `held`, and gives the error there was, if any. */
+  judge(held: Held, outcome: WriteOutcome<V>): unknown {
+    held.lane.alone = false;
+    if (outcome === 'ok') {
+      this.#verdicts.push({ held, dead: undefined, remote: false });
+      return undefined;
+    }
+    if (outcome === 'retry' || outcome instanceof Error) {
+      const error = outcome === 'retry' ? new Error('the sink asked for a retry') : outcome;
+      this.#again(held, error);
+      return error;
+    }
+    if ('reject' in outcome) {
+      this.#bury(held, 'rejected', outcome.reject);
+      return new Error(outcome.reject);
+    }
+    return this.#conflict(held, outcome.conflict, outcome.at);
+  }
+
+  /** Notes that a batch failed as a whole; `alone` if `held` was all of it. */
+  failed(held: Held, error: unknown, alone: boolean): void {
+    const { lane } = held;
+    lane.alone = alone;
+    if (this.#isExhausted(held, error)) return;
+    lane.busy = false;
+    if (!alone) return;
+    const { clock, retry } = this.#parts.settings;
+    lane.failures += 1;
+    lane.notBefore = clock.monotonic() + pauseAfter(lane.failures, retry, clock);
+    // Or it would be the first again when the pause for all is over.
+    this.#parts.lanes.putLast(lane);
+  }
+
+  /** Lets `held` wait for its next try. */
+  postpone({ lane }: Held): number {
+    const { clock, retry } = this.#parts.settings;
+    lane.busy = false;
+    lane.failures += 1;
+    // On a grid, so that those who failed together are tried together.
+    const grid = retry.initial / 4;
+    const notBefore = clock.monotonic() + pauseAfter(lane.failures, retry, clock);
+    lane.notBefore = Math.ceil(notBefore / grid) * grid;
+    return clock.now() + lane.notBefore - clock.monotonic();
+  }
+
+  /**
+   * Tells the queue what is over, and tells whether it knows it all now.
+   *
+   * The next write of a key waits for that: delivered again after a crash, the first one must not follow the second.
+   */
+  async store(): Promise<boolean> {
+    const verdicts = this.#verdicts;
+    this.#verdicts = [];
+    const stored = verdicts.map(({ held, dead }) => {
+      if (dead === undefined) held.done = true;
+      else held.write = dead;
+      return this.#parts.journal.write(held);
+    });
+    const results = stored.every((answer) => answer === undefined) ? undefined : await Promise.allSettled(stored);
+    for (const [index, verdict] of verdicts.entries()) {
+      if (results === undefined || results[index]?.status === 'fulfilled') this.#over(verdict);
+      else this.#verdicts.push(verdict);
+    }
+    return this.#verdicts.length === 0;
+  }
+
+  #over({ held, dead, remote }: Verdict): void {
+    const { lanes, events, freed } = this.#parts;
+    const { key, attempts } = held.write;
+    lanes.finish(held);
+    if (dead?.dead !== undefined && events.wants('dead-letter'))
+      events.emit({ type: 'dead-letter', key, id: toPendingWrite(dead).id, reason: dead.dead.reason });
+    if (dead === undefined && !remote && events.wants('deliver'))
+      events.emit({ type: 'deliver', key, id: toPendingWrite(held.write).id, attempts });
+    if (lanes.size === 0) events.emit({ type: 'drain' });
+    freed();
+  }
+
+  #bury(held: Held, cause: DeadReason['cause'], reason: string): void {
+    const dead = { ...held.write, dead: { cause, reason, at: this.#parts.settings.clock.now() } };
+    this.#verdicts.push({ held, dead, remote: false });
+  }
+
+  #again(held: Held, error: unknown): void {
+    if (this.#isExhausted(held, error)) return;
+    const retryAt = this.postpone(held);
+    const { events } = this.#parts;
+    if (!events.wants('retry')) return;
+    const { id, key, attempts } = toPendingWrite(held.write);
+    events.emit({ type: 'retry', key, id, attempts, retryAt, error });
+  }
+
+  /** Whether `held` has been tried often or long enough; then it becomes a dead letter. */
+  #isExhausted(held: Held, error: unknown): boolean {
+    const { clock, retry, retryFor } = this.#parts.settings;
+    const now = clock.monotonic();
+    const triedFor = held.write.triedFor + now - (held.triedSince ?? now);
+    held.write = { ...held.write, triedFor };
+    held.triedSince = now;
+    const { attempts } = held.write;
+    if (attempts < retry.attempts && triedFor < retryFor) return false;
+    this.#bury(held, 'exhausted', `not taken in ${attempts} attempts, the last one: ${messageOf(error)}`);
+    return true;
+  }
+
+  #conflict(held: Held, remote: V, remoteAt: number | undefined): unknown {
+    const { resolve } = this.#parts.settings;
+    const { write } = held;
+    if (resolve === undefined) {
+      if (remoteAt === undefined) {
+        this.#bury(held, 'conflict', 'the sink holds another value, and there is no `resolve`');
+        return new Error('conflict without `resolve`');
+      }
+      // Last write wins.
+      if (write.at >= remoteAt) this.#goOn(held, write.value);
+      else this.#giveUp(held);
+      return undefined;
+    }
+    try {
+      const value: unknown = resolve(write.value as V, remote, write.key, toPendingWrite(write));
+      if (value === undefined && write.kind === 'put') throw misuse('result of resolve', "a value or 'remote'", value);
+      if (value === 'remote') this.#giveUp(held);
+      else this.#goOn(held, value);
+      return undefined;
+    } catch (error) {
+      this.#parts.events.emit({ type: 'error', source: 'resolve', error });
+      this.#again(held, error);
+      return error;
+    }
+  }
+
+  /** Leaves what the sink holds. */
+  #giveUp(held: Held): void {
+    const { id, key } = toPendingWrite(held.write);
+    this.#verdicts.push({ held, dead: undefined, remote: true });
+    this.#parts.events.emit({ type: 'conflict', key, id, resolution: 'remote' });
+  }
+
+  /** Writes `value` instead. */
+  #goOn(held: Held, value: unknown): void {
+    const { lane, write } = held;
+    const { id, key } = toPendingWrite(write);
+    const kind = value === undefined ? 'delete' : 'put';
+    // As late as the decision, so that a sink that goes by time takes it.
+    const at = Math.max(write.at, this.#parts.settings.clock.now());
+    held.write = { ...write, kind, value, at, revision: write.revision + 1 };
+    const isFirst = lane.failures === 0;
+    this.postpone(held);
+    // The first conflict is answered at once. A sink that goes on conflicting is not asked again and again without pause.
+    if (isFirst) lane.notBefore = 0;
+    this.#parts.events.emit({ type: 'conflict', key, id, resolution: 'local' });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

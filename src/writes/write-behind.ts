@@ -1,0 +1,338 @@
+import { turnClock, type TurnClock } from '../clock.js';
+import type { MaybePromise, QueuedWrite } from '../contracts.js';
+import { misuse } from '../errors.js';
+import { Events } from '../events.js';
+import { rejection, silenced } from '../flight.js';
+import { checkSignal } from '../option-checks.js';
+import { DeadLetters } from './dead-letters.js';
+import { Delivery } from './delivery.js';
+import { Journal } from './journal.js';
+import { Lanes, type Held, type Incoming } from './lanes.js';
+import { Opening } from './opening.js';
+import type { PendingWrite } from './pending-write.js';
+import { Room } from './room.js';
+import { TooManyWritesError, WritesClosedError, WritesUndeliveredError } from './write-errors.js';
+import { isWriteEventType, type WriteEvent, type WriteEventType } from './write-events.js';
+import { acceptedAt, WriteIds } from './write-ids.js';
+import { resolveWriteOptions, type WriteBehindOptions, type WriteSettings } from './write-options.js';
+
+/** How a `WriteBehind` is doing. */
+export interface WriteStatus {
+  /** Writes accepted and not over. Those in a queue that was not looked into yet are not counted. */
+  readonly pending: number;
+  /** Writes being delivered, of the pending ones. */
+  readonly inFlight: number;
+  /** Callers waiting for room under `maxPending`. Their writes are not accepted yet. */
+  readonly waiting: number;
+  /** Milliseconds since the oldest pending write was accepted; `null` if nothing is pending. */
+  readonly oldestAge: number | null;
+  /** What last went wrong at the sink, also if it went well since; `undefined` if nothing did. */
+  readonly lastError: unknown;
+  /** Deliveries in a row that failed as a whole. */
+  readonly failures: number;
+  /** When the sink last answered, epoch milliseconds. */
+  readonly lastDeliveryAt: number | null;
+  /** When the next delivery is planned, epoch milliseconds; `null` if none is. */
+  readonly nextAttempt: number | null;
+}
+
+/** Options of one write. */
+export interface WriteOptions {
+  /** Ends the wait for room under `maxPending`. A write once accepted is not taken back. */
+  readonly signal?: AbortSignal;
+}
+
+/** What `put` answers where nothing has to be waited for. */
+const ACCEPTED: Promise<void> = Promise.resolve();
+
+/**
+ * Accepts writes into a queue and delivers them to a sink in batches.
+ *
+ * A promise of `put`, `update` or `delete` resolves once the write is accepted: from then on it is as safe as the queue
+ * is, and reaches the sink at least once, in the order of its key, or ends among the dead letters. Writes of one key that
+ * no sink can have seen become one. What nobody awaits never counts as an unhandled rejection, and no timer keeps a
+ * process alive: `close` before it ends.
+ *
+ * @example
+ * ```ts
+ * import { WriteBehind } from 'soloflight/writes';
+ *
+ * const writes = new WriteBehind<number>({
+ *   sink: (batch) => console.log(batch.map(({ key, value }) => [key, value])), // [ [ 'likes:1', 3 ] ]
+ * });
+ * for (let i = 0; i < 3; i++) await writes.update('likes:1', (likes = 0) => likes + 1);
+ * await writes.close();
+ * ```
+ */
+export class WriteBehind<V> {
+  /** Writes that are not delivered any more. */
+  readonly deadLetters: DeadLetters<V>;
+  readonly #settings: WriteSettings<V>;
+  readonly #events = new Events<WriteEvent>();
+  readonly #ids: WriteIds;
+  readonly #now: TurnClock;
+  readonly #lanes: Lanes;
+  readonly #journal: Journal;
+  readonly #room: Room;
+  readonly #delivery: Delivery<V>;
+  readonly #opening: Opening;
+  /** Updates that wait for the current value, by key. */
+  readonly #watches = new Map<string, Set<Watch>>();
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Given a queue, begins to deliver what that holds within `flushEvery`; does nothing else outside its own memory.
+   *
+   * @throws TypeError for an option that makes no sense.
+   */
+  constructor(options: WriteBehindOptions<V>) {
+    const settings = (this.#settings = resolveWriteOptions(options));
+    const { queue, maxPending, clock } = settings;
+    const failed = (operation: string, error: unknown): void =>
+      this.#events.emit({ type: 'queue-error', operation, error });
+    const restore = (write: QueuedWrite): void => this.#restore(write);
+    const freed = (): void => this.#room.open();
+    this.#now = turnClock(clock);
+    const ids = (this.#ids = new WriteIds(clock));
+    const lanes = (this.#lanes = new Lanes(settings.merge, (at) => ids.next(at)));
+    const journal = (this.#journal = new Journal({ queue, failed, withdraw: (held) => this.#withdraw(held) }));
+    this.#room = new Room((key) => lanes.size < maxPending || lanes.coalesces(key));
+    this.#opening = new Opening(settings.ownQueue, { queue, restore, failed });
+    this.#delivery = new Delivery({
+      ...{ settings, lanes, journal, ids, freed },
+      events: this.#events,
+      open: () => this.open(),
+    });
+    const settled = (): Promise<void> => this.open().then(() => journal.idle());
+    this.deadLetters = new DeadLetters<V>({ queue, restore, failed, settled });
+    // Where there is an alarm instead of timers, the one set before a restart is still set.
+    if (!settings.ownQueue && settings.schedule === undefined) this.#delivery.collect(settings.flushEvery);
+  }
+
+  /**
+   * Reads what the queue holds. Other calls do that by themselves; only {@link peek} does not.
+   *
+   * @throws {@link WriteQueueError}; the next call tries again.
+   */
+  open(): Promise<void> {
+    return this.#opening.open();
+  }
+
+  /**
+   * Writes `value`. Resolves once that is accepted; reads see it at once.
+   *
+   * @throws {@link TooManyWritesError}, {@link WriteQueueError}, {@link WritesClosedError}, or what `merge` throws.
+   */
+  put(key: string, value: V, options?: WriteOptions): Promise<void> {
+    if (value === undefined) return rejection(misuse('value', 'anything but undefined (there is `delete`)', value));
+    return this.#write(key, 'put', value, options);
+  }
+
+  /** Deletes `key`, as a write in the order of the others. Resolves once that is accepted. */
+  delete(key: string, options?: WriteOptions): Promise<void> {
+    return this.#write(key, 'delete', undefined, options);
+  }
+
+  /**
+   * Writes what `fn` makes of the current value, and resolves with that once it is accepted.
+   *
+   * The current value is the pending one, or what the option `current` gives where nothing is pending. No other write of
+   * this `WriteBehind` comes in between. The result replaces what is pending, whatever `merge` there is.
+   */
+  update(key: string, fn: (current: V | undefined) => V, options?: WriteOptions): Promise<V> {
+    return silenced(this.#update(key, fn, options));
+  }
+
+  /**
+   * The value of `key` as pending writes will leave it; `undefined` if there are none, or if it will be deleted.
+   *
+   * @see {@link peek}, which tells these two apart.
+   */
+  async read(key: string): Promise<V | undefined> {
+    checkKey(key);
+    await this.open();
+    return this.#lanes.find<V>(key)?.value;
+  }
+
+  /** What pending writes will make of `key`, if there are any: at once, but only after {@link open}. Throws what `merge` throws. */
+  peek(key: string): PendingWrite<V> | undefined {
+    checkKey(key);
+    return this.#lanes.find<V>(key);
+  }
+
+  /**
+   * Delivers what was accepted so far, without waiting for anything, pauses after failures included.
+   *
+   * Resolves when each of these writes was tried, or the sink failed as a whole; {@link status} tells what is left.
+   *
+   * @throws {@link WriteQueueError} if the queue could not be read.
+   */
+  async flush(): Promise<void> {
+    await this.open();
+    await this.#delivery.deliver();
+  }
+
+  /**
+   * Accepts no more writes, flushes, and closes the queue. `flush: false` leaves what is pending to the queue.
+   *
+   * @throws {@link WritesUndeliveredError} if writes are left that only this process knew of.
+   */
+  close(options: { readonly flush?: boolean } = {}): Promise<void> {
+    return (this.#closing ??= silenced(this.#close(options.flush ?? true)));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Calls `listener` for each event of `type` until the returned function is called. */
+  on<T extends WriteEventType>(type: T, listener: (event: Extract<WriteEvent, { type: T }>) => void): () => void {
+    if (!isWriteEventType(type)) throw misuse('type', 'the name of an event', type);
+    if (typeof listener !== 'function') throw misuse('listener', 'a function', listener);
+    return this.#events.on(type, listener);
+  }
+
+  /** How things stand. Looks at each pending key once. */
+  status(): WriteStatus {
+    const { clock } = this.#settings;
+    const delivery = this.#delivery;
+    const oldest = this.#lanes.oldest;
+    return {
+      pending: this.#lanes.size,
+      inFlight: delivery.inFlight,
+      waiting: this.#room.waiting,
+      oldestAge: oldest === undefined ? null : Math.max(0, Math.floor(clock.now() - acceptedAt(oldest))),
+      lastError: delivery.lastError,
+      failures: delivery.failures,
+      lastDeliveryAt: delivery.lastDeliveryAt ?? null,
+      nextAttempt: delivery.dueAt === Infinity ? null : Math.ceil(clock.now() + delivery.dueAt - clock.monotonic()),
+    };
+  }
+
+  async #update(key: string, fn: (current: V | undefined) => V, options: WriteOptions | undefined): Promise<V> {
+    if (typeof fn !== 'function') throw misuse('fn', 'a function', fn);
+    checkKey(key);
+    if (this.#closing !== undefined) throw new WritesClosedError(key);
+    await this.open();
+    for (;;) {
+      const watch = this.#watch(key);
+      try {
+        const base = this.#lanes.find(key) === undefined ? await this.#settings.current?.(key) : undefined;
+        const updated = await this.#enter(key, options, () => this.#apply(key, fn, base, watch));
+        if (updated !== undefined) return updated;
+      } finally {
+        this.#unwatch(key, watch);
+      }
+    }
+  }
+
+  /** Gives nothing if `base` is no longer the current value: a write came and went while it was fetched. */
+  #apply(
+    key: string,
+    fn: (current: V | undefined) => V,
+    base: V | undefined,
+    watch: Watch,
+  ): MaybePromise<V | undefined> {
+    const pending = this.#lanes.find<V>(key);
+    if (pending === undefined && watch.outdated) return undefined;
+    const value = fn(pending === undefined ? base : pending.value);
+    if (value === undefined) throw misuse('result of fn', 'a value (there is `delete`)', value);
+    return this.#accept(key, 'put', value, true).then(() => value);
+  }
+
+  #watch(key: string): Watch {
+    const watch: Watch = { outdated: false };
+    const watches = this.#watches.get(key);
+    if (watches === undefined) this.#watches.set(key, new Set([watch]));
+    else watches.add(watch);
+    return watch;
+  }
+
+  #unwatch(key: string, watch: Watch): void {
+    const watches = this.#watches.get(key);
+    watches?.delete(watch);
+    if (watches?.size === 0) this.#watches.delete(key);
+  }
+
+  #write(key: string, kind: Incoming['kind'], value: unknown, options: WriteOptions | undefined): Promise<void> {
+    if (this.#closing !== undefined) return rejection(new WritesClosedError(key));
+    // The usual case, without anything made for it.
+    const isPlain = options === undefined && typeof key === 'string' && this.#opening.done;
+    if (isPlain && this.#room.admits(key)) return this.#accept(key, kind, value, false);
+    return silenced(this.#opening.after(() => this.#enter(key, options, () => this.#accept(key, kind, value, false))));
+  }
+
+  /** Runs `run`, which accepts a write of `key`, as soon as there is room. */
+  #enter<T>(key: string, options: WriteOptions | undefined, run: () => MaybePromise<T>): MaybePromise<T> {
+    checkKey(key);
+    const signal = options?.signal;
+    checkSignal(signal);
+    if (this.#closing !== undefined) throw new WritesClosedError(key);
+    if (signal?.aborted === true) throw signal.reason;
+    if (this.#room.admits(key)) return run();
+    if (this.#settings.refuse) throw new TooManyWritesError(key, this.#settings.maxPending);
+    return this.#room.wait(key, run, signal);
+  }
+
+  /** `replace`: the value already contains what is pending. */
+  #accept(key: string, kind: Incoming['kind'], value: unknown, replace: boolean): Promise<void> {
+    const before = this.#lanes.size;
+    let held: Held;
+    try {
+      held = this.#lanes.accept({ key, kind, value, at: this.#now.now() }, replace);
+    } catch (error) {
+      return rejection(error);
+    }
+    const coalesced = this.#lanes.size === before;
+    const { id } = held.write;
+    if (this.#watches.size > 0) for (const watch of this.#watches.get(key) ?? []) watch.outdated = true;
+    const stored = this.#journal.write(held);
+    this.#delivery.accepted(coalesced);
+    if (stored === undefined) {
+      this.#tell(key, id, coalesced);
+      return ACCEPTED;
+    }
+    return silenced(Promise.resolve(stored).then(() => this.#tell(key, id, coalesced)));
+  }
+
+  #tell(key: string, id: string, coalesced: boolean): void {
+    if (this.#events.wants('accept')) this.#events.emit({ type: 'accept', key, id, coalesced });
+  }
+
+  #restore(write: QueuedWrite): void {
+    this.#ids.follow(write.sequence);
+    this.#lanes.restore(write);
+    this.#delivery.accepted(false);
+  }
+
+  #withdraw(held: Held): void {
+    this.#lanes.revert(held);
+    this.#room.open();
+  }
+
+  async #close(flush: boolean): Promise<void> {
+    // Let `#closing` be set first, so that what happens from here on sees it.
+    await undefined;
+    this.#room.close(new WritesClosedError());
+    await this.#opening.settled();
+    const { queue, ownQueue } = this.#settings;
+    try {
+      if (flush && this.#opening.done) await this.#delivery.deliver();
+    } finally {
+      await this.#delivery.halt();
+      await this.#journal.idle();
+      await queue.close?.();
+    }
+    const { size } = this.#lanes;
+    if (ownQueue && size > 0) throw new WritesUndeliveredError(size, this.#delivery.lastError);
+  }
+}
+
+/** Whether a write of the key was accepted since. */
+interface Watch {
+  outdated: boolean;
+}
+
+function checkKey(key: unknown): void {
+  if (typeof key !== 'string') throw misuse('key', 'a string', key);
+}

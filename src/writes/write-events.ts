@@ -1,0 +1,47 @@
+/** What happens to writes, as plain objects. Durations are milliseconds, instants epoch milliseconds. Keys are given as they are, values never. */
+export type WriteEvent =
+  /** A write was accepted; `coalesced` into one that waited already. */
+  | { readonly type: 'accept'; readonly key: string; readonly id: string; readonly coalesced: boolean }
+  /** The sink has taken the write. */
+  | { readonly type: 'deliver'; readonly key: string; readonly id: string; readonly attempts: number }
+  /** The write alone is tried again. */
+  | {
+      readonly type: 'retry';
+      readonly key: string;
+      readonly id: string;
+      readonly attempts: number;
+      readonly retryAt: number;
+      readonly error: unknown;
+    }
+  /** The write conflicted with what the sink holds: it goes on with a resolved value, or was dropped for the remote one. */
+  | { readonly type: 'conflict'; readonly key: string; readonly id: string; readonly resolution: 'local' | 'remote' }
+  | { readonly type: 'dead-letter'; readonly key: string; readonly id: string; readonly reason: string }
+  /** The sink answered for a batch. */
+  | { readonly type: 'batch'; readonly size: number; readonly durationMs: number }
+  /** The sink failed for a batch as a whole. */
+  | {
+      readonly type: 'batch-error';
+      readonly size: number;
+      readonly durationMs: number;
+      readonly retryAt: number;
+      readonly error: unknown;
+    }
+  /** The queue failed, or held something that can't be read; the rest goes on. */
+  | { readonly type: 'queue-error'; readonly operation: string; readonly error: unknown }
+  /** Nothing is pending any more. */
+  | { readonly type: 'drain' }
+  /** Something the user handed in (a listener, `resolve`, `schedule`) failed. */
+  | { readonly type: 'error'; readonly source: string; readonly error: unknown };
+
+/** Names of the events of a `WriteBehind`. */
+export type WriteEventType = WriteEvent['type'];
+
+const TYPES: ReadonlySet<string> = new Set<WriteEventType>([
+  ...(['accept', 'deliver', 'retry', 'conflict', 'dead-letter'] as const),
+  ...(['batch', 'batch-error', 'queue-error', 'drain', 'error'] as const),
+]);
+
+/** Whether there are events called `name`. */
+export function isWriteEventType(name: unknown): name is WriteEventType {
+  return TYPES.has(name as string);
+}

@@ -1,0 +1,133 @@
+import { systemClock } from '../clock.js';
+import type { Clock, Duration, MaybePromise, WriteQueue } from '../contracts.js';
+import { parseDuration } from '../duration.js';
+import { misuse } from '../errors.js';
+import { checkClock, checkCount, checkFunction, checkMethods, checkNames, checkObject } from '../option-checks.js';
+import { resolveRetry, type Retry, type RetryOptions } from './backoff.js';
+import { memoryQueue } from './memory-queue.js';
+import type { PendingWrite } from './pending-write.js';
+
+/** What a sink is told beside the writes. */
+export interface SinkContext {
+  /** Aborts when the delivery takes longer than `maxDuration`. */
+  readonly signal: AbortSignal;
+  /** The most attempts that one of these writes has had, this one included. */
+  readonly attempt: number;
+}
+
+/**
+ * What became of one write.
+ *
+ * `'ok'`: taken. `'retry'`, or an `Error`: to be tried again. `reject`: never to be tried again. `conflict`: not taken, since
+ * the sink holds this value; `at` (epoch milliseconds) tells since when.
+ */
+export type WriteOutcome<V> =
+  | 'ok'
+  | 'retry'
+  | Error
+  | { readonly reject: string }
+  | { readonly conflict: V; readonly at?: number };
+
+/**
+ * Takes a batch of writes, never two of one key, oldest first: one outcome per write in their order, or nothing if all
+ * were taken. What it throws, and an answer of another shape, means that nobody knows: all are tried again.
+ */
+export type Sink<V> = (
+  writes: readonly PendingWrite<V>[],
+  context: SinkContext,
+) => MaybePromise<readonly WriteOutcome<V>[] | void>;
+
+/** Options of a `WriteBehind`. */
+export interface WriteBehindOptions<V> {
+  /** Called with one batch at a time. */
+  readonly sink: Sink<V>;
+  /** Where accepted writes live until they are delivered. @default memoryQueue() */
+  readonly queue?: WriteQueue;
+  /** How long the first write waits for others at most. `Infinity`: until `maxBatch` or `flush()`. @default '5s' */
+  readonly flushEvery?: Duration;
+  /** Writes per delivery at most; so many new ones don't wait for `flushEvery`. An integer ≥ 1. @default 100 */
+  readonly maxBatch?: number;
+  /** Pending writes at most; those of one key that the sink has not seen yet count as one. An integer ≥ 1 or `Infinity`. @default Infinity */
+  readonly maxPending?: number;
+  /** What happens to writes beyond `maxPending`. @default 'wait' */
+  readonly overflow?: 'wait' | 'reject';
+  /** Combines a value that waits with the next one of its key. @default the next one alone */
+  readonly merge?: (pending: V, incoming: V, key: string) => V;
+  /**
+   * Decides a conflict: what to write instead, or `'remote'` to leave what the sink holds. Before a delete, `local` is
+   * `undefined`, and returning that deletes all the same. Without this, the later one wins if the sink tells `at`;
+   * otherwise the write becomes a dead letter.
+   */
+  readonly resolve?: (local: V, remote: V, key: string, write: PendingWrite<V>) => V | 'remote';
+  /** The current value of a key of which no write is pending, for `update`. @default () => undefined */
+  readonly current?: (key: string) => MaybePromise<V | undefined>;
+  /** A write that has been tried for longer becomes a dead letter. Time in which no process lived does not count. @default Infinity */
+  readonly retryFor?: Duration;
+  /** Pauses between attempts, and how many there are. @default { initial: '1s', max: '1m', attempts: Infinity } */
+  readonly retry?: RetryOptions;
+  /** A delivery that takes longer has its signal aborted, and is given up when it takes twice as long. `Infinity` turns it off. @default '30s' */
+  readonly maxDuration?: Duration;
+  /**
+   * Takes the place of timers: told the epoch millisecond at which `flush()` is to be called next, whenever that changes.
+   * For a Durable Object, `(dueAt) => storage.setAlarm(dueAt)`.
+   */
+  readonly schedule?: (dueAt: number) => MaybePromise<void>;
+  /** Time and chance. @default systemClock */
+  readonly clock?: Clock;
+}
+
+type Required_ = 'sink' | 'queue' | 'maxBatch' | 'maxPending' | 'clock';
+
+/** {@link WriteBehindOptions} with nothing left open. Durations are milliseconds. */
+export interface WriteSettings<V> extends Required<Pick<WriteBehindOptions<V>, Required_>> {
+  /** Whether the queue ends with the `WriteBehind`. */
+  readonly ownQueue: boolean;
+  readonly flushEvery: number;
+  readonly refuse: boolean;
+  readonly merge: WriteBehindOptions<V>['merge'];
+  readonly resolve: WriteBehindOptions<V>['resolve'];
+  readonly current: WriteBehindOptions<V>['current'];
+  readonly schedule: WriteBehindOptions<V>['schedule'];
+  readonly retryFor: number;
+  readonly retry: Retry;
+  readonly maxDuration: number;
+}
+
+const DEFAULTS = Object.freeze({ flushEvery: 5_000, maxBatch: 100, maxDuration: 30_000 });
+const NAMES = [
+  ...['sink', 'queue', 'flushEvery', 'maxBatch', 'maxPending', 'overflow', 'merge', 'resolve', 'current'],
+  ...['retryFor', 'retry', 'maxDuration', 'schedule', 'clock'],
+];
+
+/** @throws TypeError for an option that makes no sense. */
+export function resolveWriteOptions<V>(options: WriteBehindOptions<V>): WriteSettings<V> {
+  checkObject('options', options);
+  checkNames(options, NAMES);
+  const { sink, queue, maxBatch = DEFAULTS.maxBatch, maxPending = Infinity, overflow = 'wait' } = options;
+  const { merge, resolve, current, schedule, clock = systemClock } = options;
+  if (typeof sink !== 'function') throw misuse('sink', 'a function', sink);
+  if (queue !== undefined) checkMethods('queue', 'a write queue', queue, ['load', 'put', 'remove', 'listDead']);
+  checkCount('maxBatch', maxBatch);
+  checkCount('maxPending', maxPending);
+  if (overflow !== 'wait' && overflow !== 'reject') throw misuse('overflow', "'wait' or 'reject'", overflow);
+  for (const [name, value] of Object.entries({ merge, resolve, current, schedule })) checkFunction(name, value);
+  checkClock(clock);
+  const lasting = { zero: false, infinite: true };
+  return {
+    sink,
+    queue: queue ?? memoryQueue(),
+    ownQueue: queue === undefined,
+    flushEvery: parseDuration('flushEvery', options.flushEvery ?? DEFAULTS.flushEvery, { infinite: true }),
+    maxBatch,
+    maxPending,
+    refuse: overflow === 'reject',
+    merge,
+    resolve,
+    current,
+    schedule,
+    retryFor: parseDuration('retryFor', options.retryFor ?? Infinity, { infinite: true }),
+    retry: resolveRetry(options.retry ?? {}, Infinity),
+    maxDuration: parseDuration('maxDuration', options.maxDuration ?? DEFAULTS.maxDuration, lasting),
+    clock,
+  };
+}
