@@ -94,6 +94,15 @@ class BusyClock implements TurnClock {
   }
 }
 
+/**
+ * Resolves when the platform has handed out what had arrived by now: at the end of the turn of the event loop, or at
+ * once where there is no way to know.
+ */
+export function nextTurn(): Promise<void> {
+  const schedule = endOfTurn();
+  return schedule === undefined ? Promise.resolve() : new Promise(schedule);
+}
+
 function endOfTurn(): ((run: () => void) => void) | undefined {
   const platform = globalThis as { setImmediate?: (run: () => void) => unknown; navigator?: { userAgent?: string } };
   const { setImmediate } = platform;

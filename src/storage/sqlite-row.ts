@@ -76,6 +76,15 @@ export function toKey(key: string): SqliteValue {
   return new Uint8Array(units.buffer);
 }
 
+/** The string that {@link toKey} made `stored` of. */
+export function fromKey(stored: string | Uint8Array): string {
+  if (typeof stored === 'string') return stored;
+  const units = new DataView(stored.buffer, stored.byteOffset, stored.byteLength);
+  let key = '';
+  for (let at = 0; at < units.byteLength; at += 2) key += String.fromCharCode(units.getUint16(at));
+  return key;
+}
+
 /** The values of a row, in the order of {@link COLUMNS}. */
 export function toRow(key: string, entry: Entry, keepUntil: number, codec: Codec): MaybePromise<SqliteValue[]> {
   const rowWith = (payload: Payload | null): SqliteValue[] => [

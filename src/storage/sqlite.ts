@@ -14,10 +14,12 @@ import {
   type SqliteDatabase,
   type SqliteValue,
 } from './sqlite-database.js';
+import { checkBusyTimeout, checkDatabase, checkTable } from './sqlite-options.js';
 import { toEntry, toKey, toRow, type Row } from './sqlite-row.js';
 import { openTable, type Table } from './sqlite-table.js';
 
 export type { SqliteDatabase, SqliteStatement, SqliteValue } from './sqlite-database.js';
+export { sqliteQueue, type SqliteQueueOptions } from './sqlite-queue.js';
 
 /** Options of {@link sqliteStorage}. */
 export interface SqliteStorageOptions {
@@ -66,7 +68,6 @@ type Settings = Required<SqliteStorageOptions>;
 
 const DEFAULTS = Object.freeze({ table: 'soloflight', codec: jsonCodec, maxEntries: Infinity, busyTimeout: 1_000 });
 
-const LONGEST_BUSY_TIMEOUT = 2_147_483_647;
 const MOST_SWEPT = 1_000_000_000;
 
 function resolveOptions(options: SqliteStorageOptions): Settings {
@@ -78,31 +79,15 @@ function resolveOptions(options: SqliteStorageOptions): Settings {
     maxEntries = DEFAULTS.maxEntries,
     busyTimeout = DEFAULTS.busyTimeout,
   } = options;
-  if (!isDatabase(database))
-    throw misuse('database', 'a path or an open node:sqlite or better-sqlite3 database', database);
-  // The table's name is the one thing that can't be a bound parameter.
-  if (typeof table !== 'string' || !/^(?!sqlite_)[a-z_]\w{0,62}$/i.test(table)) {
-    throw misuse(
-      'table',
-      "a name of 1 to 63 letters, digits and underscores that starts with neither a digit nor 'sqlite_'",
-      table,
-    );
-  }
+  checkDatabase(database);
+  checkTable(table);
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
   if (maxEntries !== Infinity && !(Number.isSafeInteger(maxEntries) && maxEntries >= 1))
     throw misuse('maxEntries', 'an integer ≥ 1 or Infinity', maxEntries);
-  if (!Number.isInteger(busyTimeout) || busyTimeout < 0 || busyTimeout > LONGEST_BUSY_TIMEOUT)
-    throw misuse('busyTimeout', 'an integer ≥ 0 (milliseconds)', busyTimeout);
+  checkBusyTimeout(busyTimeout);
   // Missing at the first read, it would only be seen as a tier that fails.
   if (typeof database === 'string') nodeSqlite();
   return { database, table, codec, maxEntries, busyTimeout };
-}
-
-function isDatabase(value: unknown): boolean {
-  if (typeof value === 'string') return value !== '';
-  if (typeof value !== 'object' || value === null) return false;
-  const { exec, prepare } = value as Partial<SqliteDatabase>;
-  return typeof exec === 'function' && typeof prepare === 'function';
 }
 
 class SqliteStorage implements StorageTier {

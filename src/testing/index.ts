@@ -10,3 +10,9 @@ export {
 } from './scripted-upstream.js';
 export { storageSuite } from './storage-suite.js';
 export type { StorageCapabilities, StorageSuiteOptions, StorageSuiteRunner } from './storage-suite/checks.js';
+export { writeQueueSuite } from './write-queue-suite.js';
+export type {
+  WriteQueueCapabilities,
+  WriteQueueSuiteOptions,
+  WriteQueueSuiteRunner,
+} from './write-queue-suite/checks.js';

@@ -1,0 +1,29 @@
+import { misuse } from '../errors.js';
+import type { SqliteDatabase } from './sqlite-database.js';
+
+const LONGEST_BUSY_TIMEOUT = 2_147_483_647;
+
+/** @throws TypeError unless `value` is a path or an open database. */
+export function checkDatabase(value: unknown): void {
+  if (typeof value === 'string' && value !== '') return;
+  const { exec, prepare } = Object(value) as Partial<SqliteDatabase>;
+  if (typeof exec !== 'function' || typeof prepare !== 'function')
+    throw misuse('database', 'a path or an open node:sqlite or better-sqlite3 database', value);
+}
+
+/** @throws TypeError unless `name` can be put between quotes: the one thing that can't be a bound parameter. */
+export function checkTable(name: unknown): void {
+  if (typeof name !== 'string' || !/^(?!sqlite_)[a-z_]\w{0,62}$/i.test(name)) {
+    throw misuse(
+      'table',
+      "a name of 1 to 63 letters, digits and underscores that starts with neither a digit nor 'sqlite_'",
+      name,
+    );
+  }
+}
+
+/** @throws TypeError unless `ms` is a number of milliseconds that SQLite takes. */
+export function checkBusyTimeout(ms: unknown): void {
+  if (!Number.isInteger(ms) || (ms as number) < 0 || (ms as number) > LONGEST_BUSY_TIMEOUT)
+    throw misuse('busyTimeout', 'an integer ≥ 0 (milliseconds)', ms);
+}

@@ -1,0 +1,177 @@
+import { nextTurn, systemClock } from '../clock.js';
+import { jsonCodec } from '../codecs/json.js';
+import { isCodec } from '../codecs/payload.js';
+import type { Codec, QueuedWrite, WriteQueue } from '../contracts.js';
+import { misuse, SoloflightError } from '../errors.js';
+import {
+  atomically,
+  ensurePatience,
+  isInTransaction,
+  nodeSqlite,
+  openDatabase,
+  prepare,
+  type SqliteDatabase,
+  type SqliteStatement,
+} from './sqlite-database.js';
+import { checkBusyTimeout, checkDatabase, checkTable } from './sqlite-options.js';
+import { fromQueueRow, QUEUE_COLUMNS, toQueueRow, type QueueRow } from './sqlite-queue-row.js';
+import { toKey } from './sqlite-row.js';
+
+/** Options of {@link sqliteQueue}. */
+export interface SqliteQueueOptions {
+  /** Path of a file, opened with node:sqlite at first use, or an open node:sqlite or better-sqlite3 database. */
+  readonly database: SqliteDatabase | string;
+  /** Name of the table, made at first use. Letters, digits and underscores. @default 'soloflight_writes' */
+  readonly table?: string;
+  /** Turns values into text or bytes. @default jsonCodec */
+  readonly codec?: Codec;
+  /** How long to wait for another process's lock, an integer ≥ 0. Everything in this process waits along. @default 1_000 */
+  readonly busyTimeout?: number;
+}
+
+/**
+ * A queue for a `WriteBehind` in a SQLite table.
+ *
+ * A database given as a path is opened in WAL mode with `synchronous = FULL`: an accepted write survives the end of the
+ * process and a power cut. A handle keeps its own settings (but one without a busy timeout gets this one's), belongs to
+ * the caller and is not closed; with `synchronous` at NORMAL, a power cut may take the last writes. What is written in
+ * one turn of the event loop is one transaction, never a part of one of the caller's: it waits up to `busyTimeout` for
+ * those to end.
+ *
+ * @throws TypeError for an option that makes no sense.
+ * @throws SoloflightError with code `SOLOFLIGHT_SQLITE_UNAVAILABLE` for a path where there is no node:sqlite.
+ */
+export function sqliteQueue(options: SqliteQueueOptions): WriteQueue {
+  return new SqliteQueue(resolveOptions(options));
+}
+
+const DEFAULTS = Object.freeze({ table: 'soloflight_writes', codec: jsonCodec, busyTimeout: 1_000 });
+const TRANSACTION_POLL = 2;
+
+function resolveOptions(options: SqliteQueueOptions): Required<SqliteQueueOptions> {
+  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
+  const { database } = options;
+  const { table = DEFAULTS.table, codec = DEFAULTS.codec, busyTimeout = DEFAULTS.busyTimeout } = options;
+  checkDatabase(database);
+  checkTable(table);
+  if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
+  checkBusyTimeout(busyTimeout);
+  if (typeof database === 'string') nodeSqlite();
+  return { database, table, codec, busyTimeout };
+}
+
+interface Reader extends SqliteStatement {
+  all(): unknown[];
+}
+
+/** The table with the statements for it. */
+interface QueueTable {
+  readonly database: SqliteDatabase;
+  readonly put: SqliteStatement;
+  readonly remove: SqliteStatement;
+  readonly load: Reader;
+  readonly listDead: Reader;
+}
+
+class SqliteQueue implements WriteQueue {
+  readonly name = 'sqlite';
+  readonly #settings: Required<SqliteQueueOptions>;
+  #opened: SqliteDatabase | undefined;
+  #table: QueueTable | undefined;
+  #closed = false;
+
+  constructor(settings: Required<SqliteQueueOptions>) {
+    this.#settings = settings;
+  }
+
+  async load(): Promise<(QueuedWrite | Error)[]> {
+    return this.#read((await this.#use()).load);
+  }
+
+  async listDead(): Promise<(QueuedWrite | Error)[]> {
+    return this.#read((await this.#use()).listDead);
+  }
+
+  async put(writes: readonly QueuedWrite[]): Promise<void> {
+    const rows = await Promise.all(writes.map(async (write) => toQueueRow(write, this.#settings.codec)));
+    const { database, put } = await this.#use();
+    atomically(database, () => {
+      for (const row of rows) put.run(...row);
+    });
+  }
+
+  async remove(ids: readonly string[]): Promise<void> {
+    const { database, remove } = await this.#use();
+    atomically(database, () => {
+      for (const id of ids) remove.run(toKey(id));
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#table = undefined;
+    const opened = this.#opened;
+    this.#opened = undefined;
+    if (typeof this.#settings.database === 'string') opened?.close();
+  }
+
+  #read(statement: Reader): Promise<(QueuedWrite | Error)[]> {
+    const rows = statement.all() as QueueRow[];
+    return Promise.all(rows.map((row) => fromQueueRow(row, this.#settings.codec)));
+  }
+
+  /** The table, at the end of this turn, when nobody's transaction is open on the handle. */
+  async #use(): Promise<QueueTable> {
+    await nextTurn();
+    if (typeof this.#settings.database !== 'string') await this.#transactionOver(this.#settings.database);
+    if (this.#closed)
+      throw new SoloflightError(
+        'SOLOFLIGHT_QUEUE_CLOSED',
+        'The SQLite queue is closed. Create a new one, or close it later',
+      );
+    return (this.#table ??= this.#open());
+  }
+
+  /** What becomes part of a transaction of the caller's is gone if that is rolled back. */
+  async #transactionOver(database: SqliteDatabase): Promise<void> {
+    const { busyTimeout } = this.#settings;
+    const end = systemClock.monotonic() + busyTimeout;
+    while (isInTransaction(database)) {
+      if (systemClock.monotonic() >= end)
+        throw new SoloflightError(
+          'SOLOFLIGHT_SQLITE_IN_TRANSACTION',
+          `A transaction on the handle given as \`database\` did not end within \`busyTimeout\` (${busyTimeout} ms). End it sooner, or give the queue a handle of its own`,
+        );
+      await new Promise<void>((resolve) => systemClock.after(TRANSACTION_POLL, resolve));
+    }
+  }
+
+  #open(): QueueTable {
+    const { database: given, table: name, busyTimeout } = this.#settings;
+    if (this.#opened === undefined && typeof given !== 'string') ensurePatience(given, busyTimeout);
+    const database = (this.#opened ??= typeof given === 'string' ? openDurable(given, busyTimeout) : given);
+    const table = `"${name}"`;
+    const columns = Object.entries(QUEUE_COLUMNS).map(([column, type]) => `${column} ${type}`);
+    database.exec(`CREATE TABLE IF NOT EXISTS ${table} (${columns.join(', ')})`);
+    const [id, ...others] = Object.keys(QUEUE_COLUMNS) as [string, ...string[]];
+    const places = [id, ...others].map(() => '?').join(', ');
+    const changes = others.map((column) => `${column} = excluded.${column}`).join(', ');
+    const insert = `INSERT INTO ${table} (${[id, ...others].join(', ')}) VALUES (${places})`;
+    const read = (which: string): Reader =>
+      prepare(database, `SELECT * FROM ${table} WHERE ${which} ORDER BY sequence`) as Reader;
+    return {
+      database,
+      put: prepare(database, `${insert} ON CONFLICT (${id}) DO UPDATE SET ${changes}`),
+      remove: prepare(database, `DELETE FROM ${table} WHERE ${id} = ?`),
+      load: read('dead_at IS NULL'),
+      listDead: read('dead_at IS NOT NULL'),
+    };
+  }
+}
+
+/** NORMAL would let a power cut take what was accepted last. */
+function openDurable(path: string, busyTimeout: number): SqliteDatabase {
+  const database = openDatabase(path, busyTimeout);
+  database.exec('PRAGMA synchronous = FULL');
+  return database;
+}

@@ -1,0 +1,114 @@
+import type { MaybePromise, QueuedWrite, WriteQueue } from '../../contracts.js';
+import { misuse } from '../../errors.js';
+
+/** The test runner, as far as the suite needs it: vitest, node:test, or any other. */
+export interface WriteQueueSuiteRunner {
+  /** Registers a test, which fails if `run` rejects. */
+  readonly test: (name: string, run: () => Promise<void>) => unknown;
+  /** Throws unless both are deeply equal. */
+  readonly equal: (actual: unknown, expected: unknown) => unknown;
+}
+
+/** What a queue can and can't do. This alone decides which tests are left out. */
+export interface WriteQueueCapabilities {
+  /** `true`: values come back as the same objects. `false`: a change to a value does not reach the stored one. Left out: not checked. */
+  readonly references?: boolean;
+  /** Any string is a key. `false`: only short printable ASCII is tried. @default true */
+  readonly anyKey?: boolean;
+  /** Keeps a value of a megabyte. @default true */
+  readonly largeValues?: boolean;
+  /** A value that the queue refuses. Then a call that has one among others must store none of them. Left out: not checked. */
+  readonly unstorable?: unknown;
+  /** Closes `queue` and gives another over the same storage, which must hold the same writes. Left out: nothing outlives a queue. */
+  readonly reopen?: (queue: WriteQueue) => MaybePromise<WriteQueue>;
+}
+
+/** Options of `writeQueueSuite`. */
+export interface WriteQueueSuiteOptions {
+  /** Gives a queue that holds nothing. Called once per test, which closes it at its end. */
+  readonly open: () => MaybePromise<WriteQueue>;
+  /** What the queue can and can't do. @default {} */
+  readonly supports?: WriteQueueCapabilities;
+}
+
+type Supports = Required<Pick<WriteQueueCapabilities, 'anyKey' | 'largeValues'>> & WriteQueueCapabilities;
+
+const NAMES = ['references', 'anyKey', 'largeValues', 'unstorable', 'reopen'];
+
+/** What the tests of the suite are made of. */
+export class WriteQueueChecks {
+  readonly supports: Supports;
+  readonly #runner: WriteQueueSuiteRunner;
+  readonly #open: () => MaybePromise<WriteQueue>;
+
+  /** @throws TypeError for an option that makes no sense. */
+  constructor(runner: WriteQueueSuiteRunner, options: WriteQueueSuiteOptions) {
+    if (typeof runner?.test !== 'function') throw misuse('runner.test', 'a function', runner?.test);
+    if (typeof runner.equal !== 'function') throw misuse('runner.equal', 'a function', runner.equal);
+    if (typeof options?.open !== 'function')
+      throw misuse('open', 'a function that gives an empty queue', options?.open);
+    const { open, supports = {} } = options;
+    if (typeof supports !== 'object' || supports === null) throw misuse('supports', 'an object', supports);
+    const unknown = Object.keys(supports).find((name) => !NAMES.includes(name));
+    if (unknown !== undefined) throw misuse('supports', `made of ${NAMES.join(', ')}`, unknown);
+    this.supports = { anyKey: true, largeValues: true, ...supports };
+    this.#runner = runner;
+    this.#open = open;
+  }
+
+  /** Registers a test that is given a queue of its own. */
+  test(name: string, run: (queue: WriteQueue) => Promise<void>): void {
+    this.#runner.test(name, async () => {
+      const queue = await this.#open();
+      // Not in a `finally`: what the test found must not be hidden by a `close` that fails as well.
+      try {
+        await run(queue);
+      } catch (error) {
+        await Promise.resolve(queue.close?.()).catch(() => {});
+        throw error;
+      }
+      await queue.close?.();
+    });
+  }
+
+  equal(actual: unknown, expected: unknown): void {
+    this.#runner.equal(actual, expected);
+  }
+
+  /** Fails unless `queue` holds exactly these writes and dead letters, in any order. */
+  async holds(queue: WriteQueue, writes: readonly QueuedWrite[], dead: readonly QueuedWrite[]): Promise<void> {
+    this.equal(
+      { writes: pictures(await queue.load()), dead: pictures(await queue.listDead()) },
+      { writes: pictures(writes), dead: pictures(dead) },
+    );
+  }
+}
+
+/** A write with something in every field. */
+export function sampleWrite(sequence: number, changes: Partial<QueuedWrite> = {}): QueuedWrite {
+  return {
+    id: `writer-${sequence}`,
+    sequence,
+    key: `key-${sequence}`,
+    kind: 'put',
+    value: { title: 'A post', likes: [1, 2, 3] },
+    at: 1_700_000_000_000,
+    attempts: 0,
+    revision: 0,
+    triedFor: 0,
+    dead: undefined,
+    ...changes,
+  };
+}
+
+/** The fields of `write` that count, for comparing; anything that is no write as it is. */
+export function pictureOf(write: unknown): unknown {
+  if (typeof write !== 'object' || write === null || write instanceof Error) return write;
+  const { id, sequence, key, kind, value, at, attempts, revision, triedFor, dead } = write as QueuedWrite;
+  return { id, sequence, key, kind, value, at, attempts, revision, triedFor, dead };
+}
+
+function pictures(writes: readonly (QueuedWrite | Error)[]): unknown[] {
+  const sequenceOf = (write: QueuedWrite | Error): number => (write instanceof Error ? -1 : write.sequence);
+  return [...writes].sort((a, b) => sequenceOf(a) - sequenceOf(b)).map(pictureOf);
+}
