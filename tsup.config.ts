@@ -9,6 +9,7 @@ export default defineConfig({
     sqlite: 'src/storage/sqlite.ts',
     testing: 'src/testing/index.ts',
     unstorage: 'src/storage/unstorage.ts',
+    writes: 'src/writes/index.ts',
   },
   format: 'esm',
   target: 'es2022',

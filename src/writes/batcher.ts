@@ -31,10 +31,12 @@ interface Member<I, O> {
  * import { Batcher } from 'soloflight/writes';
  *
  * const doubles = new Batcher<number, number>({
- *   window: '5ms',
+ *   window: '50ms',
  *   handle: (numbers) => numbers.map((number) => number * 2),
  * });
- * console.log(await Promise.all([doubles.add(1), doubles.add(2)])); // [ 2, 4 ]
+ * const results = Promise.all([doubles.add(1), doubles.add(2)]);
+ * await doubles.close(); // nothing else runs here, and a window keeps no process alive
+ * console.log(await results); // [ 2, 4 ]
  * ```
  */
 export class Batcher<I, O = void> {

@@ -17,12 +17,13 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   sqlite: [],
   testing: [],
   unstorage: [],
+  writes: [],
 };
 
 /** What the tarball may hold. Declarations that entries share are in files of their own. */
 const FILES = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
-  /^dist\/(index|cloudflare|codecs|keyv|sqlite|testing|unstorage)(\.d\.ts|\.js)$/,
+  /^dist\/(index|cloudflare|codecs|keyv|sqlite|testing|unstorage|writes)(\.d\.ts|\.js)$/,
   /^dist\/[a-z-]+-[\w-]{8}\.d\.ts$/,
 ];
 const NEEDED = [

@@ -21,7 +21,7 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
   'soloflight/cloudflare': ['durableStorage'],
   'soloflight/codecs': ['gzip', 'structuredCloneCodec'],
   'soloflight/keyv': ['keyvStorage'],
-  'soloflight/sqlite': ['sqliteStorage'],
+  'soloflight/sqlite': ['sqliteQueue', 'sqliteStorage'],
   'soloflight/testing': [
     'InvariantError',
     'chaos',
@@ -30,8 +30,10 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
     'scriptedUpstream',
     'storageSuite',
     'watchRejections',
+    'writeQueueSuite',
   ],
   'soloflight/unstorage': ['unstorageStorage'],
+  'soloflight/writes': ['Batcher', 'WriteBehind', 'batchedUpstream', 'memoryQueue'],
 };
 
 /** Loads every entry point both ways, and prints the names that each gives, as JSON. */
@@ -62,9 +64,10 @@ const TYPED = `
 import { isSoloflightError, loaded, lruMemory, Singleflight, TieredCache } from 'soloflight';
 import { gzip, structuredCloneCodec } from 'soloflight/codecs';
 import { keyvStorage, type KeyvLike } from 'soloflight/keyv';
-import { sqliteStorage } from 'soloflight/sqlite';
+import { sqliteQueue, sqliteStorage } from 'soloflight/sqlite';
 import { manualClock, type StorageSuiteOptions } from 'soloflight/testing';
 import { unstorageStorage, type UnstorageLike } from 'soloflight/unstorage';
+import { Batcher, WriteBehind, type WriteOutcome } from 'soloflight/writes';
 
 interface Post {
   readonly title: string;
@@ -84,6 +87,11 @@ export const failed: string | undefined = isSoloflightError(doubled) ? doubled.c
 export type Open = StorageSuiteOptions['open'];
 export const codec = gzip(structuredCloneCodec, { above: 4_096 });
 export const over = (keyv: KeyvLike, unstorage: UnstorageLike) => [keyvStorage(keyv, { codec }), unstorageStorage(unstorage)];
+export const sums = new Batcher<number, string>({ handle: (numbers) => numbers.map(String) });
+export const writes = new WriteBehind<Post>({
+  queue: sqliteQueue({ database: 'writes.db' }),
+  sink: async (batch): Promise<WriteOutcome<Post>[]> => batch.map(({ kind }) => (kind === 'put' ? 'ok' : { reject: kind })),
+});
 
 // @ts-expect-error \`ttl\` has no default.
 export const noTtl = new TieredCache<Post>({ upstream: () => ({ title: '' }) });

@@ -118,6 +118,10 @@ export const FAULTS: Readonly<Record<string, Sample>> = {
     ['./map.js', './guard.js', '../options.js', '../index.js', 'better-sqlite3', 'node:sqlite'],
     ['./sqlite-rows.js', '../codecs/json.js', '../codecs/payload.js', '../contracts.js', '../entry.js', '../errors.js'],
   ),
+  'src/storage/sqlite-queue.ts': imports(
+    ['./map.js', '../options.js', '../writes/index.js', 'node:sqlite'],
+    ['./sqlite-row.js', '../codecs/json.js', '../clock.js', '../errors.js'],
+  ),
   'src/storage/sqlite-rows.ts': imports(['./map.js', '../options.js'], ['./sqlite-database.js', '../errors.js']),
   'src/memory/lru.ts': imports(
     ['./none.js', '../storage/map.js', '../options.js', 'node:fs'],
