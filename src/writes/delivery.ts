@@ -98,6 +98,7 @@ export class Delivery<V> {
       await this.#parts.open();
     } catch {
       // Reported by `open`.
+      this.#windowEnd = Infinity;
       this.collect(this.#parts.settings.flushEvery);
       return;
     }
@@ -129,24 +130,17 @@ export class Delivery<V> {
     this.#pausedUntil = 0;
     while (!this.#halted) {
       const demands = this.#demands;
-      const batch = lanes.take(this.#limit, this.#goal, settings.clock.monotonic());
-      if (batch.length === 0 && !this.#verdicts.pending) break;
-      if (await this.#takeOne(batch)) continue;
+      const tells = this.#verdicts.pending;
+      const batch = tells ? [] : lanes.take(this.#limit, this.#goal, settings.clock.monotonic());
+      if (!tells && batch.length === 0) break;
+      // What the queue does not know yet comes first.
+      if (await (tells ? this.#acknowledge() : this.#deliver(batch))) continue;
       // Somebody who asked meanwhile wants a try of their own.
       if (demands === this.#demands) break;
       this.#resume();
     }
     this.#passing = undefined;
     this.#plan();
-  }
-
-  /** Whether all went well; otherwise there is a pause. What the queue does not know yet comes first. */
-  async #takeOne(batch: readonly Held[]): Promise<boolean> {
-    if (this.#verdicts.pending && !(await this.#acknowledge())) {
-      for (const { lane } of batch) lane.busy = false;
-      return false;
-    }
-    return batch.length === 0 || this.#deliver(batch);
   }
 
   async #deliver(batch: readonly Held[]): Promise<boolean> {
