@@ -1,6 +1,7 @@
 import type { QueuedWrite } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { toPendingWrite, type PendingWrite } from './pending-write.js';
+import type { WriteIds } from './write-ids.js';
 
 /** A write in memory, beside what the queue holds of it. */
 export interface Held {
@@ -18,7 +19,8 @@ export interface Held {
 /** The writes of one key, in order. At most the first is being delivered, and only the last takes more in. */
 export interface Lane {
   readonly key: string;
-  readonly held: Held[];
+  /** Replaced before anybody sees the lane, only changed later. */
+  held: Held[];
   /** Whether the first is being delivered, or its end is not yet known to the queue. */
   busy: boolean;
   /** Deliveries of the first in a row that failed for this key alone. */
@@ -43,12 +45,12 @@ type Merge = (pending: never, incoming: never, key: string) => unknown;
 export class Lanes {
   readonly #lanes = new Map<string, Lane>();
   readonly #merge: Merge | undefined;
-  readonly #identify: (at: number) => Pick<QueuedWrite, 'id' | 'sequence'>;
+  readonly #ids: WriteIds;
   #size = 0;
 
-  constructor(merge: Merge | undefined, identify: (at: number) => Pick<QueuedWrite, 'id' | 'sequence'>) {
+  constructor(merge: Merge | undefined, ids: WriteIds) {
     this.#merge = merge;
-    this.#identify = identify;
+    this.#ids = ids;
   }
 
   /** Number of pending writes. */
@@ -87,7 +89,8 @@ export class Lanes {
       };
       return previous;
     }
-    const { id, sequence } = this.#identify(at);
+    const sequence = this.#ids.next(at);
+    const id = this.#ids.id;
     return this.#append(
       { id, sequence, key, kind, value, at, attempts: 0, revision: 0, triedFor: 0, dead: undefined },
       lane,
@@ -190,14 +193,17 @@ export class Lanes {
   }
 
   #append(write: QueuedWrite, known: Lane | undefined): Held {
-    let lane = known;
-    if (lane === undefined) {
-      lane = { key: write.key, held: [], busy: false, failures: 0, notBefore: 0, alone: false };
-      this.#lanes.set(write.key, lane);
-    }
-    const held: Held = { write, stored: undefined, done: false, triedSince: undefined, lane };
-    lane.held.push(held);
     this.#size += 1;
+    if (known !== undefined) {
+      const held: Held = { write, stored: undefined, done: false, triedSince: undefined, lane: known };
+      known.held.push(held);
+      return held;
+    }
+    const lane: Lane = { key: write.key, held: [], busy: false, failures: 0, notBefore: 0, alone: false };
+    const held: Held = { write, stored: undefined, done: false, triedSince: undefined, lane };
+    // Most lanes never hold a second one; pushed into, an array would get room for many.
+    lane.held = [held];
+    this.#lanes.set(write.key, lane);
     return held;
   }
 

@@ -1,12 +1,41 @@
 import type { QueuedWrite, WriteQueue } from '../contracts.js';
 
 /**
- * A queue in the memory of the process: what a `WriteBehind` uses if it is given none, and the reference for others.
+ * A queue in the memory of the process: the reference for others.
  *
  * Outlives the `WriteBehind` it is given to, not the process.
  */
 export function memoryQueue(): WriteQueue {
   return new MemoryQueue();
+}
+
+/** What a `WriteBehind` has if it is given no queue: a place for dead letters, since it holds all other writes itself. */
+export function deadLetterQueue(): WriteQueue {
+  return new DeadLetterQueue();
+}
+
+class DeadLetterQueue implements WriteQueue {
+  readonly name = 'memory';
+  readonly #dead = new Map<string, QueuedWrite>();
+
+  load(): QueuedWrite[] {
+    return [];
+  }
+
+  put(writes: readonly QueuedWrite[]): void {
+    for (const write of writes) {
+      if (write.dead !== undefined) this.#dead.set(write.id, write);
+      else if (this.#dead.size > 0) this.#dead.delete(write.id);
+    }
+  }
+
+  remove(ids: readonly string[]): void {
+    if (this.#dead.size > 0) for (const id of ids) this.#dead.delete(id);
+  }
+
+  listDead(): QueuedWrite[] {
+    return [...this.#dead.values()];
+  }
 }
 
 class MemoryQueue implements WriteQueue {

@@ -94,7 +94,7 @@ export class WriteBehind<V> {
     const freed = (): void => this.#room.open();
     this.#now = turnClock(clock);
     const ids = (this.#ids = new WriteIds(clock));
-    const lanes = (this.#lanes = new Lanes(settings.merge, (at) => ids.next(at)));
+    const lanes = (this.#lanes = new Lanes(settings.merge, ids));
     const journal = (this.#journal = new Journal({ queue, failed, withdraw: (held) => this.#withdraw(held) }));
     this.#room = new Room((key) => lanes.size < maxPending || lanes.coalesces(key));
     this.#opening = new Opening(settings.ownQueue, { queue, restore, failed });

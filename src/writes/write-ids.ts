@@ -1,4 +1,4 @@
-import type { Clock, QueuedWrite } from '../contracts.js';
+import type { Clock } from '../contracts.js';
 
 /** Sequences per millisecond: 2^53 of them last until the year 2248. */
 const PER_MILLISECOND = 1_024;
@@ -24,12 +24,18 @@ export class WriteIds {
     return this.#last;
   }
 
-  next(at: number): Pick<QueuedWrite, 'id' | 'sequence'> {
-    // Not at construction: at module scope, Workers have no randomness.
-    this.#writer ??= newWriter(this.#clock);
+  /** The sequence of the next write. */
+  next(at: number): number {
     this.#count += 1;
     this.#last = Math.max(this.#last + 1, Math.floor(at) * PER_MILLISECOND);
-    return { id: `${this.#writer}-${this.#count}`, sequence: this.#last };
+    return this.#last;
+  }
+
+  /** The id of the write that {@link next} was last called for. */
+  get id(): string {
+    // Not at construction: at module scope, Workers have no randomness.
+    this.#writer ??= newWriter(this.#clock);
+    return `${this.#writer}-${this.#count}`;
   }
 
   /** Makes new sequences follow `sequence`. */

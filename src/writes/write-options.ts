@@ -4,7 +4,7 @@ import { parseDuration } from '../duration.js';
 import { misuse } from '../errors.js';
 import { checkClock, checkCount, checkFunction, checkMethods, checkNames, checkObject } from '../option-checks.js';
 import { resolveRetry, type Retry, type RetryOptions } from './backoff.js';
-import { memoryQueue } from './memory-queue.js';
+import { deadLetterQueue } from './memory-queue.js';
 import type { PendingWrite } from './pending-write.js';
 
 /** What a sink is told beside the writes. */
@@ -41,7 +41,7 @@ export type Sink<V> = (
 export interface WriteBehindOptions<V> {
   /** Called with one batch at a time. */
   readonly sink: Sink<V>;
-  /** Where accepted writes live until they are delivered. @default memoryQueue() */
+  /** Where accepted writes live until they are delivered. @default the memory of this `WriteBehind` */
   readonly queue?: WriteQueue;
   /** How long the first write waits for others at most. `Infinity`: until `maxBatch` or `flush()`. @default '5s' */
   readonly flushEvery?: Duration;
@@ -115,7 +115,7 @@ export function resolveWriteOptions<V>(options: WriteBehindOptions<V>): WriteSet
   const lasting = { zero: false, infinite: true };
   return {
     sink,
-    queue: queue ?? memoryQueue(),
+    queue: queue ?? deadLetterQueue(),
     ownQueue: queue === undefined,
     flushEvery: parseDuration('flushEvery', options.flushEvery ?? DEFAULTS.flushEvery, { infinite: true }),
     maxBatch,

@@ -67,7 +67,8 @@ test('a listener that throws changes nothing, and is told of', async () => {
   writes.on('accept', () => {
     throw new Error('listener');
   });
-  writes.on('deliver', (() => Promise.reject(new Error('async listener'))) as () => void);
+  const asynchronous: () => void = () => Promise.reject(new Error('async listener'));
+  writes.on('deliver', asynchronous);
 
   await writes.put('a', '1');
   void writes.flush();
