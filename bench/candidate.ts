@@ -42,6 +42,24 @@ export interface Abilities {
   readonly readsMany?: true;
 }
 
+/** Takes writes and brings them to a sink in batches. */
+export interface OpenedWrites {
+  /** Resolves once the write is accepted. */
+  readonly put: (key: string, value: Value) => Promise<void>;
+  readonly flush: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/** What is set for writes beside the sink. */
+export interface WritesSettings {
+  readonly maxBatch: number;
+  /** A file for what is accepted; without it, memory will do. */
+  readonly file?: string;
+}
+
+/** Given the keys of a batch. */
+export type Sink = (keys: readonly string[]) => void;
+
 export type Kind = 'ours' | 'floor' | 'peer';
 
 export interface Candidate {
@@ -60,4 +78,6 @@ export interface Candidate {
   readonly keyOf?: (argument: unknown) => string;
   /** The same with memory in front of `store`. */
   readonly openStored?: (load: Load, settings: Settings, store: RemoteStore) => Opened;
+  /** Writes behind. */
+  readonly openWrites?: (sink: Sink, settings: WritesSettings) => OpenedWrites;
 }

@@ -16,5 +16,6 @@ export const questions: Readonly<Record<string, Lazily>> = {
   'expiry-storm': () => import('./expiry-storm.ts'),
   memory: () => import('./memory.ts'),
   'storage-reads': () => import('./storage-reads.ts'),
+  writes: () => import('./writes.ts'),
   size: () => import('./size.ts'),
 };

@@ -1,4 +1,6 @@
 import { keyOf, loaded, lruMemory, TieredCache, type Entry, type StorageTier } from 'soloflight';
+import { sqliteQueue } from 'soloflight/sqlite';
+import { WriteBehind } from 'soloflight/writes';
 
 import type { Candidate, Value } from '../candidate.ts';
 import type { RemoteStore } from '../remote-store.ts';
@@ -32,6 +34,14 @@ export const candidate: Candidate = {
       upstream: load,
     });
     return { read: (key) => cache.get(key), close: () => cache.close() };
+  },
+  openWrites(sink, { maxBatch, file }) {
+    return new WriteBehind<Value>({
+      maxBatch,
+      flushEvery: Infinity,
+      sink: (writes) => sink(writes.map(({ key }) => key)),
+      ...(file === undefined ? {} : { queue: sqliteQueue({ database: file }) }),
+    });
   },
 };
 
