@@ -146,12 +146,21 @@ export type Upstream<V> = (key: string, load: LoadContext<V>) => MaybePromise<V 
  * gets the value.
  */
 export interface WriteThrough<V> {
-  /** Writes `value`; `undefined` deletes. `signal` aborts at the cache's `maxDuration`. */
+  /** Writes `value`; `undefined` deletes. What it returns is stored instead, if anything. `signal` aborts at the cache's `maxDuration`. */
   readonly through: (
     key: string,
     value: V | undefined,
     context: { readonly signal: AbortSignal },
-  ) => MaybePromise<void>;
+  ) => MaybePromise<V | void>;
+}
+
+/** What a cache uses of a `WriteBehind` from `soloflight/writes`: accepts its writes, and tells which are still pending. */
+export interface PendingWrites<V> {
+  open(): Promise<void>;
+  peek(key: string): { readonly kind: 'put' | 'delete'; readonly value?: V } | undefined;
+  put(key: string, value: V, options: { readonly signal: AbortSignal }): Promise<void>;
+  delete(key: string, options: { readonly signal: AbortSignal }): Promise<void>;
+  on(type: 'accept' | 'conflict' | 'dead-letter', listener: (event: { readonly key: string }) => void): () => void;
 }
 
 /** What an upstream may say about a value beside the value itself. Absent options come from the cache's own. */

@@ -9,6 +9,7 @@ export type {
   LoadReason,
   MaybePromise,
   MemoryTier,
+  PendingWrites,
   StaleValue,
   StorageTier,
   StorageWrite,

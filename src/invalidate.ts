@@ -107,7 +107,12 @@ function announce<V>({ events }: Stages<V>, type: 'set' | 'invalidate' | 'expire
 }
 
 /** The entry of a value that is written, not loaded. */
-export function entryOf<V>(stages: Stages<V>, key: string, value: V, lifetime: LifetimeSettings<V>): HeldEntry<V> {
+export function entryOf<V>(
+  stages: Stages<V>,
+  key: string,
+  value: V | undefined,
+  lifetime: LifetimeSettings<V>,
+): HeldEntry<V> {
   const { absentTtl, jitter, isolation } = stages.settings;
   const now = stages.clock.now();
   const windows = windowsOf(lifetime, value, { key, absentTtl, jitter, clock: stages.clock });

@@ -6,10 +6,11 @@ import { rejection, silenced } from './flight.js';
 import { current, held as heldFor, heldQuietly } from './held.js';
 import { load } from './load.js';
 import { patiently } from './patience.js';
+import { pendingEntry, WRITES } from './pending-entry.js';
 import { refreshAhead, revalidate } from './revalidate.js';
 import { createJourney, land, type Ask, type CacheFlight, type Outcome, type Stages, type Tiered } from './stages.js';
 import { fromStorage } from './storage-read.js';
-import { promote } from './write-back.js';
+import { promote, storeBehind, writeBack } from './write-back.js';
 
 interface Boarded<V> {
   readonly flight: CacheFlight<V>;
@@ -184,6 +185,20 @@ function join<V>(stages: Stages<V>, flight: CacheFlight<V>, ask: Ask<V>): Promis
 
 /** The inside of a flight: storage, then the upstream. */
 export function fly<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
+  return stages.settings.writes?.pending === undefined ? flyOn(stages, flight) : flyPastWrites(stages, flight);
+}
+
+/** What this process has written and not delivered yet is newer than what storage or the upstream has. */
+async function flyPastWrites<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
+  const written = await pendingEntry(stages, flight.key, flight.detail.ask.lifetime);
+  if (flight.fenced && flight.outcome === undefined) return follow(stages, flight);
+  if (written === undefined) return flyOn(stages, flight);
+  const stored = writeBack(stages, flight, written, undefined, true);
+  if (stored) void storeBehind(stages, flight, written, undefined);
+  return land(flight, { entry: written, tier: WRITES, status: 'miss', loaded: true, stored });
+}
+
+function flyOn<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
   const { ask, reason, fallback } = flight.detail;
   // Without storage there is nothing to wait for, and the upstream is called in the caller's own tick.
   if (stages.tiers.length === 0 || ask.tried === true || (reason !== 'miss' && fallback !== undefined))

@@ -1,5 +1,5 @@
 import { systemClock } from './clock.js';
-import type { Clock, Duration, MemoryTier, StorageTier, Upstream, WriteThrough } from './contracts.js';
+import type { Clock, Duration, MemoryTier, PendingWrites, StorageTier, Upstream, WriteThrough } from './contracts.js';
 import { parseDuration } from './duration.js';
 import { misuse } from './errors.js';
 import type { AsyncContext, FlightEvent, FlightMapOptions } from './flight-map.js';
@@ -16,6 +16,7 @@ import {
   checkTier,
 } from './option-checks.js';
 import type { RefreshAhead } from './refresh-ahead.js';
+import { resolveWrites, type WritePort } from './write-port.js';
 
 /** Options of `Singleflight`. */
 export interface SingleflightOptions<K = string> {
@@ -56,10 +57,11 @@ export interface TieredCacheOptions<V> extends LifetimeOptions<V> {
    */
   readonly loadMany?: LoadMany<V>;
   /**
-   * Takes `set` and `update` to the source of truth before the tiers get the value. Namespaces are not offered with it: it is
+   * Takes `set` and `update` to the source of truth before the tiers get the value: `{ through }` at once, a `WriteBehind` from
+   * `soloflight/writes` later, in batches, and reads see what is pending there. Namespaces are not offered with it: it is
    * told keys alone. @default none: a `set` changes the cache only
    */
-  readonly writes?: WriteThrough<V>;
+  readonly writes?: WriteThrough<V> | PendingWrites<V>;
   /** How long "not there" (`undefined` from the upstream) is remembered; 0 not at all. @default 0 */
   readonly absentTtl?: Duration;
   /** How long a failure without a fallback is remembered in memory; 0 not at all. Aborts and timeouts never are. @default 0 */
@@ -115,7 +117,7 @@ export interface CacheSettings<V> {
   readonly memory: MemoryTier<V> | false | undefined;
   readonly storage: readonly StorageTier[];
   readonly upstream: Upstream<V> | undefined;
-  readonly writes: WriteThrough<V> | undefined;
+  readonly writes: WritePort<V> | undefined;
   readonly absentTtl: number;
   readonly errorTtl: number | ((error: unknown) => Duration);
   readonly refreshAhead: RefreshAhead | undefined;
@@ -287,12 +289,6 @@ function resolveRefreshAhead(ahead: RefreshAhead | undefined): RefreshAhead | un
   const beta: unknown = Object(ahead).beta;
   if (typeof beta === 'number' && beta > 0 && beta < Infinity) return ahead;
   throw misuse('refreshAhead', 'a number between 0 and 1, or { beta } with a number > 0', ahead);
-}
-
-function resolveWrites<V>(writes: WriteThrough<V> | undefined): WriteThrough<V> | undefined {
-  if (writes === undefined) return undefined;
-  checkMethods('writes', '{ through: a function }', writes, ['through']);
-  return writes;
 }
 
 function resolveJitter(jitter: unknown): number {

@@ -1,5 +1,6 @@
 import { check, count, MEMORY, note, served, type Answer } from './answer.js';
 import { held as heldFor } from './held.js';
+import { pendingEntry, WRITES } from './pending-entry.js';
 import type { Ask, Stages, Stored } from './stages.js';
 import { fromStorage } from './storage-read.js';
 import { promote } from './write-back.js';
@@ -22,7 +23,7 @@ export async function lookupCached<V>(stages: Stages<V>, key: string, ask: Ask<V
 /** Reads storage for callers that want no load; they share one reading. */
 async function probe<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Stored<V> | undefined> {
   const { probes } = stages;
-  if (stages.tiers.length === 0) return undefined;
+  if (stages.tiers.length === 0 && stages.settings.writes?.pending === undefined) return undefined;
   const current = probes.find(key);
   if (current !== undefined) return probes.subscribe(current, ask.read.signal);
 
@@ -30,6 +31,8 @@ async function probe<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<St
   if (flight instanceof Error) throw flight;
   const result = probes.subscribe(flight, ask.read.signal);
   probes.start(flight, async () => {
+    const written = await pendingEntry(stages, key, ask.lifetime);
+    if (written !== undefined) return { entry: written, tier: WRITES, depth: 0 };
     const found = await fromStorage(stages, key, undefined);
     if (found !== undefined && !flight.fenced && flight.outcome === undefined) promote(stages, key, found);
     return found;

@@ -55,6 +55,8 @@ export class TieredCache<V> {
   readonly #isWhole: boolean;
   readonly #isWholeClosed: () => boolean;
   #closing: Promise<void> | undefined;
+  /** Ends the look at what becomes of pending writes. */
+  readonly #unwatch: (() => void) | undefined;
 
   /**
    * Touches nothing outside the process: no file, socket or timer.
@@ -75,6 +77,10 @@ export class TieredCache<V> {
       whole === undefined
         ? wireCache(this.#shared, verbs, () => this.#views.used)
         : wireNamespace(this.#shared, verbs, whole.space);
+    this.#unwatch = this.#shared.settings.writes?.watch((key) => {
+      // A write of the cache's own ends with what is pending then.
+      if (!this.#stages.lanes.has(key)) void silenced(invalidate(this.#stages, [key]));
+    });
   }
 
   /**
@@ -344,6 +350,7 @@ export class TieredCache<V> {
       flights.rest();
       probes.rest();
     }
+    this.#unwatch?.();
     if (this.#isWhole) await Promise.all(this.#shared.guards.map((guard) => guard.close()));
     for (const { events } of parts) events.clear();
     this.#views.forget(this.#stages.space.id, this);

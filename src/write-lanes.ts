@@ -4,6 +4,11 @@ import { ignore } from './flight.js';
 export class WriteLanes {
   readonly #last = new Map<string, Promise<void>>();
 
+  /** Whether a write of `key` is under way, or waits. */
+  has(key: string): boolean {
+    return this.#last.has(key);
+  }
+
   /** Calls `write` when the writes of `key` that were asked for before are over; at once if there are none. */
   run<T>(key: string, write: () => Promise<T>): Promise<T> {
     const before = this.#last.get(key);

@@ -1,4 +1,4 @@
-import { isThenable, type MaybePromise, type WriteThrough } from './contracts.js';
+import { isThenable, type MaybePromise } from './contracts.js';
 import { FlightTimeoutError, misuse } from './errors.js';
 import { ignore } from './flight.js';
 import { heldQuietly, hold } from './held.js';
@@ -7,18 +7,19 @@ import type { LifetimeSettings } from './lifetime.js';
 import { lookup } from './lookup.js';
 import { lookupCached } from './probe.js';
 import type { Ask, Stages } from './stages.js';
+import type { WritePort } from './write-port.js';
 
 /** Writes `value` to the upstream and then into the tiers, or into none of them if the upstream fails. */
 export function write<V>(
   stages: Stages<V>,
-  writes: WriteThrough<V>,
+  writes: WritePort<V>,
   key: string,
   value: V,
   lifetime: LifetimeSettings<V>,
 ): Promise<void> {
   return inLane(stages, key, async () => {
-    await accepted(stages, writes, key, value, ignore);
-    await set(stages, key, value, lifetime);
+    const taken = await accepted(stages, writes, key, value, ignore);
+    await set(stages, key, taken, lifetime);
   });
 }
 
@@ -28,7 +29,7 @@ export function write<V>(
  */
 export function update<V>(
   stages: Stages<V>,
-  writes: WriteThrough<V>,
+  writes: WritePort<V>,
   key: string,
   change: (current: V | undefined) => V,
   ask: Ask<V>,
@@ -40,14 +41,14 @@ export function update<V>(
     const before = heldQuietly(stages, key);
     fence(stages, key);
     hold(stages, key, entry);
-    await accepted(stages, writes, key, next, () => {
+    const taken = await accepted(stages, writes, key, next, () => {
       // Whatever came in between is newer than both.
       if (stages.memory.peek(key) !== entry) return;
       if (before === undefined) stages.memory.delete(key);
       else hold(stages, key, before);
     });
-    await set(stages, key, next, ask.lifetime);
-    return next;
+    await set(stages, key, taken, ask.lifetime);
+    return taken;
   });
 }
 
@@ -62,16 +63,17 @@ async function currentOf<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promis
   return stages.settings.isolation.give(answer?.outcome.entry.value);
 }
 
-/** Resolves when the upstream has taken the write, or rejects after `undo`. A failed write may have reached it all the same: what is stored gets stale. */
+/** Resolves with what the upstream has taken, or rejects after `undo`. A failed write may have reached it all the same: what is stored gets stale. */
 async function accepted<V>(
   stages: Stages<V>,
-  writes: WriteThrough<V>,
+  writes: WritePort<V>,
   key: string,
-  value: V | undefined,
+  value: V,
   undo: () => void,
-): Promise<void> {
+): Promise<V> {
   try {
-    await withinDuration(stages, key, (signal) => writes.through(key, value, { signal }));
+    const taken = await withinDuration(stages, key, (signal) => writes.through(key, value, { signal }));
+    return taken === undefined ? value : taken;
   } catch (error) {
     undo();
     await expire(stages, [key]);

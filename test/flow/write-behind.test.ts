@@ -1,0 +1,188 @@
+import { describe, expect, test } from 'vitest';
+
+import { mapStorage, type CacheEvent } from '../../src/index.js';
+import { manualClock } from '../../src/testing/index.js';
+import { memoryQueue, WriteBehind, type WriteBehindOptions } from '../../src/writes/index.js';
+import { settle, setupCache } from '../support/setup-cache.js';
+
+/** A cache over a database, which gets its writes in batches, when it is up. */
+function setup(
+  options: Parameters<typeof setupCache<string>>[0] = {},
+  behind: Partial<WriteBehindOptions<string>> = {},
+) {
+  const clock = options.clock ?? manualClock();
+  const database = new Map<string, string>();
+  const state = { up: true, loads: 0 };
+  const writes = new WriteBehind<string>({
+    clock,
+    sink: (batch) => {
+      if (!state.up) throw new Error('offline');
+      for (const { key, value } of batch) {
+        if (value === undefined) database.delete(key);
+        else database.set(key, value);
+      }
+    },
+    ...behind,
+  });
+  const parts = setupCache({
+    writes,
+    clock,
+    upstream: (key) => {
+      state.loads += 1;
+      if (!state.up) throw new Error('offline');
+      return database.get(key) as string;
+    },
+    ...options,
+  });
+  return { ...parts, clock, database, state, writes };
+}
+
+describe('a cache over a WriteBehind', () => {
+  test('takes a write at once, and every read sees it before the database does', async () => {
+    const { cache, database, state, writes } = setup({ storage: mapStorage() });
+
+    await cache.set('k', 'v');
+
+    expect([cache.peek('k'), await cache.get('k'), state.loads, database.size]).toEqual(['v', 'v', 0, 0]);
+    await writes.flush();
+    expect(database.get('k')).toBe('v');
+    await writes.close();
+  });
+
+  test('reads what is pending when no tier has it any more, rather than what the database still has', async () => {
+    const { cache, database, state, writes } = setup({ memory: false });
+    database.set('k', 'old');
+    await cache.set('k', 'new');
+
+    expect(await cache.lookup('k')).toMatchObject({ value: 'new', tier: 'writes' });
+    expect(await cache.getIfCached('k')).toBe('new');
+    expect(await cache.refresh('k')).toBe('new');
+    expect(await cache.getMany(['k'])).toEqual(['new']);
+    expect(state.loads).toBe(0);
+    await writes.flush();
+    expect(await cache.refresh('k')).toBe('new');
+    expect(state.loads).toBe(1);
+    await writes.close();
+  });
+
+  test('after a restart, what waits in the queue comes before what storage has from before', async () => {
+    const storage = mapStorage();
+    const queue = memoryQueue();
+    const before = setup({ storage }, { queue });
+    before.database.set('k', 'oldest');
+    await before.cache.get('k');
+    await before.cache.idle();
+    await before.writes.put('k', 'newest');
+    await before.writes.close({ flush: false });
+    await storage.set('k', { ...(await storage.get('k'))!, value: 'oldest' }, Infinity);
+
+    const after = setup({ storage, clock: before.clock }, { queue });
+
+    expect(await after.cache.get('k')).toBe('newest');
+    await after.writes.flush();
+    await after.cache.idle();
+    expect(await storage.get('k')).toMatchObject({ value: 'newest' });
+    await after.writes.close();
+  });
+
+  test('sees writes that were made past it', async () => {
+    const { cache, database, writes } = setup();
+    database.set('k', 'old');
+    expect(await cache.get('k')).toBe('old');
+
+    await writes.put('k', 'new');
+
+    expect(await cache.get('k')).toBe('new');
+    await writes.close();
+  });
+
+  test('stores what a merge made of the write', async () => {
+    const { cache, writes } = setup({}, { merge: (pending, incoming) => `${pending}+${incoming}` });
+
+    await cache.set('k', 'a');
+    await cache.set('k', 'b');
+
+    expect(await cache.get('k')).toBe('a+b');
+    await writes.close();
+  });
+
+  test('a deleted key is absent before the database knows', async () => {
+    const { cache, database, writes } = setup();
+    database.set('k', 'old');
+
+    await cache.set('k', undefined as never);
+
+    expect(await cache.get('k')).toBeUndefined();
+    await writes.flush();
+    expect(database.has('k')).toBe(false);
+    await writes.close();
+  });
+
+  test('a write that the database decides otherwise is not kept', async () => {
+    const { cache, database, writes } = setup({}, { sink: () => [{ conflict: 'remote' }], resolve: () => 'remote' });
+    database.set('k', 'remote');
+    await cache.set('k', 'local');
+    expect(await cache.get('k')).toBe('local');
+
+    await writes.flush();
+    await settle();
+
+    expect(await cache.get('k')).toBe('remote');
+    await writes.close();
+  });
+
+  test('a write that is given up is not kept', async () => {
+    const { cache, database, writes } = setup({}, { sink: () => [{ reject: 'no' }] });
+    database.set('k', 'theirs');
+    await cache.set('k', 'ours');
+
+    await writes.flush();
+    await settle();
+
+    expect(await cache.get('k')).toBe('theirs');
+    await writes.close();
+  });
+
+  test('a write that is not accepted changes nothing', async () => {
+    const { cache, writes } = setup({}, { maxPending: 1, overflow: 'reject' });
+    await cache.set('a', 'v');
+
+    await expect(cache.set('b', 'v')).rejects.toMatchObject({ code: 'SOLOFLIGHT_TOO_MANY_WRITES' });
+
+    expect(cache.peek('b')).toBeUndefined();
+    await writes.close();
+  });
+
+  test('goes on without the network: updates build on updates, and are delivered in the end', async () => {
+    const { cache, clock, database, state, writes } = setup();
+    database.set('k', '1');
+    await cache.get('k');
+    state.up = false;
+    clock.advance(120_000);
+
+    for (const digit of ['2', '3', '4']) {
+      await cache.update('k', (current) => `${current}${digit}`, { maxStale: Infinity });
+    }
+    await writes.flush();
+    expect(database.get('k')).toBe('1');
+    expect(await cache.get('k')).toBe('1234');
+    state.up = true;
+    await writes.flush();
+
+    expect(database.get('k')).toBe('1234');
+    await writes.close();
+  });
+
+  test('a queue that can not be read is told, and reads go on', async () => {
+    const queue = Object.assign(memoryQueue(), { load: () => Promise.reject(new Error('disk')) });
+    const { cache, database, writes } = setup({}, { queue });
+    const errors: CacheEvent[] = [];
+    cache.on('error', (event) => errors.push(event));
+    database.set('k', 'v');
+
+    expect(await cache.get('k')).toBe('v');
+
+    expect(errors).toMatchObject([{ source: 'writes', key: 'k' }]);
+    await writes.close().catch(() => {});
+  });
+});
