@@ -23,7 +23,8 @@ export async function lookupCached<V>(stages: Stages<V>, key: string, ask: Ask<V
 /** Reads storage for callers that want no load; they share one reading. */
 async function probe<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Stored<V> | undefined> {
   const { probes } = stages;
-  if (stages.tiers.length === 0 && stages.settings.writes?.pending === undefined) return undefined;
+  const hasPending = stages.settings.writes?.pending !== undefined;
+  if (stages.tiers.length === 0 && !hasPending) return undefined;
   const current = probes.find(key);
   if (current !== undefined) return probes.subscribe(current, ask.read.signal);
 
@@ -31,7 +32,7 @@ async function probe<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<St
   if (flight instanceof Error) throw flight;
   const result = probes.subscribe(flight, ask.read.signal);
   probes.start(flight, async () => {
-    const written = await pendingEntry(stages, key, ask.lifetime);
+    const written = hasPending ? await pendingEntry(stages, key, ask.lifetime) : undefined;
     if (written !== undefined) return { entry: written, tier: WRITES, depth: 0 };
     const found = await fromStorage(stages, key, undefined);
     if (found !== undefined && !flight.fenced && flight.outcome === undefined) promote(stages, key, found);
