@@ -166,6 +166,8 @@ export interface PendingWrites<V> {
 /** What an upstream may say about a value beside the value itself. Absent options come from the cache's own. */
 export interface LoadControl {
   readonly ttl?: Duration;
+  /** Cuts the ttl, whoever says it, to this: the value comes from another cache and is fresh no longer there. */
+  readonly maxTtl?: Duration;
   readonly staleWhileRevalidate?: Duration;
   readonly staleIfError?: Duration;
   readonly tags?: readonly string[];

@@ -67,7 +67,11 @@ export const NO_WINDOWS: Windows = Object.freeze({ ttl: 0, staleWhileRevalidate:
 export function windowsOf<V>(lifetime: LifetimeSettings<V>, value: V | undefined, context: LifetimeContext): Windows {
   const { control = NO_CONTROL, jitter, clock } = context;
   if (control === NO_CONTROL && jitter === 0 && value !== undefined && hasFixedTtl(lifetime)) return lifetime;
-  const ttl = parseDuration('ttl', control.ttl ?? ttlOf(lifetime, value, context), { infinite: true });
+  const wished = parseDuration('ttl', control.ttl ?? ttlOf(lifetime, value, context), { infinite: true });
+  const ttl =
+    control.maxTtl === undefined
+      ? wished
+      : Math.min(wished, parseDuration('maxTtl', control.maxTtl, { infinite: true }));
   if (value === undefined && ttl === 0) return NO_WINDOWS;
   const window = (name: 'staleWhileRevalidate' | 'staleIfError'): number =>
     parseDuration(name, control[name] ?? lifetime[name], { infinite: true });
@@ -100,7 +104,7 @@ function hasFixedTtl<V>(lifetime: LifetimeSettings<V>): lifetime is LifetimeSett
 /** Checks what an upstream said of a value. */
 export function checkControl(control: LoadControl): void {
   checkObject('control', control);
-  for (const name of ['ttl', 'staleWhileRevalidate', 'staleIfError'] as const) {
+  for (const name of ['ttl', 'maxTtl', 'staleWhileRevalidate', 'staleIfError'] as const) {
     if (control[name] !== undefined) parseDuration(name, control[name], { infinite: true });
   }
   checkTags(control.tags);

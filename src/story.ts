@@ -15,6 +15,8 @@ export interface Lookup<V> {
   readonly age: number;
   /** How much longer it is fresh; not positive once it is stale. */
   readonly freshFor: number;
+  /** How much longer it is served at all while it is reloaded; not positive once it has expired. */
+  readonly staleFor: number;
   /** Epoch milliseconds. */
   readonly createdAt: number;
   readonly tags: readonly string[];
@@ -40,6 +42,7 @@ export function storyOf<V>({ outcome, role }: Answer<V>, now: number): Lookup<V>
     role,
     age: Math.max(0, now - entry.createdAt),
     freshFor: entry.freshUntil - now,
+    staleFor: entry.staleUntil - now,
     createdAt: entry.createdAt,
     tags: entry.tags,
     meta: entry.meta,

@@ -1,3 +1,4 @@
+import { UndecodableError } from '../errors.js';
 import type { SqliteValue } from '../storage/sqlite-database.js';
 import { COLUMN_TYPES, COLUMNS, toKey, type Row } from '../storage/sqlite-row.js';
 
@@ -20,7 +21,7 @@ interface Payload {
   readonly bytes: Uint8Array;
 }
 
-type Statement = 'get' | 'set' | 'setIfNewer' | 'delete' | 'clear' | 'sweep' | 'some' | ChunkStatement;
+type Statement = 'get' | 'set' | 'setIfNewer' | 'delete' | 'clear' | 'sweep' | 'first' | ChunkStatement;
 type ChunkStatement = 'chunks' | 'addChunk' | 'dropChunks' | 'clearChunks';
 
 /**
@@ -88,21 +89,23 @@ export class DurableRows {
     return swept.length;
   }
 
-  isEmpty(): boolean {
-    return this.#read('some').length === 0;
+  firstOutlived(): number | undefined {
+    return this.#read('first')[0]?.['keep_until'] as number | undefined;
   }
 
   atomically<T>(run: () => T): T {
     return this.#storage.transactionSync(run);
   }
 
-  /** The payload in one piece. What is incomplete comes back shorter than it should be, for the codec to refuse. */
   #assemble(key: string, kind: Payload['kind'], size: number): string | Uint8Array {
+    const chunks = this.#read('chunks', toKey(key)).map(({ bytes }) => new Uint8Array(bytes as ArrayBuffer));
+    const found = chunks.reduce((sum, { length }) => sum + length, 0);
+    if (found !== size) throw new UndecodableError(key, `it has ${size} bytes, and ${found} of them are there`);
     const bytes = new Uint8Array(size);
     let at = 0;
-    for (const { bytes: chunk } of this.#read('chunks', toKey(key))) {
-      bytes.set(new Uint8Array(chunk as ArrayBuffer), at);
-      at += (chunk as ArrayBuffer).byteLength;
+    for (const chunk of chunks) {
+      bytes.set(chunk, at);
+      at += chunk.length;
     }
     return kind === 'text' ? new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes) : bytes;
   }
@@ -152,7 +155,7 @@ function statementsFor(name: string): Record<Statement, string> {
     delete: `DELETE FROM ${table} WHERE ${key} = ? RETURNING pieces`,
     clear: `DELETE FROM ${table}`,
     sweep: `DELETE FROM ${table} WHERE rowid IN (${outlived}) RETURNING ${key}, pieces`,
-    some: `SELECT 1 AS some FROM ${table} LIMIT 1`,
+    first: `SELECT keep_until FROM ${table} ORDER BY keep_until LIMIT 1`,
     chunks: `SELECT bytes FROM ${chunks} WHERE key = ? ORDER BY part`,
     addChunk: `INSERT INTO ${chunks} (key, part, bytes) VALUES (?, ?, ?)`,
     dropChunks: `DELETE FROM ${chunks} WHERE key = ?`,

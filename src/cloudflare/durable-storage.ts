@@ -41,8 +41,15 @@ class DurableStorage implements StorageTier {
   readonly name = 'durable-object';
   readonly #rows: DurableRows;
   readonly #codec: Codec;
+  readonly #wrote: (keepUntil: number) => void;
 
-  constructor(storage: DurableObjectStorage, options: DurableStorageOptions = {}) {
+  /** `wrote` is told of each entry until when it has to be kept. */
+  constructor(
+    storage: DurableObjectStorage,
+    options: DurableStorageOptions = {},
+    wrote: (keepUntil: number) => void = () => {},
+  ) {
+    this.#wrote = wrote;
     const { table, codec } = resolveOptions(storage, options);
     this.#rows = new DurableRows(storage, table);
     this.#codec = codec;
@@ -54,11 +61,18 @@ class DurableStorage implements StorageTier {
   }
 
   set(key: string, entry: Entry, keepUntil: number): MaybePromise<void> {
-    return chain(this.#toRow({ key, entry, keepUntil }), (row) => void this.#rows.write(row, false));
+    return chain(this.#toRow({ key, entry, keepUntil }), (row) => {
+      this.#rows.write(row, false);
+      this.#wrote(keepUntil);
+    });
   }
 
   setIfNewer(key: string, entry: Entry, keepUntil: number): MaybePromise<boolean> {
-    return chain(this.#toRow({ key, entry, keepUntil }), (row) => this.#rows.write(row, true));
+    return chain(this.#toRow({ key, entry, keepUntil }), (row) => {
+      const stored = this.#rows.write(row, true);
+      if (stored) this.#wrote(keepUntil);
+      return stored;
+    });
   }
 
   delete(key: string): boolean {
@@ -73,11 +87,12 @@ class DurableStorage implements StorageTier {
 
   setMany(writes: readonly StorageWrite[]): MaybePromise<void> {
     const rows = this.#toRows(writes);
-    return chain(rows, (all) =>
+    return chain(rows, (all) => {
       this.#rows.atomically(() => {
         for (const row of all) this.#rows.write(row, false);
-      }),
-    );
+      });
+      for (const { keepUntil } of writes) this.#wrote(keepUntil);
+    });
   }
 
   deleteMany(keys: readonly string[]): void {
@@ -97,9 +112,9 @@ class DurableStorage implements StorageTier {
   /** The object's storage is the platform's to open and to close. */
   close(): void {}
 
-  /** Whether there is nothing left to sweep. */
-  isEmpty(): boolean {
-    return this.#rows.isEmpty();
+  /** The earliest instant until which an entry has to be kept; `undefined` if there is none. */
+  firstOutlived(): number | undefined {
+    return this.#rows.firstOutlived();
   }
 
   #toRow({ key, entry, keepUntil }: StorageWrite): MaybePromise<SqliteValue[]> {

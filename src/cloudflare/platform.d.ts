@@ -9,6 +9,8 @@ type DurableObjectState = import('@cloudflare/workers-types').DurableObjectState
 type DurableObjectStorage = import('@cloudflare/workers-types').DurableObjectStorage;
 type SqlStorageValue = import('@cloudflare/workers-types').SqlStorageValue;
 
+declare function reportError(error: unknown): void;
+
 declare module 'cloudflare:workers' {
   import type { Rpc } from '@cloudflare/workers-types';
 

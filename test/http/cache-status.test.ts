@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { toCacheStatus, type Lookup } from '../../src/index.js';
 
 const story: Lookup<string> = {
-  ...{ value: 'v', status: 'hit', tier: 'memory', role: 'none', age: 400, freshFor: 9_600, createdAt: 0 },
-  ...{ tags: [], meta: undefined, stored: true },
+  ...{ value: 'v', status: 'hit', tier: 'memory', role: 'none', age: 400, freshFor: 9_600, staleFor: 9_600 },
+  ...{ createdAt: 0, tags: [], meta: undefined, stored: true },
 };
 
 describe('the Cache-Status of a read (RFC 9211)', () => {

@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import ts from 'typescript';
 
 import { attempt, root, run, tool } from './command.ts';
-import { createConsumer, load, typecheck, TYPINGS } from './consumer.ts';
+import { createConsumer, load, loadInWorker, typecheck, TYPINGS } from './consumer.ts';
 import { nodeOf, NODES } from './nodes.ts';
 
 /** What each built entry may import. Only one is bound to a platform: sqlite asks for node:sqlite when it first needs it. */
 const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   index: ['lru-cache'],
-  cloudflare: [],
+  cloudflare: ['cloudflare:workers', 'lru-cache'],
   codecs: [],
   keyv: [],
   sqlite: [],
@@ -85,6 +85,7 @@ async function checkAll(folder: string): Promise<void> {
       await check(`${way} on Node ${version}`, async () => load(consumer, await nodeOf(version), way));
     }
   }
+  await check('import in workerd', () => loadInWorker(consumer));
   for (const typing of Object.keys(TYPINGS) as (keyof typeof TYPINGS)[]) {
     await check(`types, ${typing}`, () => typecheck(consumer, typing));
   }

@@ -1,6 +1,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { build } from 'esbuild';
+import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
+
 import { root, run, tool } from './command.ts';
 
 /** The public names of each entry point that a user's program starts from. */
@@ -18,7 +21,6 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
     'notModified',
     'toCacheStatus',
   ],
-  'soloflight/cloudflare': ['durableStorage'],
   'soloflight/codecs': ['gzip', 'structuredCloneCodec'],
   'soloflight/keyv': ['keyvStorage'],
   'soloflight/sqlite': ['sqliteQueue', 'sqliteStorage'],
@@ -34,6 +36,11 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
   ],
   'soloflight/unstorage': ['unstorageStorage'],
   'soloflight/writes': ['Batcher', 'WriteBehind', 'batchedUpstream', 'memoryQueue'],
+};
+
+/** The public names of the entry points that exist only inside Workers. */
+const WORKER_ENTRIES: typeof ENTRIES = {
+  'soloflight/cloudflare': ['Alarms', 'CacheObject', 'durableCache', 'durableStorage'],
 };
 
 /** Loads every entry point both ways, and prints the names that each gives, as JSON. */
@@ -57,6 +64,57 @@ const cache = new TieredCache({ ttl: '1s', upstream: () => 2 });
 Promise.all([new Singleflight().execute('key', () => 1), cache.get('key')]).then((answers) => {
   console.log(JSON.stringify({ ...found, answers }));
 });
+`;
+
+/** A Worker that answers with the names of every entry point, and with what an object of its own caches. */
+const WORKER = `
+import { CacheObject, durableCache } from 'soloflight/cloudflare';
+${Object.keys({ ...ENTRIES, ...WORKER_ENTRIES })
+  .map((entry, at) => `import * as entry${at} from '${entry}';`)
+  .join('\n')}
+const found = {${Object.keys({ ...ENTRIES, ...WORKER_ENTRIES })
+  .map((entry, at) => `'${entry}': Object.keys(entry${at})`)
+  .join(', ')}};
+let loads = 0;
+export class Doubles extends CacheObject {
+  configure() {
+    return { ttl: '1m', upstream: (key) => ({ double: 2 * key, loads: ++loads }) };
+  }
+}
+export default {
+  async fetch(request, env) {
+    const doubles = durableCache(env.DOUBLES);
+    const [{ double, loads }] = [await doubles.get('21'), await doubles.get('21')];
+    return Response.json({ ...found, answers: [double, loads] });
+  },
+};
+`;
+
+/** A program that uses the entry points of Workers with types, right and wrong. */
+const TYPED_WORKER = `
+import { TieredCache } from 'soloflight';
+import { Alarms, CacheObject, durableCache, durableStorage } from 'soloflight/cloudflare';
+
+interface Product {
+  readonly name: string;
+}
+interface Env {
+  readonly PRODUCTS: DurableObjectNamespace<Products>;
+}
+export class Products extends CacheObject<Env, Product> {
+  protected override configure(env: Env) {
+    return { ttl: '10s', idleTtl: '1d', upstream: (key: string) => ({ name: key + typeof env }) } as const;
+  }
+}
+export const products = (env: Env) => durableCache(env.PRODUCTS, { shards: 4, locationHint: 'weur' });
+export const name = async (env: Env): Promise<string> => (await products(env).get('1')).name;
+export const front = (env: Env) => new TieredCache<Product>({ ttl: '1s', upstream: products(env).upstream });
+export const own = (state: DurableObjectState) => [durableStorage(state.storage), new Alarms(state.storage)];
+
+// @ts-expect-error A product has no price.
+export const price = async (env: Env) => (await products(env).get('1')).price;
+// @ts-expect-error Only products are cached there.
+export const wrong = (env: Env) => products(env).set('1', 'name');
 `;
 
 /** A program that uses each entry point with types, right and wrong. */
@@ -117,6 +175,13 @@ export const TYPINGS = {
   },
   'nodenext, in a browser': { module: 'nodenext', lib: ['es2022', 'esnext.disposable', 'dom'], types: [] },
   bundler: { module: 'esnext', moduleResolution: 'bundler', lib: ['es2022', 'esnext.disposable', 'dom'], types: [] },
+  'bundler, in a Worker': {
+    module: 'esnext',
+    moduleResolution: 'bundler',
+    lib: ['es2022', 'esnext.disposable'],
+    types: ['@cloudflare/workers-types'],
+    typeRoots: [join(root, 'node_modules')],
+  },
 } as const;
 
 /** An empty project in `folder` with `tarball` installed, as a user would have it. */
@@ -126,7 +191,9 @@ export async function createConsumer(folder: string, tarball: string): Promise<s
   await run('npm', ['install', tarball, '--no-audit', '--no-fund', '--loglevel=error'], folder);
   await writeFile(join(folder, 'imported.mjs'), IMPORTED);
   await writeFile(join(folder, 'required.cjs'), REQUIRED);
+  await writeFile(join(folder, 'worker.mjs'), WORKER);
   await writeFile(join(folder, 'typed.ts'), TYPED);
+  await writeFile(join(folder, 'typed-worker.ts'), TYPED_WORKER);
   await writeFile(join(folder, 'typed-commonjs.cts'), TYPED);
   return 'into an empty project';
 }
@@ -134,21 +201,58 @@ export async function createConsumer(folder: string, tarball: string): Promise<s
 /** Loads every entry point of the installed package in Node, both ways, and checks the names that it gives. */
 export async function load(folder: string, node: string, way: 'import' | 'require'): Promise<string> {
   const printed = await run(node, [way === 'import' ? 'imported.mjs' : 'required.cjs'], folder);
-  const found = JSON.parse(printed) as Record<string, readonly unknown[]>;
-  for (const [entry, names] of Object.entries(ENTRIES)) {
-    const missing = names.filter((name) => !found[entry]?.includes(name));
-    if (missing.length > 0) throw new Error(`${way} of ${entry} lacks ${missing.join(', ')}`);
+  return verifyFound(JSON.parse(printed) as Found, ENTRIES, '1,2');
+}
+
+/** Bundles a Worker over the installed package as wrangler does, runs it in workerd, and checks what it gives. */
+export async function loadInWorker(folder: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [join(folder, 'worker.mjs')],
+    bundle: true,
+    format: 'esm',
+    conditions: ['workerd', 'worker', 'browser'],
+    external: ['cloudflare:*', 'node:*'],
+    write: false,
+  });
+  const worker = new Miniflare(
+    convertV4MiniflareOptions({
+      modules: true,
+      script: outputFiles[0]?.text ?? '',
+      compatibilityDate: '2026-10-23',
+      durableObjects: { DOUBLES: { className: 'Doubles', useSQLite: true } },
+      cf: false,
+    }),
+  );
+  try {
+    const response = await worker.dispatchFetch('http://worker/');
+    return verifyFound((await response.json()) as Found, { ...ENTRIES, ...WORKER_ENTRIES }, '42,1');
+  } finally {
+    await worker.dispose();
   }
-  if (String(found['answers']) !== '1,2')
-    throw new Error(`${way}d classes answered ${String(found['answers'])}, not 1,2`);
-  return `${Object.keys(ENTRIES).length} entries`;
+}
+
+type Found = Readonly<Record<string, readonly unknown[]>>;
+
+function verifyFound(found: Found, entries: typeof ENTRIES, answers: string): string {
+  for (const [entry, names] of Object.entries(entries)) {
+    const missing = names.filter((name) => !found[entry]?.includes(name));
+    if (missing.length > 0) throw new Error(`${entry} lacks ${missing.join(', ')}`);
+  }
+  if (String(found['answers']) !== answers)
+    throw new Error(`its classes answered ${String(found['answers'])}, not ${answers}`);
+  return `${Object.keys(entries).length} entries`;
 }
 
 /** Type-checks the programs of the consumer. */
 export async function typecheck(folder: string, typing: keyof typeof TYPINGS): Promise<string> {
   const compilerOptions = { ...STRICT, ...TYPINGS[typing] };
-  const files = compilerOptions.module === 'nodenext' ? ['typed.ts', 'typed-commonjs.cts'] : ['typed.ts'];
+  const files = filesFor(typing);
   await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
   await run(tool('tsc'), ['-p', 'tsconfig.json'], folder);
   return files.join(', ');
+}
+
+function filesFor(typing: keyof typeof TYPINGS): readonly string[] {
+  if (typing === 'bundler, in a Worker') return ['typed.ts', 'typed-worker.ts'];
+  return typing === 'bundler' ? ['typed.ts'] : ['typed.ts', 'typed-commonjs.cts'];
 }

@@ -38,6 +38,7 @@ beforeAll(() => {
   mkdirSync(join(folder, 'node_modules'));
   symlinkSync(root, join(folder, 'node_modules/soloflight'));
   symlinkSync(join(root, 'node_modules/vitest'), join(folder, 'node_modules/vitest'));
+  symlinkSync(join(root, 'node_modules/@cloudflare'), join(folder, 'node_modules/@cloudflare'));
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
   examples.forEach(({ code }, at) => writeFileSync(fileOf(at), code));
 });
@@ -50,13 +51,17 @@ describe('the examples in the README and in doc comments', () => {
     expect(documented.length).toBeGreaterThanOrEqual(3);
   });
 
-  test('compile as they stand, against the built package', () => {
+  // Those for Workers have the globals of Workers, all others those of Node.
+  test.each([
+    ['on Node', 'node', (code: string) => !isForWorkers(code)],
+    ['in a Worker', '@cloudflare/workers-types', isForWorkers],
+  ])('compile as they stand, against the built package, %s', (_where, types, belongs) => {
     const options: ts.CompilerOptions = {
       target: ts.ScriptTarget.ES2022,
       lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'],
       module: ts.ModuleKind.NodeNext,
-      types: ['node'],
-      typeRoots: [join(root, 'node_modules/@types')],
+      types: [types],
+      typeRoots: [join(root, 'node_modules/@types'), join(root, 'node_modules')],
       strict: true,
       exactOptionalPropertyTypes: true,
       noUncheckedIndexedAccess: true,
@@ -65,7 +70,7 @@ describe('the examples in the README and in doc comments', () => {
     };
 
     const program = ts.createProgram(
-      examples.map((_example, at) => fileOf(at)),
+      examples.flatMap(({ code }, at) => (belongs(code) ? fileOf(at) : [])),
       options,
     );
 
@@ -90,6 +95,10 @@ describe('the examples in the README and in doc comments', () => {
     },
   );
 });
+
+function isForWorkers(code: string): boolean {
+  return code.includes("'soloflight/cloudflare'");
+}
 
 function fileOf(at: number): string {
   return join(folder, `example-${at}.ts`);

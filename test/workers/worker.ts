@@ -1,5 +1,8 @@
 import { DurableObject } from 'cloudflare:workers';
 
+import { CacheObject, type DurableCacheOptions } from '../../src/cloudflare/index.js';
+import { script, type Product } from './script.js';
+
 declare global {
   namespace Cloudflare {
     interface GlobalProps {
@@ -7,6 +10,13 @@ declare global {
     }
     interface Env {
       readonly BARE: DurableObjectNamespace<BareObject>;
+      readonly GATE: DurableObjectNamespace<GateObject>;
+      readonly SCRIPTED: DurableObjectNamespace<ScriptedObject>;
+      readonly IDLE: DurableObjectNamespace<IdleObject>;
+      readonly BRIEF: DurableObjectNamespace<BriefObject>;
+      readonly REMINDERS: DurableObjectNamespace<RemindingObject>;
+      readonly UNCONFIGURED: DurableObjectNamespace<UnconfiguredObject>;
+      readonly MISCONFIGURED: DurableObjectNamespace<MisconfiguredObject>;
     }
   }
 }
@@ -15,6 +25,90 @@ declare global {
 export class BareObject extends DurableObject {
   override fetch(): Response {
     return new Response('bare');
+  }
+}
+
+/** Holds back whoever wants to pass until a test opens it. Promises must not be resolved across objects; calls may. */
+export class GateObject extends DurableObject {
+  readonly #opened = Promise.withResolvers<void>();
+  readonly #reached = Promise.withResolvers<void>();
+
+  async pass(): Promise<void> {
+    this.#reached.resolve();
+    await this.#opened.promise;
+  }
+
+  /** Resolves when somebody stands before it. */
+  async reached(): Promise<void> {
+    await this.#reached.promise;
+  }
+
+  async open(): Promise<void> {
+    this.#opened.resolve();
+  }
+}
+
+/** A cache whose upstream and clock a test has in its hands. Tests and objects share one isolate. */
+export class ScriptedObject extends CacheObject<Cloudflare.Env, Product> {
+  protected override configure(): DurableCacheOptions<Product> {
+    return {
+      ttl: '10s',
+      staleWhileRevalidate: '50s',
+      staleIfError: '1h',
+      clock: script.clock,
+      upstream: (key, load) => script.upstream(key, load),
+    };
+  }
+}
+
+/** A cache that goes away when nobody asks for a minute. */
+export class IdleObject extends CacheObject<Cloudflare.Env, string> {
+  protected override configure(): DurableCacheOptions<string> {
+    return {
+      ttl: '10s',
+      staleIfError: '1m',
+      idleTtl: '1m',
+      sweepEvery: '20s',
+      clock: script.clock,
+      upstream: (key) => `value of ${key}`,
+    };
+  }
+}
+
+/** The same by the platform's own clock and alarm. */
+export class BriefObject extends CacheObject<Cloudflare.Env, string> {
+  protected override configure(): DurableCacheOptions<string> {
+    return { ttl: '1m', idleTtl: '50ms', upstream: (key) => `value of ${key}` };
+  }
+}
+
+/** A cache that uses alarms for something of its own. */
+export class RemindingObject extends CacheObject<Cloudflare.Env, string> {
+  readonly rung: string[] = [];
+
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    super(ctx, env);
+    this.alarms.on('remind', () => void this.rung.push('remind'));
+  }
+
+  protected override configure(): DurableCacheOptions<string> {
+    return { ttl: '1s', staleWhileRevalidate: '1m', clock: script.clock, upstream: (key) => key };
+  }
+
+  async remindAt(at: number): Promise<void> {
+    await this.alarms.set('remind', at);
+  }
+}
+
+/** What a class looks like whose author forgot the one thing, and whose compiler did not tell. */
+export class UnconfiguredObject extends (CacheObject as unknown as new (
+  ctx: DurableObjectState,
+  env: Cloudflare.Env,
+) => IdleObject) {}
+
+export class MisconfiguredObject extends CacheObject<Cloudflare.Env, string> {
+  protected override configure(): DurableCacheOptions<string> {
+    return { ttl: -1 };
   }
 }
 

@@ -1,0 +1,199 @@
+import type { Upstream } from '../contracts.js';
+import { misuse, SoloflightError, SomeKeysFailedError } from '../errors.js';
+import { loaded } from '../loaded.js';
+import { checkNames, checkObject, checkSignal } from '../option-checks.js';
+import type { CacheStats } from '../stats.js';
+import type { Lookup, LookupOutcome } from '../story.js';
+import { AbortLink } from './abort-link.js';
+import type { CacheObject } from './cache-object.js';
+import { fromErrorData, type ErrorData } from './error-data.js';
+import { ask, type Answering } from './object-call.js';
+import type { AskedRead, ObjectLifetimeOptions, ObjectReadOptions, Question } from './question.js';
+import { resolveRoute, type DurableCacheClientOptions } from './routing.js';
+
+/** A cache whose entries live in Durable Objects, as a Worker sees it. */
+export interface DurableCacheClient<V> {
+  /** The value for `key`, from the object's memory or storage, else loaded once for all who ask, wherever they are. */
+  get(key: string, options?: ObjectReadOptions): Promise<V>;
+  /** Like {@link get}, with the story of the read. */
+  lookup(key: string, options?: ObjectReadOptions): Promise<Lookup<V>>;
+  /** The values for `keys`, in their order: one call to each object that has some of them. */
+  getMany(keys: readonly string[], options?: ObjectReadOptions): Promise<(V | undefined)[]>;
+  /** Like {@link getMany}, with the story of each read, or its failure. */
+  lookupMany(keys: readonly string[], options?: ObjectReadOptions): Promise<LookupOutcome<V>[]>;
+  /** Stores `value`. Loads that started earlier never overwrite it. */
+  set(key: string, value: V, options?: ObjectLifetimeOptions): Promise<void>;
+  /** Loads `key` anew. */
+  refresh(key: string, options?: ObjectReadOptions): Promise<V>;
+  /** Makes what is stored for `key` unusable, and tells whether there was something. */
+  invalidate(key: string): Promise<boolean>;
+  /** Makes what is stored for `key` stale, and keeps it as a fallback. */
+  expire(key: string): Promise<void>;
+  /** The counts of the object that has `key`. */
+  getStats(key: string): Promise<CacheStats>;
+  /**
+   * The objects as the upstream of a Worker's own cache: memory here, then the object, then the origin. A value is fresh
+   * here for the `ttl` of that cache, and never longer than in its object.
+   */
+  readonly upstream: Upstream<V>;
+}
+
+/**
+ * A client of the cache in the Durable Objects of `namespace`. Costs nothing to make: one per request is fine.
+ *
+ * Errors arrive as they were in the object: our own with their `code`, an upstream's with name, message, `code` and own
+ * plain properties. A call that the platform failed because the object was reset or overloaded is made once more, except
+ * `set`; then it fails with code `SOLOFLIGHT_OBJECT_UNAVAILABLE`.
+ *
+ * @throws TypeError for an option that makes no sense, or a missing binding.
+ */
+export function durableCache<V>(
+  namespace: DurableObjectNamespace<CacheObject<unknown, V>>,
+  options: DurableCacheClientOptions = {},
+): DurableCacheClient<V> {
+  return new Client<V>(namespace, options);
+}
+
+const READ_OPTIONS = ['signal', 'maxStale', 'softTimeout', 'timeout'] as const;
+
+class Client<V> implements DurableCacheClient<V> {
+  readonly #namespace: DurableObjectNamespace<CacheObject<unknown, V>>;
+  readonly #route: (key: string) => string;
+  readonly #location: { readonly locationHint?: DurableObjectLocationHint };
+
+  constructor(namespace: DurableObjectNamespace<CacheObject<unknown, V>>, options: DurableCacheClientOptions) {
+    if (typeof namespace?.idFromName !== 'function') {
+      throw misuse(
+        'namespace',
+        'the binding of a Durable Object (`durable_objects.bindings` in the configuration of the Worker)',
+        namespace,
+      );
+    }
+    this.#route = resolveRoute(options);
+    const { locationHint, jurisdiction } = options;
+    this.#namespace = jurisdiction === undefined ? namespace : namespace.jurisdiction(jurisdiction);
+    this.#location = locationHint === undefined ? {} : { locationHint };
+  }
+
+  readonly upstream: Upstream<V> = async (key, { reason, signal }) => {
+    if (reason === 'refresh') await this.refresh(key, { signal });
+    const { value, freshFor, tags, meta } = await this.lookup(key, { signal });
+    return loaded(value, { maxTtl: Math.max(0, freshFor), tags, meta });
+  };
+
+  get(key: string, options?: ObjectReadOptions): Promise<V> {
+    return this.#read('get', key, options) as Promise<V>;
+  }
+
+  async lookup(key: string, options?: ObjectReadOptions): Promise<Lookup<V>> {
+    return withError((await this.#read('lookup', key, options)) as Lookup<V>);
+  }
+
+  refresh(key: string, options?: ObjectReadOptions): Promise<V> {
+    return this.#read('refresh', key, options) as Promise<V>;
+  }
+
+  async getMany(keys: readonly string[], options?: ObjectReadOptions): Promise<(V | undefined)[]> {
+    const outcomes = await this.lookupMany(keys, options);
+    const failures = new Map<string, unknown>();
+    for (const outcome of outcomes) if (outcome.status === 'failed') failures.set(outcome.key, outcome.error);
+    if (failures.size > 0) throw new SomeKeysFailedError(failures);
+    return outcomes.map((outcome) => (outcome.status === 'failed' ? undefined : outcome.value));
+  }
+
+  async lookupMany(keys: readonly string[], options?: ObjectReadOptions): Promise<LookupOutcome<V>[]> {
+    if (!Array.isArray(keys)) throw misuse('keys', 'an array of strings', keys);
+    const groups = new Map<string, string[]>();
+    for (const key of new Set(keys)) {
+      const name = this.#nameFor(key);
+      const group = groups.get(name);
+      if (group === undefined) groups.set(name, [key]);
+      else group.push(key);
+    }
+    const found = new Map<string, LookupOutcome<V>>();
+    const ask = async ([name, some]: [string, string[]]): Promise<void> => {
+      for (const outcome of await this.#lookupGroup(name, some, options)) found.set(outcome.key, withError(outcome));
+    };
+    await Promise.all([...groups].map(ask));
+    return keys.map((key) => found.get(key) ?? { key, status: 'failed', error: unanswered(key) });
+  }
+
+  async set(key: string, value: V, options?: ObjectLifetimeOptions): Promise<void> {
+    await this.#ask(this.#nameFor(key), { verb: 'set', key, value, options });
+  }
+
+  invalidate(key: string): Promise<boolean> {
+    return this.#ask(this.#nameFor(key), { verb: 'invalidate', key }) as Promise<boolean>;
+  }
+
+  async expire(key: string): Promise<void> {
+    await this.#ask(this.#nameFor(key), { verb: 'expire', key });
+  }
+
+  getStats(key: string): Promise<CacheStats> {
+    return this.#ask(this.#nameFor(key), { verb: 'getStats' }) as Promise<CacheStats>;
+  }
+
+  async #read(verb: 'get' | 'lookup' | 'refresh', key: string, options: ObjectReadOptions = {}): Promise<unknown> {
+    const name = this.#nameFor(key);
+    return patiently(options, (asked) => this.#ask(name, { verb, key, ...asked }));
+  }
+
+  /** An object that can't answer fails its own keys, not those of others. */
+  async #lookupGroup(name: string, keys: string[], options: ObjectReadOptions = {}): Promise<LookupOutcome<V>[]> {
+    try {
+      const outcomes = await patiently(options, (asked) => this.#ask(name, { verb: 'lookupMany', keys, ...asked }));
+      return outcomes as LookupOutcome<V>[];
+    } catch (error) {
+      // Bad arguments, and a caller that has left, are not a matter of some keys.
+      if (error instanceof TypeError || options.signal?.aborted === true) throw error;
+      return keys.map((key) => ({ key, status: 'failed', error }));
+    }
+  }
+
+  #ask(name: string, question: Question): Promise<unknown> {
+    // Made anew for each attempt, as the platform wants it: a stub whose object was reset stays broken.
+    const stub = (): Answering => this.#namespace.get(this.#namespace.idFromName(name), this.#location);
+    return ask(stub, question, name);
+  }
+
+  #nameFor(key: string): string {
+    if (typeof key !== 'string') throw misuse('key', 'a string', key);
+    const name: unknown = this.#route(key);
+    if (typeof name !== 'string' || name === '') throw misuse('route', 'a function that gives non-empty names', name);
+    return name;
+  }
+}
+
+/** Reads as `read` does, for as long as the caller's signal allows. */
+async function patiently(
+  options: ObjectReadOptions,
+  read: (asked: Pick<AskedRead, 'options' | 'abort'>) => Promise<unknown>,
+): Promise<unknown> {
+  checkObject('options', options);
+  checkNames(options, READ_OPTIONS);
+  const { signal, ...others } = options;
+  checkSignal(signal);
+  if (signal === undefined) return read({ options: others });
+  signal.throwIfAborted();
+  const link = new AbortLink(signal);
+  let leave = (): void => {};
+  const left = new Promise<never>((_resolve, reject) => {
+    leave = () => reject(signal.reason);
+    signal.addEventListener('abort', leave);
+  });
+  try {
+    return await Promise.race([read({ options: others, abort: link }), left]);
+  } finally {
+    signal.removeEventListener('abort', leave);
+    link.end();
+  }
+}
+
+function withError<S extends object>(story: S): S {
+  return 'error' in story ? { ...story, error: fromErrorData(story.error as ErrorData) } : story;
+}
+
+function unanswered(key: string): SoloflightError {
+  return new SoloflightError('SOLOFLIGHT_OBJECT_UNAVAILABLE', `The Durable Object said nothing of '${key}'`, { key });
+}

@@ -1,0 +1,87 @@
+import { isSoloflightError } from '../errors.js';
+import { toCacheStatus } from '../http/cache-status.js';
+import type { Lookup } from '../story.js';
+import { LONGEST_KEY } from './question.js';
+
+/** What the fetch face needs of its object. */
+export interface Readable {
+  /** Label in `Cache-Status`. */
+  readonly name: string;
+  lookup(key: string): Promise<Lookup<unknown>>;
+}
+
+/** A year: caches take longer ones for a mistake. */
+const LONGEST_MAX_AGE = 31_536_000;
+
+/**
+ * Answers `GET` and `HEAD` of `?key=…` with the value as JSON. A client learns what went wrong, never where.
+ *
+ * @see RFC 9111 §5.1 and §5.2, RFC 5861 §3, RFC 9211
+ */
+export async function respond(request: Request, object: Readable): Promise<Response> {
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    return failure(405, 'METHOD_NOT_ALLOWED', `Use GET or HEAD, not ${request.method}`, { allow: 'GET, HEAD' });
+  const keys = new URL(request.url).searchParams.getAll('key');
+  const [key] = keys;
+  if (key === undefined || keys.length > 1)
+    return failure(400, 'BAD_KEY', `Expected one \`key\` in the query, got ${keys.length}`);
+  if (byteLength(key) > LONGEST_KEY)
+    return failure(400, 'BAD_KEY', `Expected a \`key\` of at most ${LONGEST_KEY} bytes, got ${byteLength(key)}`);
+
+  const response = await answer(key, object);
+  return request.method === 'HEAD' ? new Response(null, response) : response;
+}
+
+/** How long `lookup` may be kept by those it is sent to, as `Age` and `Cache-Control` say it. */
+function agingHeaders({ age, freshFor, staleFor }: Lookup<unknown>): Record<string, string> {
+  // `Age` counts against `max-age`, so that is the whole life, not what is left of it.
+  const maxAge = seconds(age + freshFor);
+  const stale = seconds(staleFor - freshFor);
+  return {
+    age: String(seconds(age)),
+    'cache-control': stale > 0 ? `max-age=${maxAge}, stale-while-revalidate=${stale}` : `max-age=${maxAge}`,
+  };
+}
+
+async function answer(key: string, object: Readable): Promise<Response> {
+  let lookup: Lookup<unknown>;
+  try {
+    lookup = await object.lookup(key);
+  } catch (error) {
+    return refusal(error);
+  }
+  const headers = { ...agingHeaders(lookup), 'cache-status': toCacheStatus(lookup, object.name) };
+  if (lookup.value === undefined) return failure(404, 'NOT_FOUND', 'There is nothing under this key', headers);
+  try {
+    return Response.json(lookup.value, { headers });
+  } catch {
+    return failure(500, 'SOLOFLIGHT_UNSERIALIZABLE', `The value of '${key.slice(0, 80)}' has no JSON form`);
+  }
+}
+
+/** Our own refusals pass; an upstream may stay down. Its message is for the logs, not for strangers. */
+function refusal(error: unknown): Response {
+  if (isSoloflightError(error, 'SOLOFLIGHT_UNSERIALIZABLE'))
+    return failure(502, error.code, `The upstream's value of '${error.key?.slice(0, 80)}' is not plain data`);
+  if (isSoloflightError(error))
+    return failure(503, error.code, 'There is no answer right now. Try again in a moment', { 'retry-after': '1' });
+  return failure(502, 'UPSTREAM_FAILED', 'The upstream failed, and there is no stored value to answer with');
+}
+
+/** An error as JSON, which nobody keeps. */
+export function failure(
+  status: number,
+  code: string,
+  message: string,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return Response.json({ error: { code, message } }, { status, headers: { 'cache-control': 'no-store', ...headers } });
+}
+
+export function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+function seconds(ms: number): number {
+  return Math.max(0, Math.min(LONGEST_MAX_AGE, Math.floor(ms / 1_000)));
+}

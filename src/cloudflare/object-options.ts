@@ -1,0 +1,64 @@
+import { systemClock } from '../clock.js';
+import type { Clock, Codec, Duration } from '../contracts.js';
+import { parseDuration } from '../duration.js';
+import { misuse } from '../errors.js';
+import { checkClock, checkFunction, checkObject } from '../option-checks.js';
+import type { TieredCacheOptions } from '../options.js';
+import { plainLoadMany, plainUpstream } from './plain-values.js';
+
+/** Options of a `CacheObject`: those of a `TieredCache`, whose storage is the object's own. */
+export interface DurableCacheOptions<V> extends Omit<TieredCacheOptions<V>, 'storage'> {
+  /**
+   * Time without any request after which the object deletes everything it stores, what a subclass stored included, and
+   * takes no space any more. Up to a sixteenth later, so that most requests need not write when they came. @default Infinity
+   */
+  readonly idleTtl?: Duration;
+  /** Time between two removals of outlived entries. No alarm is set while there is nothing to remove. @default '1h' */
+  readonly sweepEvery?: Duration;
+  /** Turns values into text or bytes for storage. @default structuredCloneCodec */
+  readonly codec?: Codec;
+  /** Told when an alarm's handler failed; it is tried again. @default the platform's `reportError` */
+  readonly onAlarmError?: (name: string, error: unknown) => void;
+}
+
+/** {@link DurableCacheOptions}, checked as far as they are not the cache's own to check. */
+export interface ObjectSettings<V> {
+  readonly cache: Omit<TieredCacheOptions<V>, 'storage'>;
+  readonly name: string;
+  readonly codec: Codec | undefined;
+  readonly idleTtl: number;
+  readonly sweepEvery: number;
+  readonly onAlarmError: (name: string, error: unknown) => void;
+  readonly clock: Clock;
+}
+
+/** Checks what `configure` returned. */
+export function resolveObjectOptions<V>(options: DurableCacheOptions<V>): ObjectSettings<V> {
+  checkObject('result of configure', options);
+  if ('then' in options) throw misuse('result of configure', 'options, not a promise of them', options);
+  if ('storage' in options)
+    throw misuse(
+      'storage',
+      "left out: the object's own storage is used. Use a TieredCache for another",
+      options.storage,
+    );
+  const { idleTtl = Infinity, sweepEvery = '1h', codec, onAlarmError, ...cache } = options;
+  const { clock = systemClock, upstream, loadMany, name = 'soloflight' } = cache;
+  checkClock(clock);
+  checkFunction('upstream', upstream);
+  checkFunction('loadMany', loadMany);
+  checkFunction('onAlarmError', onAlarmError);
+  return {
+    cache: {
+      ...cache,
+      ...(upstream === undefined ? {} : { upstream: plainUpstream(upstream) }),
+      ...(loadMany === undefined ? {} : { loadMany: plainLoadMany(loadMany) }),
+    },
+    name,
+    codec,
+    idleTtl: parseDuration('idleTtl', idleTtl, { zero: false, infinite: true }),
+    sweepEvery: parseDuration('sweepEvery', sweepEvery, { zero: false }),
+    onAlarmError: onAlarmError ?? ((_name, error) => reportError(error)),
+    clock,
+  };
+}

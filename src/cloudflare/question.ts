@@ -1,0 +1,36 @@
+import type { Duration } from '../contracts.js';
+import type { LifetimeOptions } from '../lifetime.js';
+import type { ReadOptions } from '../read-options.js';
+import type { RemoteAbort } from './abort-link.js';
+import type { ErrorData } from './error-data.js';
+
+/** The options of a read that mean something inside an object. */
+export type ObjectReadOptions = Omit<ReadOptions, 'waitUntil'>;
+
+/** A call of a client to an object, as data. */
+export type Question =
+  | (AskedRead & { readonly verb: 'get' | 'lookup' | 'refresh'; readonly key: string })
+  | (AskedRead & { readonly verb: 'lookupMany'; readonly keys: readonly string[] })
+  | {
+      readonly verb: 'set';
+      readonly key: string;
+      readonly value: unknown;
+      readonly options?: ObjectLifetimeOptions | undefined;
+    }
+  | { readonly verb: 'invalidate' | 'expire'; readonly key: string | readonly string[] }
+  | { readonly verb: 'getStats' };
+
+/** What all reads may say. */
+export interface AskedRead {
+  readonly options?: Omit<ObjectReadOptions, 'signal'> | undefined;
+  readonly abort?: RemoteAbort | undefined;
+}
+
+/** The answer to a {@link Question}. Failures are data too: what RPC makes of a thrown error depends on compatibility flags. */
+export type Reply = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: ErrorData };
+
+/** Bytes of a key, in UTF-8. */
+export const LONGEST_KEY = 2_048;
+
+/** {@link LifetimeOptions} without functions, which stay where they are. */
+export type ObjectLifetimeOptions = Omit<LifetimeOptions<never>, 'ttl'> & { readonly ttl?: Duration };
