@@ -1,0 +1,33 @@
+/** What a client wants to know: a product, and which of its fields (none named: all). */
+export interface ProductQuery {
+  readonly productId: string;
+  readonly fields: readonly string[];
+}
+
+const LONGEST = 256;
+
+/** The query of a request, or what is wrong with it. `price, name` and `name,price,name` are the same query. */
+export function parseQuery(params: URLSearchParams): ProductQuery | string {
+  const productId = params.get('productId')?.trim() ?? '';
+  if (productId === '') return 'Expected `productId`, as in /products?productId=SKU123';
+  const list = params.getAll('fields').join(',');
+  if (productId.length > LONGEST || list.length > LONGEST)
+    return `Expected \`productId\` and \`fields\` of at most ${LONGEST} characters`;
+  const fields = new Set(list.split(',').map((field) => field.trim()));
+  fields.delete('');
+  return { productId, fields: [...fields].toSorted() };
+}
+
+/** One cache key per query. */
+export function keyFor({ productId, fields }: ProductQuery): string {
+  return new URLSearchParams([
+    ['productId', productId],
+    ...(fields.length === 0 ? [] : [['fields', fields.join(',')]]),
+  ]).toString();
+}
+
+/** The query that {@link keyFor} made `key` of. */
+export function queryOf(key: string): ProductQuery {
+  const params = new URLSearchParams(key);
+  return { productId: params.get('productId') ?? '', fields: params.get('fields')?.split(',') ?? [] };
+}
