@@ -110,8 +110,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
   /** See `TieredCache.set`. */
   async set(key: string, value: V, options: ObjectLifetimeOptions = {}): Promise<void> {
     return this.#serve(async () => {
-      checkObject('options', options);
-      checkNames(options, LIFETIME_OPTIONS);
+      checkLifetime(options);
       await this.cache.set(checkKey(key), plainValue(key, value), options);
     });
   }
@@ -244,6 +243,14 @@ function readOptions(options: ObjectReadOptions | undefined): ReadOptions | unde
   checkObject('options', options);
   checkNames(options, READ_OPTIONS);
   return options;
+}
+
+function checkLifetime(options: ObjectLifetimeOptions): void {
+  checkObject('options', options);
+  checkNames(options, LIFETIME_OPTIONS);
+  // Over RPC a function arrives as something to call the caller with, long after it has left.
+  if (typeof options.ttl === 'function') throw misuse('ttl', 'a duration: functions stay where they are', options.ttl);
+  if (typeof options.tags === 'function') throw misuse('tags', 'an array of strings', options.tags);
 }
 
 function checkKey(key: string): string {

@@ -37,7 +37,7 @@ export function durableStorage(storage: DurableObjectStorage, options: DurableSt
 }
 
 /** What {@link durableStorage} makes, with what an object's own upkeep needs. */
-class DurableStorage implements StorageTier {
+export class DurableStorage implements StorageTier {
   readonly name = 'durable-object';
   readonly #rows: DurableRows;
   readonly #codec: Codec;

@@ -33,4 +33,7 @@ export type Reply = { readonly ok: true; readonly value: unknown } | { readonly 
 export const LONGEST_KEY = 2_048;
 
 /** {@link LifetimeOptions} without functions, which stay where they are. */
-export type ObjectLifetimeOptions = Omit<LifetimeOptions<never>, 'ttl'> & { readonly ttl?: Duration };
+export type ObjectLifetimeOptions = Omit<LifetimeOptions<never>, 'ttl' | 'tags'> & {
+  readonly ttl?: Duration;
+  readonly tags?: readonly string[];
+};
