@@ -232,10 +232,10 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
   }
 }
 
-function optionsOf({ options, abort }: AskedRead): ObjectReadOptions {
+function optionsOf({ options, abort }: AskedRead): ObjectReadOptions | undefined {
   if (options !== undefined) checkObject('options', options);
   const signal = signalOf(abort);
-  return { ...options, ...(signal === undefined ? {} : { signal }) };
+  return signal === undefined ? options : { ...options, signal };
 }
 
 function readOptions(options: ObjectReadOptions | undefined): ReadOptions | undefined {

@@ -134,19 +134,19 @@ class Client<V> implements DurableCacheClient<V> {
     return this.#ask(this.#nameFor(key), { verb: 'getStats' }) as Promise<CacheStats>;
   }
 
-  async #read(verb: 'get' | 'lookup' | 'refresh', key: string, options: ObjectReadOptions = {}): Promise<unknown> {
+  async #read(verb: 'get' | 'lookup' | 'refresh', key: string, options?: ObjectReadOptions): Promise<unknown> {
     const name = this.#nameFor(key);
     return patiently(options, (asked) => this.#ask(name, { verb, key, ...asked }));
   }
 
   /** An object that can't answer fails its own keys, not those of others. */
-  async #lookupGroup(name: string, keys: string[], options: ObjectReadOptions = {}): Promise<LookupOutcome<V>[]> {
+  async #lookupGroup(name: string, keys: string[], options?: ObjectReadOptions): Promise<LookupOutcome<V>[]> {
     try {
       const outcomes = await patiently(options, (asked) => this.#ask(name, { verb: 'lookupMany', keys, ...asked }));
       return outcomes as LookupOutcome<V>[];
     } catch (error) {
       // Bad arguments, and a caller that has left, are not a matter of some keys.
-      if (error instanceof TypeError || options.signal?.aborted === true) throw error;
+      if (error instanceof TypeError || options?.signal?.aborted === true) throw error;
       return keys.map((key) => ({ key, status: 'failed', error }));
     }
   }
@@ -167,9 +167,10 @@ class Client<V> implements DurableCacheClient<V> {
 
 /** Reads as `read` does, for as long as the caller's signal allows. */
 async function patiently(
-  options: ObjectReadOptions,
-  read: (asked: Pick<AskedRead, 'options' | 'abort'>) => Promise<unknown>,
+  options: ObjectReadOptions | undefined,
+  read: (asked: AskedRead | undefined) => Promise<unknown>,
 ): Promise<unknown> {
+  if (options === undefined) return read(undefined);
   checkObject('options', options);
   checkNames(options, READ_OPTIONS);
   const { signal, ...others } = options;
