@@ -16,6 +16,7 @@ export type OnAbort = ((reason: ErrorData) => unknown) & {
 export class AbortLink extends RpcTarget {
   readonly #signal: AbortSignal;
   #onAbort: OnAbort | undefined;
+  #ended = false;
 
   constructor(signal: AbortSignal) {
     super();
@@ -25,6 +26,7 @@ export class AbortLink extends RpcTarget {
 
   /** Called by the object, once. */
   listen(onAbort: OnAbort): void {
+    if (this.#ended) return;
     // Arguments of a call are let go at its end, unless they are duplicated.
     this.#onAbort = onAbort.dup?.() ?? onAbort;
     if (this.#signal.aborted) this.#pass();
@@ -32,6 +34,7 @@ export class AbortLink extends RpcTarget {
 
   /** Called by the caller when it needs no answer any more. */
   end(): void {
+    this.#ended = true;
     this.#signal.removeEventListener('abort', this.#pass);
     this.#onAbort?.[Symbol.dispose]?.();
     this.#onAbort = undefined;

@@ -1,3 +1,5 @@
+import { isMissingTable } from './missing-table.js';
+
 /** When an alarm is due, and how often it was tried since it was set. */
 export interface AlarmRow {
   readonly name: string;
@@ -80,8 +82,4 @@ export class AlarmTable {
   #exec(statement: string, ...values: unknown[]): Record<string, SqlStorageValue>[] {
     return this.#storage.sql.exec(statement.replace('$', TABLE), ...values).toArray();
   }
-}
-
-function isMissingTable(error: unknown): boolean {
-  return error instanceof Error && error.message.includes('no such table');
 }

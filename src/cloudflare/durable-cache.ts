@@ -1,5 +1,7 @@
+import { systemClock } from '../clock.js';
 import type { Upstream } from '../contracts.js';
-import { misuse, SoloflightError, SomeKeysFailedError } from '../errors.js';
+import { parseDuration } from '../duration.js';
+import { CallerTimeoutError, misuse, SoloflightError, SomeKeysFailedError } from '../errors.js';
 import { loaded } from '../loaded.js';
 import { checkNames, checkObject, checkSignal } from '../option-checks.js';
 import type { CacheStats } from '../stats.js';
@@ -53,6 +55,9 @@ export function durableCache<V>(
 ): DurableCacheClient<V> {
   return new Client<V>(namespace, options);
 }
+
+/** The object knows better what to answer when a caller's time is up; beyond this it is not waited for. */
+const GRACE = 250;
 
 const READ_OPTIONS = ['signal', 'maxStale', 'softTimeout', 'timeout'] as const;
 
@@ -136,13 +141,15 @@ class Client<V> implements DurableCacheClient<V> {
 
   async #read(verb: 'get' | 'lookup' | 'refresh', key: string, options?: ObjectReadOptions): Promise<unknown> {
     const name = this.#nameFor(key);
-    return patiently(options, (asked) => this.#ask(name, { verb, key, ...asked }));
+    return patiently(key, options, (asked) => this.#ask(name, { verb, key, ...asked }));
   }
 
   /** An object that can't answer fails its own keys, not those of others. */
   async #lookupGroup(name: string, keys: string[], options?: ObjectReadOptions): Promise<LookupOutcome<V>[]> {
     try {
-      const outcomes = await patiently(options, (asked) => this.#ask(name, { verb: 'lookupMany', keys, ...asked }));
+      const outcomes = await patiently(keys[0] ?? '', options, (asked) =>
+        this.#ask(name, { verb: 'lookupMany', keys, ...asked }),
+      );
       return outcomes as LookupOutcome<V>[];
     } catch (error) {
       // Bad arguments, and a caller that has left, are not a matter of some keys.
@@ -165,8 +172,9 @@ class Client<V> implements DurableCacheClient<V> {
   }
 }
 
-/** Reads as `read` does, for as long as the caller's signal allows. */
+/** Reads as `read` does, for as long as the caller's signal and timeout allow, whatever becomes of the object. */
 async function patiently(
+  key: string,
   options: ObjectReadOptions | undefined,
   read: (asked: AskedRead | undefined) => Promise<unknown>,
 ): Promise<unknown> {
@@ -175,19 +183,23 @@ async function patiently(
   checkNames(options, READ_OPTIONS);
   const { signal, ...others } = options;
   checkSignal(signal);
-  if (signal === undefined) return read({ options: others });
-  signal.throwIfAborted();
-  const link = new AbortLink(signal);
-  let leave = (): void => {};
-  const left = new Promise<never>((_resolve, reject) => {
-    leave = () => reject(signal.reason);
-    signal.addEventListener('abort', leave);
-  });
+  const { timeout = Infinity } = options;
+  const patience = parseDuration('timeout', timeout, { infinite: true });
+  if (signal === undefined && patience === Infinity) return read({ options: others });
+
+  signal?.throwIfAborted();
+  const link = signal === undefined ? undefined : new AbortLink(signal);
+  let reject: (reason: unknown) => void = () => {};
+  const left = new Promise<never>((_resolve, rejectLeft) => (reject = rejectLeft));
+  const leave = (): void => reject(signal?.reason);
+  signal?.addEventListener('abort', leave);
+  const cancel = systemClock.after(patience + GRACE, () => reject(new CallerTimeoutError(key, patience)));
   try {
     return await Promise.race([read({ options: others, abort: link }), left]);
   } finally {
-    signal.removeEventListener('abort', leave);
-    link.end();
+    cancel();
+    signal?.removeEventListener('abort', leave);
+    link?.end();
   }
 }
 

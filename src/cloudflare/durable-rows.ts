@@ -1,6 +1,8 @@
 import { UndecodableError } from '../errors.js';
 import type { SqliteValue } from '../storage/sqlite-database.js';
 import { COLUMN_TYPES, COLUMNS, toKey, type Row } from '../storage/sqlite-row.js';
+import type { DurableLeases } from './durable-leases.js';
+import { isMissingTable } from './missing-table.js';
 
 /** Bytes that go into one row. The platform takes 2 MB, key and metadata included. */
 const CHUNK = 1_000_000;
@@ -21,7 +23,7 @@ interface Payload {
   readonly bytes: Uint8Array;
 }
 
-type Statement = 'get' | 'set' | 'setIfNewer' | 'delete' | 'clear' | 'sweep' | 'first' | ChunkStatement;
+type Statement = 'get' | 'startedAt' | 'set' | 'setIfNewer' | 'delete' | 'clear' | 'sweep' | 'first' | ChunkStatement;
 type ChunkStatement = 'chunks' | 'addChunk' | 'dropChunks' | 'clearChunks';
 
 /**
@@ -34,9 +36,11 @@ export class DurableRows {
   readonly #storage: DurableObjectStorage;
   readonly #name: string;
   readonly #statements: Readonly<Record<Statement, string>>;
+  readonly #leases: DurableLeases | undefined;
 
-  /** `name` must be a checked identifier. */
-  constructor(storage: DurableObjectStorage, name: string) {
+  /** `name` must be a checked identifier. What is written or deleted ends the lease on its key. */
+  constructor(storage: DurableObjectStorage, name: string, leases?: DurableLeases) {
+    this.#leases = leases;
     this.#storage = storage;
     this.#name = name;
     this.#statements = statementsFor(name);
@@ -52,6 +56,7 @@ export class DurableRows {
   /** Writes `row`, values in the order of {@link COLUMNS}; tells whether it did. */
   write(row: readonly SqliteValue[], onlyIfNewer: boolean): boolean {
     const [key] = row;
+    if (!onlyIfNewer) this.#leases?.void(key);
     const payload = longPayload(row.at(-1) ?? null);
     const statement = onlyIfNewer ? 'setIfNewer' : 'set';
     if (payload === undefined) {
@@ -69,13 +74,19 @@ export class DurableRows {
     });
   }
 
+  startedAt(key: string): number | undefined {
+    return this.#read('startedAt', toKey(key))[0]?.['started_at'] as number | undefined;
+  }
+
   delete(key: string): boolean {
+    this.#leases?.void(toKey(key));
     const [row] = this.#read('delete', toKey(key));
     if (row !== undefined && row['pieces'] !== null) this.#read('dropChunks', toKey(key));
     return row !== undefined;
   }
 
   clear(): void {
+    this.#leases?.voidAll();
     this.#read('clear');
     this.#read('clearChunks');
   }
@@ -150,6 +161,7 @@ function statementsFor(name: string): Record<Statement, string> {
   const outlived = `SELECT rowid FROM ${table} WHERE keep_until <= ? ORDER BY keep_until LIMIT ?`;
   return {
     get: `SELECT ${others.join(', ')} FROM ${table} WHERE ${key} = ?`,
+    startedAt: `SELECT started_at FROM ${table} WHERE ${key} = ?`,
     set: `${upsert} RETURNING 1 AS stored`,
     setIfNewer: `${upsert} WHERE excluded.started_at >= ${table}.started_at RETURNING 1 AS stored`,
     delete: `DELETE FROM ${table} WHERE ${key} = ? RETURNING pieces`,
@@ -172,8 +184,4 @@ function longPayload(payload: SqliteValue): Payload | undefined {
 function fromSql(value: SqlStorageValue): string | Uint8Array | null {
   if (typeof value === 'string') return value;
   return value instanceof ArrayBuffer ? new Uint8Array(value) : null;
-}
-
-function isMissingTable(error: unknown): boolean {
-  return error instanceof Error && error.message.includes('no such table');
 }

@@ -6,6 +6,7 @@ import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
 import type { SqliteValue } from '../storage/sqlite-database.js';
 import { toEntry, toRow } from '../storage/sqlite-row.js';
+import { DurableLeases } from './durable-leases.js';
 import { DurableRows } from './durable-rows.js';
 
 /** Options of {@link durableStorage}. */
@@ -14,6 +15,39 @@ export interface DurableStorageOptions {
   readonly table?: string;
   /** Turns values into text or bytes. @default structuredCloneCodec: keeps maps, sets, dates, bigints, typed arrays */
   readonly codec?: Codec;
+  /**
+   * Issues leases, so that of several caches over this storage only one loads a key at a time. Costs two writes per load;
+   * of no use to the one cache of an object, whose flights do the same for nothing. @default false
+   */
+  readonly lease?: boolean;
+}
+
+/** What an object says to who asks for a lease: it is theirs, the entry is there already, or somebody else has it. */
+export type DurableLeaseAnswer =
+  | { readonly kind: 'lease'; readonly lease: DurableLease }
+  | { readonly kind: 'entry'; readonly entry: Entry }
+  | { readonly kind: 'held' };
+
+/** The right to load a key, until it ends. What comes after its end is refused, not an error. */
+export interface DurableLease {
+  /** Differs from that of every other lease. */
+  readonly token: string;
+  /** Lets the lease last for `ms` milliseconds from now. `false`: it has ended. */
+  renew(ms: number): boolean;
+  /** Stores `entry` and ends the lease. `false`: the lease had ended, or a newer entry is there; nothing is stored. */
+  store(entry: Entry, keepUntil: number): MaybePromise<boolean>;
+  /** Ends the lease without an entry. */
+  release(): void;
+}
+
+/** A storage tier in an object. */
+export interface DurableStorageTier extends StorageTier {
+  /**
+   * Asks for the lease on `key` for `ms` milliseconds, or gives the stored entry if its `startedAt` is later than
+   * `newerThan`. There only with the option `lease`. A lease ends by itself, by its own `store` or `release`, and by
+   * `set` or `delete` of the key.
+   */
+  lease?(key: string, ms: number, newerThan: number): MaybePromise<DurableLeaseAnswer>;
 }
 
 /**
@@ -32,13 +66,14 @@ const LARGEST_VALUE = 32_000_000;
  *
  * @throws TypeError for an option that makes no sense, or an object whose class has no SQLite storage.
  */
-export function durableStorage(storage: DurableObjectStorage, options: DurableStorageOptions = {}): StorageTier {
+export function durableStorage(storage: DurableObjectStorage, options: DurableStorageOptions = {}): DurableStorageTier {
   return new DurableStorage(storage, options);
 }
 
 /** What {@link durableStorage} makes, with what an object's own upkeep needs. */
-export class DurableStorage implements StorageTier {
+export class DurableStorage implements DurableStorageTier {
   readonly name = 'durable-object';
+  declare readonly lease?: NonNullable<DurableStorageTier['lease']>;
   readonly #rows: DurableRows;
   readonly #codec: Codec;
   readonly #wrote: (keepUntil: number) => void;
@@ -50,9 +85,11 @@ export class DurableStorage implements StorageTier {
     wrote: (keepUntil: number) => void = () => {},
   ) {
     this.#wrote = wrote;
-    const { table, codec } = resolveOptions(storage, options);
-    this.#rows = new DurableRows(storage, table);
+    const { table, codec, lease } = resolveOptions(storage, options);
+    const leases = lease ? new DurableLeases(storage, table) : undefined;
+    this.#rows = new DurableRows(storage, table, leases);
     this.#codec = codec;
+    if (leases !== undefined) this.lease = (key, ms, newerThan) => this.#lease(leases, key, ms, newerThan);
   }
 
   get(key: string): MaybePromise<Entry | undefined> {
@@ -117,6 +154,26 @@ export class DurableStorage implements StorageTier {
     return this.#rows.firstOutlived();
   }
 
+  /** Nothing else runs between the look at the entry and the taking of the lease, nor between its end and the writing. */
+  #lease(leases: DurableLeases, key: string, ms: number, newerThan: number): MaybePromise<DurableLeaseAnswer> {
+    if ((this.#rows.startedAt(key) ?? -Infinity) > newerThan)
+      return chain(this.get(key), (entry) => (entry === undefined ? { kind: 'held' } : { kind: 'entry', entry }));
+    const token = leases.take(key, ms);
+    if (token === undefined) return { kind: 'held' };
+    const lease: DurableLease = {
+      token,
+      renew: (more) => leases.renew(key, token, more),
+      store: (entry, keepUntil) =>
+        chain(this.#toRow({ key, entry, keepUntil }), (row) => {
+          const stored = leases.finish(key, token) && this.#rows.write(row, true);
+          if (stored) this.#wrote(keepUntil);
+          return stored;
+        }),
+      release: () => void leases.finish(key, token),
+    };
+    return { kind: 'lease', lease };
+  }
+
   #toRow({ key, entry, keepUntil }: StorageWrite): MaybePromise<SqliteValue[]> {
     return chain(toRow(key, entry, keepUntil, this.#codec), (row) => checkSize(key, row));
   }
@@ -155,7 +212,7 @@ function resolveOptions(
     );
   }
   if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
-  const { table = 'soloflight', codec = structuredCloneCodec } = options;
+  const { table = 'soloflight', codec = structuredCloneCodec, lease = false } = options;
   // The table's name is the one thing that can't be a bound parameter.
   if (typeof table !== 'string' || !/^(?!sqlite_|_cf_)[a-z_]\w{0,62}$/i.test(table)) {
     throw misuse(
@@ -165,7 +222,8 @@ function resolveOptions(
     );
   }
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
-  return { table, codec };
+  if (typeof lease !== 'boolean') throw misuse('lease', 'a boolean', lease);
+  return { table, codec, lease };
 }
 
 /** In classes without SQLite the property is there, and throws. */

@@ -1,7 +1,13 @@
 export { Alarms, type AlarmHandler, type AlarmsOptions, type DueAlarm } from './alarms.js';
 export { CacheObject } from './cache-object.js';
 export { durableCache, type DurableCacheClient } from './durable-cache.js';
-export { durableStorage, type DurableStorageOptions } from './durable-storage.js';
+export {
+  durableStorage,
+  type DurableLease,
+  type DurableLeaseAnswer,
+  type DurableStorageOptions,
+  type DurableStorageTier,
+} from './durable-storage.js';
 export type { DurableCacheOptions } from './object-options.js';
 export type { ObjectLifetimeOptions, ObjectReadOptions } from './question.js';
 export type { DurableCacheClientOptions } from './routing.js';

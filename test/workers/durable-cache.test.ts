@@ -105,6 +105,21 @@ describe('a caller that gives up', () => {
     expect(await staying).toEqual({ id: 'shared', load: 7 });
   });
 
+  test('by its timeout is let go, even if the object never says so', async () => {
+    script.upstream = async (key) => {
+      await env.GATE.getByName('never opened').pass();
+      return { id: key, load: 0 };
+    };
+
+    // The clock of the object stands still; that of the client does not.
+    await expect(() => products.get('timeout', { timeout: 20 })).rejects.toMatchObject({
+      code: 'SOLOFLIGHT_CALLER_TIMEOUT',
+      key: 'timeout',
+      timeout: 20,
+    });
+    await env.GATE.getByName('never opened').open();
+  });
+
   test('before it asked, asks nobody', async () => {
     await expect(() => products.get('never', { signal: AbortSignal.abort('early') })).rejects.toBe('early');
 

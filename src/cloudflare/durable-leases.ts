@@ -1,0 +1,74 @@
+import { systemClock } from '../clock.js';
+import { toKey } from '../storage/sqlite-row.js';
+import { isMissingTable } from './missing-table.js';
+
+/** Who may load which key, in the SQLite of an object: the object is the one place where all who ask meet. */
+export class DurableLeases {
+  readonly #storage: DurableObjectStorage;
+  readonly #table: string;
+
+  /** `name` must be a checked identifier. */
+  constructor(storage: DurableObjectStorage, name: string) {
+    this.#storage = storage;
+    this.#table = `"${name}_leases"`;
+  }
+
+  /** The token of a new lease on `key`, unless there is one already. */
+  take(key: string, ms: number): string | undefined {
+    const now = systemClock.now();
+    const token = crypto.randomUUID();
+    const [taken] = this.#write(
+      `INSERT INTO $ (key, token, until) VALUES (?, ?, ?)
+       ON CONFLICT (key) DO UPDATE SET token = excluded.token, until = excluded.until WHERE until <= ? RETURNING token`,
+      ...[toKey(key), token, now + ms, now],
+    );
+    return taken === undefined ? undefined : token;
+  }
+
+  renew(key: string, token: string, ms: number): boolean {
+    const now = systemClock.now();
+    const statement = 'UPDATE $ SET until = ? WHERE key = ? AND token = ? AND until > ? RETURNING token';
+    return this.#change(statement, now + ms, toKey(key), token, now).length > 0;
+  }
+
+  /** Ends the lease of `token` on `key`, and tells whether it still held. */
+  finish(key: string, token: string): boolean {
+    const [ended] = this.#change('DELETE FROM $ WHERE key = ? AND token = ? RETURNING until', toKey(key), token);
+    return ended !== undefined && (ended['until'] as number) > systemClock.now();
+  }
+
+  /** Ends the lease on `key`, whoever has it. Takes the key as it is stored. */
+  void(key: unknown): void {
+    this.#change('DELETE FROM $ WHERE key = ?', key);
+  }
+
+  voidAll(): void {
+    this.#change('DELETE FROM $');
+  }
+
+  /** Without a table there is nothing to change. */
+  #change(statement: string, ...values: unknown[]): Record<string, SqlStorageValue>[] {
+    try {
+      return this.#exec(statement, ...values);
+    } catch (error) {
+      if (isMissingTable(error)) return [];
+      throw error;
+    }
+  }
+
+  #write(statement: string, ...values: unknown[]): Record<string, SqlStorageValue>[] {
+    try {
+      return this.#exec(statement, ...values);
+    } catch (error) {
+      if (!isMissingTable(error)) throw error;
+      this.#exec(
+        'CREATE TABLE IF NOT EXISTS $ (key BLOB NOT NULL PRIMARY KEY, token TEXT NOT NULL, until REAL NOT NULL)',
+      );
+      return this.#exec(statement, ...values);
+    }
+  }
+
+  #exec(statement: string, ...values: unknown[]): Record<string, SqlStorageValue>[] {
+    return this.#storage.sql.exec(statement.replace('$', this.#table), ...values).toArray();
+  }
+}

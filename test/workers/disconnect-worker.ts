@@ -1,0 +1,24 @@
+import { CacheObject, durableCache, type DurableCacheOptions } from '../../src/cloudflare/index.js';
+
+interface Env {
+  readonly SLOW: DurableObjectNamespace<SlowObject>;
+  readonly UPSTREAM: Fetcher;
+}
+
+/** A cache over an upstream outside of workerd, which a test holds back. */
+export class SlowObject extends CacheObject<Env, string> {
+  protected override configure(env: Env): DurableCacheOptions<string> {
+    return {
+      ttl: '1m',
+      upstream: async (key, { signal }) => (await env.UPSTREAM.fetch(`http://upstream/${key}`, { signal })).text(),
+    };
+  }
+}
+
+// oxlint-disable-next-line import/no-default-export -- what the platform looks for
+export default {
+  async fetch(request, env): Promise<Response> {
+    const key = new URL(request.url).pathname.slice(1);
+    return new Response(await durableCache(env.SLOW).get(key));
+  },
+} satisfies ExportedHandler<Env>;
