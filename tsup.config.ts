@@ -5,6 +5,7 @@ export default defineConfig({
     index: 'src/index.ts',
     cloudflare: 'src/cloudflare/index.ts',
     codecs: 'src/codecs/index.ts',
+    http: 'src/http/index.ts',
     keyv: 'src/storage/keyv.ts',
     sqlite: 'src/storage/sqlite.ts',
     testing: 'src/testing/index.ts',

@@ -98,13 +98,17 @@ export class TieredCache<V> {
     return this.#value(() => lookup(this.#stages, key, this.#ask(options)));
   }
 
-  /** Like {@link get}, loading from `upstream` if this call leads the load. Lifetimes given here override the cache's. */
+  /**
+   * Like {@link get}, loading from `upstream` if this call leads the load. Lifetimes given here override the cache's.
+   * With `reload: true` the tiers don't answer, as with {@link refresh}.
+   */
   getOrLoad<T extends V>(
     key: string,
     upstream: Upstream<T>,
-    options: ReadOptions & LifetimeOptions<T> = {},
+    options: ReadOptions & LifetimeOptions<T> & { readonly reload?: boolean } = {},
   ): Promise<T> {
-    return this.#value(() => lookup(this.#stages, key, this.#askFor(upstream, options))) as Promise<T>;
+    const read = options.reload === true ? refresh : lookup;
+    return this.#value(() => read(this.#stages, key, this.#askFor(upstream, options))) as Promise<T>;
   }
 
   /** What memory or storage can serve for `key`, stale included, or `undefined`. Never loads. */

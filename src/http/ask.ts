@@ -1,0 +1,155 @@
+import { Directives } from './cache-control.js';
+
+/** A function that fetches, such as the platform's. Its parts are named by it, since not every platform has names for them. */
+export type Fetch = typeof globalThis.fetch;
+export type FetchInput = Parameters<Fetch>[0];
+export type FetchInit = NonNullable<Parameters<Fetch>[1]>;
+/** What becomes of a redirect. */
+export type Redirect = 'follow' | 'error' | 'manual';
+
+/** What a caller asks for, read from the arguments of `fetch` without consuming them. */
+export interface Ask {
+  readonly method: string;
+  /** Absolute, without fragment. */
+  readonly url: string;
+  readonly headers: Headers;
+  readonly signal: AbortSignal | undefined;
+  readonly redirect: Redirect;
+  readonly wants: Wants;
+  /** Whether the request tells the origin who asks. */
+  readonly credentialed: boolean;
+  readonly hasBody: boolean;
+  /** Whether the caller needs the very bytes of the network: an integrity check, for example. */
+  readonly special: boolean;
+}
+
+/** What the request says about reuse: its `Cache-Control` and `Pragma` (RFC 9111 §5.2.1), and its mode as a `Request` has it. */
+export interface Wants {
+  /** Seconds; `undefined` where there is no such directive. What makes no sense counts as the strictest. */
+  readonly maxAge: number | undefined;
+  readonly minFresh: number;
+  /** Seconds a response may be stale. 0 for none. */
+  readonly maxStale: number;
+  readonly noCache: boolean;
+  readonly noStore: boolean;
+  readonly onlyIfCached: boolean;
+  readonly staleIfError: number;
+  /** A mode that a stored response must not answer at all, nor be made from the answer (`no-store`). */
+  readonly bypass: boolean;
+  /** The mode `reload`: neither reuse nor validation, but the answer may be stored. */
+  readonly reload: boolean;
+}
+
+const NO_HEADERS = new Headers();
+/** What a request says that says nothing of reuse. */
+export const NOTHING_SPECIAL: Wants = Object.freeze({
+  maxAge: undefined,
+  minFresh: 0,
+  maxStale: 0,
+  noCache: false,
+  noStore: false,
+  onlyIfCached: false,
+  staleIfError: 0,
+  bypass: false,
+  reload: false,
+});
+
+/**
+ * Reads the arguments of `fetch`. `undefined` if there is nothing that a cache could understand: `fetch` itself then
+ * says what is wrong.
+ */
+export function readAsk(input: FetchInput, init: FetchInit | undefined): Ask | undefined {
+  const request = typeof input === 'object' && !(input instanceof URL) ? input : undefined;
+  const url = plainUrl(request?.url ?? String(input as string | URL));
+  if (url === undefined) return undefined;
+  const headers = init?.headers === undefined ? (request?.headers ?? NO_HEADERS) : headersFrom(init.headers);
+  if (headers === undefined) return undefined;
+  const credentials = init?.credentials ?? request?.credentials;
+  return {
+    method: normalMethod(init?.method ?? request?.method ?? 'GET'),
+    url,
+    headers,
+    signal: (init !== undefined && 'signal' in init ? init.signal : request?.signal) ?? undefined,
+    redirect: init?.redirect ?? request?.redirect ?? 'follow',
+    wants: wantsOf(headers, modeOf(init, request)),
+    credentialed: headers.has('authorization') || headers.has('cookie') || credentials === 'include',
+    hasBody: (init?.body ?? request?.body ?? undefined) !== undefined,
+    special: (init?.integrity ?? request?.integrity ?? '') !== '',
+  };
+}
+
+/** `text` as an absolute URL in the one way of writing it, without fragment; `undefined` unless it is http(s) without a password. */
+export function plainUrl(text: string, base?: string): string | undefined {
+  const from = base ?? (globalThis as { readonly location?: { readonly href?: string } }).location?.href;
+  let url: URL;
+  try {
+    url = new URL(text, from);
+  } catch {
+    return undefined;
+  }
+  const { protocol, username, password, href } = url;
+  if ((protocol !== 'https:' && protocol !== 'http:') || username !== '' || password !== '') return undefined;
+  const end = href.indexOf('#');
+  return end < 0 ? href : href.slice(0, end);
+}
+
+/** As `fetch` does it: six methods are known in any case, all others as they are written. */
+function normalMethod(method: string): string {
+  const upper = method.toUpperCase();
+  return ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS'].includes(upper) ? upper : method;
+}
+
+function headersFrom(init: ConstructorParameters<typeof Headers>[0]): Headers | undefined {
+  try {
+    return new Headers(init);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The mode of a request, where the platform has it. */
+function modeOf(init: FetchInit | undefined, request: Request | undefined): string {
+  return (init as { readonly cache?: string } | undefined)?.cache ?? requestMode(request) ?? 'default';
+}
+
+/** Workers' requests throw for what they don't implement. */
+function requestMode(request: Request | undefined): string | undefined {
+  try {
+    return (request as { readonly cache?: string } | undefined)?.cache;
+  } catch {
+    return undefined;
+  }
+}
+
+function wantsOf(headers: Headers, mode: string): Wants {
+  const field = headers.get('cache-control');
+  const pragma = headers.get('pragma');
+  if (field === null && pragma === null && mode === 'default') return NOTHING_SPECIAL;
+  const directives = new Directives(field);
+  const any = mode === 'force-cache' || mode === 'only-if-cached';
+  const maxAge = directives.seconds('max-age');
+  return {
+    maxAge: Number.isNaN(maxAge) ? 0 : maxAge,
+    minFresh: orIfNaN(directives.seconds('min-fresh') ?? 0, Infinity),
+    maxStale: any ? Infinity : maxStaleOf(directives),
+    noCache:
+      mode === 'no-cache' ||
+      directives.has('no-cache') ||
+      (field === null && /(?:^|[\t ,])no-cache(?:$|[\t ,])/i.test(pragma ?? '')),
+    noStore: directives.has('no-store'),
+    onlyIfCached: mode === 'only-if-cached' || directives.has('only-if-cached'),
+    staleIfError: orIfNaN(directives.seconds('stale-if-error') ?? 0, 0),
+    bypass: mode === 'no-store',
+    reload: mode === 'reload',
+  };
+}
+
+/** Without a value, however stale (§5.2.1.2). */
+function maxStaleOf(directives: Directives): number {
+  if (!directives.has('max-stale')) return 0;
+  return directives.hasWhole('max-stale') ? Infinity : orIfNaN(directives.seconds('max-stale') ?? 0, 0);
+}
+
+function orIfNaN(value: number, other: number): number {
+  return Number.isNaN(value) ? other : value;
+}

@@ -1,0 +1,63 @@
+import type { Clock } from '../contracts.js';
+
+/** Keys remembered at most; beyond that the oldest are forgotten, which costs one wait each. */
+const MOST = 10_000;
+
+/** A load is not waited for longer than this before its key counts as free: its caller may have gone without a trace. */
+const LONGEST_LEAD = 30_000;
+
+/**
+ * Keys whose answers could not be shared lately, and who is loading them now.
+ *
+ * Callers of such a key do not wait for each other: one leads, in case that has changed, and the others go forward.
+ */
+export class Detours {
+  readonly #clock: Clock;
+  readonly #rememberFor: number;
+  readonly #marked = new Map<string, number>();
+  readonly #led = new Map<string, { readonly since: number }>();
+
+  constructor(clock: Clock, rememberFor: number) {
+    this.#clock = clock;
+    this.#rememberFor = rememberFor;
+  }
+
+  mark(key: string): void {
+    if (this.#rememberFor === 0) return;
+    if (this.#marked.size >= MOST) this.#dropOldest();
+    this.#marked.set(key, this.#clock.monotonic() + this.#rememberFor);
+  }
+
+  unmark(key: string): void {
+    if (this.#marked.size > 0) this.#marked.delete(key);
+  }
+
+  has(key: string): boolean {
+    const until = this.#marked.get(key);
+    if (until === undefined) return false;
+    if (this.#clock.monotonic() < until) return true;
+    this.#marked.delete(key);
+    return false;
+  }
+
+  /** Notes that a load of `key` begins; the returned function notes its end. */
+  lead(key: string): () => void {
+    const lead = { since: this.#clock.monotonic() };
+    this.#led.set(key, lead);
+    return () => {
+      if (this.#led.get(key) === lead) this.#led.delete(key);
+    };
+  }
+
+  isLed(key: string): boolean {
+    const lead = this.#led.get(key);
+    return lead !== undefined && this.#clock.monotonic() - lead.since < LONGEST_LEAD;
+  }
+
+  #dropOldest(): void {
+    for (const key of this.#marked.keys()) {
+      this.#marked.delete(key);
+      return;
+    }
+  }
+}

@@ -1,0 +1,221 @@
+import type { LoadContext, Loaded } from '../contracts.js';
+import { loaded } from '../loaded.js';
+import { answerOf, loadedAnswer, renewed, type Received } from './answer.js';
+import { NOTHING_SPECIAL, type Ask } from './ask.js';
+import { readBody } from './body.js';
+import { renderCacheStatus, type HttpCacheStatus } from './cache-status.js';
+import { LoadFailure } from './load-failure.js';
+import { isAsLongAsSaid, isPlain, rebuilt, respond } from './respond.js';
+import { judge, maySurviveError } from './reusable.js';
+import type { HttpSettings, Origin } from './settings.js';
+import { storability, type Storability } from './storable.js';
+import { asAnswer, type StoredAnswer, type StoredResponse } from './stored-response.js';
+import { canValidate, describes, isAbout, originHeaders } from './validation.js';
+import { matches } from './vary.js';
+
+/** Statuses that a stored response may stand in for (RFC 5861 §4). */
+const FAILURES = new Set([500, 502, 503, 504]);
+
+/** One caller's part in loading a key. */
+export interface Errand {
+  readonly settings: HttpSettings;
+  readonly ask: Ask;
+  readonly origin: Origin;
+  readonly key: string;
+  /** Under which the key is remembered as one whose answers are not shared. */
+  readonly mark: string;
+  /** Why the request goes forward. */
+  readonly forwarded: NonNullable<HttpCacheStatus['forwarded']>;
+  /** A `HEAD` that can only bring a stored `GET` up to date: its own answer must not be stored in that place. */
+  readonly updatesOnly: boolean;
+  /** Nobody waits for the response itself. */
+  readonly background: boolean;
+}
+
+/**
+ * One exchange with the origin, as the load of a flight.
+ *
+ * Its own caller gets the response as soon as the headers are there, its body streaming. The flight goes on until the
+ * body is complete, so that followers and tiers get plain data.
+ */
+export class Exchange {
+  /** The response for the caller whose errand this is. Pending for ever if somebody else leads. */
+  readonly response: Promise<{ readonly response: Response }>;
+  readonly #errand: Errand;
+  #deliver!: (led: { readonly response: Response }) => void;
+  #delivered = false;
+
+  constructor(errand: Errand) {
+    this.#errand = errand;
+    this.response = new Promise((resolve) => (this.#deliver = resolve));
+  }
+
+  /** The load. Either a stored answer, or a {@link LoadFailure}, or a detour. */
+  async run(load: LoadContext<StoredResponse>): Promise<Loaded<StoredResponse>> {
+    const { settings, mark } = this.#errand;
+    const release = settings.detours.lead(mark);
+    try {
+      return await this.#load(load);
+    } finally {
+      release();
+    }
+  }
+
+  async #load(load: LoadContext<StoredResponse>): Promise<Loaded<StoredResponse>> {
+    const { ask, settings } = this.#errand;
+    const known = this.#known(load);
+    const requestedAt = settings.clock.now();
+    let response: Response;
+    try {
+      response = await this.#ask(load.signal, known);
+    } catch (cause) {
+      throw new LoadFailure('network', settings.clock.now(), { cause, known });
+    }
+    const receivedAt = settings.clock.now();
+    const { url } = ask;
+    if (known !== undefined && this.#confirms(response, known)) {
+      return this.#renew(known, { headers: response.headers, requestedAt, receivedAt }, response.status);
+    }
+    if (known !== undefined && FAILURES.has(response.status) && maySurviveError(known, ask, receivedAt)) {
+      void response.body?.cancel().catch(() => {});
+      throw new LoadFailure('status', receivedAt, { known });
+    }
+    const { status, statusText, headers } = response;
+    return this.#receive(load, response, { url, status, statusText, headers, requestedAt, receivedAt }, known);
+  }
+
+  /** The stored answer that a conditional request may be made for. */
+  #known(load: LoadContext<StoredResponse>): StoredAnswer | undefined {
+    const { ask } = this.#errand;
+    const stale = asAnswer(load.stale?.value);
+    if (stale === undefined || !matches(stale, ask.headers)) return undefined;
+    return stale.method === 'HEAD' && ask.method === 'GET' ? undefined : stale;
+  }
+
+  async #ask(abort: AbortSignal, known: StoredAnswer | undefined): Promise<Response> {
+    const { ask, origin } = this.#errand;
+    const controller = new AbortController();
+    const stop = (): void => controller.abort(abort.reason);
+    if (abort.aborted) stop();
+    // Only until the response is there: after that, whoever reads its body decides how long.
+    abort.addEventListener('abort', stop, { once: true });
+    const { signal } = controller;
+    try {
+      const conditional = known !== undefined && !ask.wants.reload && canValidate(known) ? known : undefined;
+      const response = await origin({ headers: originHeaders(ask.headers, conditional), signal });
+      if (response.status !== 304 || (conditional !== undefined && isAbout(conditional, response.headers)))
+        return response;
+      return await origin({ headers: originHeaders(ask.headers, undefined), signal });
+    } finally {
+      abort.removeEventListener('abort', stop);
+    }
+  }
+
+  #confirms(response: Response, known: StoredAnswer): boolean {
+    if (response.status === 304) return true;
+    return this.#errand.updatesOnly && response.status === known.status && describes(response.headers, known);
+  }
+
+  /** The stored answer once more, with what the origin said of it now (RFC 9111 §4.3.4). */
+  #renew(
+    known: StoredAnswer,
+    received: Pick<Received, 'headers' | 'requestedAt' | 'receivedAt'>,
+    forwardStatus: number,
+  ): Loaded<StoredResponse> {
+    const { ask, settings } = this.#errand;
+    const { answer, storable } = renewed(ask, known, received, settings);
+    const fresh = this.#isShareable(storable, answer);
+    const status = this.#status({ forwardStatus, stored: storable.store, freshFor: fresh });
+    const response = respond(answer, ask.method, status, received.receivedAt);
+    for (const cookie of received.headers.getSetCookie()) response.headers.append('set-cookie', cookie);
+    this.#hand(response);
+    return storable.store ? loadedAnswer(answer, storable.keep, settings) : detour(storable.why);
+  }
+
+  async #receive(
+    load: LoadContext<StoredResponse>,
+    response: Response,
+    received: Received,
+    known: StoredAnswer | undefined,
+  ): Promise<Loaded<StoredResponse>> {
+    const { ask, settings } = this.#errand;
+    const storable = this.#storable(response, received);
+    const { status: forwardStatus } = response;
+    if (!storable.store) {
+      this.#hand(rebuilt(response, { status: this.#status({ forwardStatus, detail: storable.why }) }));
+      return this.#turnAway(storable.why, received, known);
+    }
+    const make = (body: Uint8Array): StoredAnswer => answerOf(ask, received, body, storable, known, settings);
+    const freshFor = this.#isShareable(storable, make(new Uint8Array()));
+    const copy = this.#split(response, this.#status({ forwardStatus, stored: true, freshFor }));
+    const read = copy === null ? NOTHING : await readBody(copy, settings.maxBodySize, load.signal);
+    if (read.end === 'too-large') return this.#turnAway('too-large', received, known);
+    if (read.end === 'broken') {
+      const { receivedAt: at } = received;
+      throw new LoadFailure('broken', at, { cause: read.error, known, partial: make(read.bytes) });
+    }
+    if (ask.method !== 'HEAD' && !isAsLongAsSaid(received.headers, read.bytes.byteLength))
+      return this.#turnAway('incomplete', received, known);
+    return loadedAnswer(make(read.bytes), storable.keep, settings);
+  }
+
+  #storable(response: Response, received: Received): Storability {
+    const { ask, settings, updatesOnly } = this.#errand;
+    if (!isPlain(response)) return { store: false, why: 'opaque' };
+    if (response.redirected) return { store: false, why: 'redirected' };
+    if (updatesOnly) return { store: false, why: 'method' };
+    const length = Number(received.headers.get('content-length') ?? 0);
+    if (ask.method !== 'HEAD' && length > settings.maxBodySize) return { store: false, why: 'too-large' };
+    return storability(ask, received, settings);
+  }
+
+  /** Hands the caller its response, and returns the body that the flight reads. */
+  #split(response: Response, status: string | undefined): ReadableStream<Uint8Array> | null {
+    const { body } = response;
+    if (body === null || this.#errand.background) {
+      this.#hand(rebuilt(response, { body: null, status }));
+      return body;
+    }
+    const [mine, copy] = body.tee();
+    this.#hand(rebuilt(response, { body: mine, status }));
+    return copy;
+  }
+
+  /** Remembers whether followers can be served with this answer; how much longer it is fresh, if it is. */
+  #isShareable(storable: Storability, answer: StoredAnswer): number | undefined {
+    const { settings, mark } = this.#errand;
+    const now = settings.clock.now();
+    const use = storable.store ? judge(answer, NOTHING_SPECIAL, now).use : undefined;
+    if (use === undefined) settings.detours.mark(mark);
+    if (use !== undefined) settings.detours.unmark(mark);
+    return use === undefined ? undefined : Math.floor(answer.rules.lifetime - answer.initialAge);
+  }
+
+  /** An answer for its own caller only. What is stored is outdated by it, unless it only tells of a failure. */
+  #turnAway(why: string, { status, receivedAt }: Received, known: StoredAnswer | undefined): Loaded<StoredResponse> {
+    const { settings, mark, updatesOnly } = this.#errand;
+    if (!updatesOnly) settings.detours.mark(mark);
+    const isFailure = status >= 400 && status !== 404 && status !== 410;
+    if (known !== undefined && isFailure) throw new LoadFailure('detour', receivedAt, { known });
+    return detour(why);
+  }
+
+  #status(status: HttpCacheStatus): string | undefined {
+    const { settings, key, forwarded } = this.#errand;
+    if (settings.name === undefined) return undefined;
+    return renderCacheStatus(settings.name, { forwarded, key: settings.showKey ? key : undefined, ...status });
+  }
+
+  #hand(response: Response): void {
+    if (this.#delivered) return;
+    this.#delivered = true;
+    if (this.#errand.background) void response.body?.cancel().catch(() => {});
+    else this.#deliver({ response });
+  }
+}
+
+const NOTHING = Object.freeze({ end: 'complete', bytes: new Uint8Array() } as const);
+
+function detour(why: string): Loaded<StoredResponse> {
+  return loaded<StoredResponse>({ kind: 'detour', why }, { ttl: 0, store: false });
+}

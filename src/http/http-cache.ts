@@ -1,0 +1,174 @@
+import type { Ask } from './ask.js';
+import { brokenBody } from './body.js';
+import { renderCacheStatus, type HttpCacheStatus } from './cache-status.js';
+import { Exchange, type Errand } from './exchange.js';
+import { LoadFailure } from './load-failure.js';
+import { notCached, respond, withBody } from './respond.js';
+import { judge, maySurviveError, type Verdict } from './reusable.js';
+import type { HttpSettings, Origin } from './settings.js';
+import { solo } from './solo.js';
+import { ageOf, asAnswer, type StoredAnswer } from './stored-response.js';
+import { matches, variantKey } from './vary.js';
+
+/** Variants may vary in more than their parent did; nobody needs more steps than this. */
+const DEEPEST_VARIANT = 8;
+
+/** One request on its way through the cache. */
+export interface Passage {
+  readonly ask: Ask;
+  readonly origin: Origin;
+  readonly key: string;
+  readonly startedAt: number;
+  /** What is stored for this very request, usable or not. */
+  readonly stored: StoredAnswer | undefined;
+  readonly forwarded: Errand['forwarded'];
+  readonly updatesOnly: boolean;
+}
+
+/** THE FLOW: key → stored variant → reuse, or one exchange for all who may share it, or a request of one's own. */
+export async function passThrough(settings: HttpSettings, ask: Ask, origin: Origin, key: string): Promise<Response> {
+  const startedAt = settings.clock.now();
+  const passage = await find(settings, { ask, origin, key, startedAt, forwarded: 'uri-miss', updatesOnly: false });
+  const { stored } = passage;
+  const verdict = stored === undefined ? undefined : judge(stored, ask.wants, settings.clock.now());
+  if (stored !== undefined && verdict?.use !== undefined) {
+    if (verdict.use === 'stale-while-revalidate') revalidate(settings, { ...passage, forwarded: 'stale' });
+    return serve(settings, passage, stored, verdict.use === 'fresh' ? {} : { detail: verdict.use });
+  }
+  if (ask.wants.onlyIfCached || settings.onlyIfCached)
+    return notCached(ask.url, statusText(settings, passage, { detail: 'only-if-cached' }));
+  return forward(settings, passage, verdict);
+}
+
+/** Follows the variants from `passage.key` to the one for this request, or to the key where it would be. */
+async function find(settings: HttpSettings, start: Omit<Passage, 'stored'>): Promise<Passage> {
+  const { ask } = start;
+  let { key, forwarded } = start;
+  for (let depth = 0; depth < DEEPEST_VARIANT; depth += 1) {
+    const read = ask.signal === undefined ? undefined : { signal: ask.signal };
+    const stored = asAnswer(await settings.cache.getIfCached(key, read));
+    if (stored === undefined || matches(stored, ask.headers)) {
+      // A HEAD is answered from what a GET left; what it brings itself is kept apart.
+      const isForeign = ask.method === 'HEAD' && stored === undefined && !key.endsWith(HEAD_KEY);
+      if (!isForeign) return { ...start, key, forwarded, stored, updatesOnly: updatesOnly(ask, stored) };
+      key += HEAD_KEY;
+      continue;
+    }
+    key = variantKey(key, stored, ask.headers);
+    forwarded = 'vary-miss';
+  }
+  return { ...start, key, forwarded, stored: undefined, updatesOnly: false };
+}
+
+/** Ends the key of what a `HEAD` alone brought. */
+export const HEAD_KEY = '\nHEAD';
+
+function updatesOnly({ method }: Ask, stored: StoredAnswer | undefined): boolean {
+  return method === 'HEAD' && stored?.method === 'GET';
+}
+
+/** Towards the origin: together with others where that may be, else alone. */
+async function forward(settings: HttpSettings, passage: Passage, verdict: Verdict | undefined): Promise<Response> {
+  const { ask } = passage;
+  const errand = errandOf(settings, { ...passage, forwarded: reasonOf(passage, verdict) });
+  const { detours } = settings;
+  // Waiting would be in vain: what another caller gets would not do for this one.
+  const isAlone = verdict?.why === 'request' || detours.has(errand.mark);
+  if (ask.wants.noStore || (isAlone && detours.isLed(errand.mark))) return solo(errand, passage.stored);
+
+  const exchange = new Exchange(errand);
+  const loading = settings.cache.getOrLoad(passage.key, (_key, load) => exchange.run(load), {
+    maxStale: 0,
+    softTimeout: Infinity,
+    ...(verdict?.why === 'request' ? { reload: true } : {}),
+    ...(ask.signal === undefined ? {} : { signal: ask.signal }),
+    ...(settings.waitUntil === undefined ? {} : { waitUntil: settings.waitUntil }),
+  });
+  try {
+    const outcome = await Promise.race([exchange.response, loading]);
+    if ('response' in outcome) return withBody(outcome.response, ask.signal);
+    const shared = asAnswer(outcome);
+    return shared === undefined ? await solo(errand, passage.stored) : await share(settings, errand, passage, shared);
+  } catch (error) {
+    return afterFailure(settings, errand, passage, error);
+  }
+}
+
+/** What somebody else's exchange brought, if it will do for this request as well. */
+async function share(
+  settings: HttpSettings,
+  errand: Errand,
+  passage: Passage,
+  shared: StoredAnswer,
+): Promise<Response> {
+  const { ask } = passage;
+  if (!matches(shared, ask.headers) && !isDeep(passage.key)) {
+    return passThrough(settings, ask, passage.origin, variantKey(passage.key, shared, ask.headers));
+  }
+  const { use } = judge(shared, ask.wants, settings.clock.now());
+  const fits = use !== undefined && matches(shared, ask.headers) && (shared.method === 'GET' || ask.method === 'HEAD');
+  if (!fits) return solo(errand, matches(shared, ask.headers) ? shared : undefined);
+  return serve(settings, passage, shared, { forwarded: errand.forwarded, stored: true, collapsed: true });
+}
+
+async function afterFailure(
+  settings: HttpSettings,
+  errand: Errand,
+  passage: Passage,
+  error: unknown,
+): Promise<Response> {
+  const { ask, startedAt } = passage;
+  if (ask.signal?.aborted === true) throw ask.signal.reason;
+  if (!(error instanceof LoadFailure)) throw error;
+  const now = settings.clock.now();
+  const stored = passage.stored ?? error.known;
+  const isTheOrigins = error.kind === 'network' || error.kind === 'status';
+  if (isTheOrigins && stored !== undefined && matches(stored, ask.headers) && maySurviveError(stored, ask, now))
+    return serve(settings, passage, stored, { forwarded: 'stale', detail: 'stale-if-error' });
+  // A failure that is remembered from an earlier request says nothing about this one, unless failures are to be cached.
+  if (error.kind === 'network' && (stored === undefined || error.at >= startedAt)) throw error.cause;
+  const { partial } = error;
+  const isOurs =
+    partial !== undefined && matches(partial, ask.headers) && judge(partial, ask.wants, now).use !== undefined;
+  if (error.kind !== 'broken' || !isOurs) return solo(errand, stored);
+  const response = serve(settings, passage, partial, { forwarded: errand.forwarded, collapsed: true });
+  return ask.method === 'HEAD' ? response : withBody(response, undefined, brokenBody(partial.body, error.cause));
+}
+
+/** Asks the origin in the background, once per key and not while it fails. */
+function revalidate(settings: HttpSettings, passage: Passage): void {
+  const exchange = new Exchange({ ...errandOf(settings, passage), background: true });
+  const { waitUntil } = settings;
+  const revalidating = settings.cache.getOrLoad(
+    passage.key,
+    (_key, load) => exchange.run(load),
+    waitUntil === undefined ? {} : { waitUntil },
+  );
+  revalidating.catch(() => {});
+}
+
+function errandOf(settings: HttpSettings, passage: Passage): Errand {
+  const { ask, origin, key, forwarded, updatesOnly } = passage;
+  const mark = `${ask.credentialed ? '+' : '-'}${key}`;
+  return { settings, ask, origin, key, mark, forwarded, updatesOnly, background: false };
+}
+
+function reasonOf(passage: Passage, verdict: Verdict | undefined): Errand['forwarded'] {
+  if (verdict === undefined) return passage.forwarded;
+  return verdict.why === 'request' ? 'request' : 'stale';
+}
+
+function serve(settings: HttpSettings, passage: Passage, answer: StoredAnswer, status: HttpCacheStatus): Response {
+  const now = settings.clock.now();
+  const freshFor = answer.rules.lifetime - ageOf(answer, now);
+  return respond(answer, passage.ask.method, statusText(settings, passage, { freshFor, ...status }), now);
+}
+
+function statusText({ name, showKey }: HttpSettings, { key }: Passage, status: HttpCacheStatus): string | undefined {
+  return name === undefined ? undefined : renderCacheStatus(name, { key: showKey ? key : undefined, ...status });
+}
+
+/** Whether a key is that of a variant so deep that something must be wrong. */
+function isDeep(key: string): boolean {
+  return key.split('\n').length > DEEPEST_VARIANT;
+}

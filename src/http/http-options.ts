@@ -1,0 +1,154 @@
+import { systemClock } from '../clock.js';
+import type { Clock, Duration } from '../contracts.js';
+import { parseDuration } from '../duration.js';
+import { misuse } from '../errors.js';
+import { lruMemory } from '../memory/lru.js';
+import { checkClock, checkFunction, checkNames, checkObject } from '../option-checks.js';
+import type { TieredCacheOptions } from '../options.js';
+import { TieredCache } from '../tiered-cache.js';
+import type { Ask } from './ask.js';
+import { Detours } from './detours.js';
+import { headerTags, prefixTags } from './response-tags.js';
+import type { HttpSettings } from './settings.js';
+import type { StoredResponse } from './stored-response.js';
+
+/** Options that all faces of the HTTP cache have. Durations are milliseconds or strings such as `'10s'`. */
+export interface HttpCacheOptions {
+  /**
+   * Where responses are kept: a cache of yours, or the options of one. Storage tiers that keep bytes need a codec for
+   * byte arrays, such as `structuredCloneCodec`. @default a memory tier of 100 MB
+   */
+  readonly cache?: TieredCache<StoredResponse> | Partial<TieredCacheOptions<StoredResponse>>;
+  /** Whether several users share the cache: then `private`, `Authorization`, `Cookie` and `Set-Cookie` keep responses out of it. @default true */
+  readonly shared?: boolean;
+  /** The cache key of a request, or `undefined` to leave it alone. @default its URL without fragment */
+  readonly key?: (request: Request) => string | undefined;
+  /** How long responses are fresh that say nothing about it, and are cacheable by their status. @default 0 */
+  readonly defaultTtl?: Duration;
+  /** Whether such responses are fresh for a tenth of the time since `Last-Modified`, at most a day. @default false @see RFC 9111 §4.2.2 */
+  readonly heuristic?: boolean;
+  /** Bytes of the largest body that is kept; larger ones stream through. At least 0. @default 5_242_880 */
+  readonly maxBodySize?: number;
+  /** Safe methods that are answered from the cache. @default ['GET', 'HEAD'] */
+  readonly methods?: readonly ('GET' | 'HEAD')[];
+  /** Whether nothing is ever asked of the origin for these methods: what is not cached is a 504. @default false */
+  readonly onlyIfCached?: boolean;
+  /** Names the cache in `Cache-Status`; `false` leaves that header out. @default 'soloflight' */
+  readonly name?: string | false;
+  /** Whether `Cache-Status` shows the key. @default false */
+  readonly showKey?: boolean;
+  /** Response fields that override `Cache-Control`, most important first; `true` for `CDN-Cache-Control`. @default [] @see RFC 9213 */
+  readonly targeted?: boolean | readonly string[];
+  /** How long responses with a validator are kept after their freshness, to be validated. @default '1d' */
+  readonly retention?: Duration;
+  /** How long a key is remembered whose answers could not be shared, so that its callers don't wait for each other. @default '2m' */
+  readonly rememberUnshared?: Duration;
+  /** Whether responses get a tag for each leading part of their path, for `invalidatePrefix`. @default false */
+  readonly prefixTags?: boolean;
+  /** Takes background work, as a Worker's `waitUntil` does. */
+  readonly waitUntil?: (work: Promise<unknown>) => void;
+  /** Time and chance, replaced in tests. @default that of `cache` if options are given there, else systemClock */
+  readonly clock?: Clock;
+}
+
+/** The names of the options above. */
+export const HTTP_OPTIONS: readonly (keyof HttpCacheOptions)[] = [
+  ...(['cache', 'shared', 'key', 'defaultTtl', 'heuristic', 'maxBodySize', 'methods', 'onlyIfCached', 'name'] as const),
+  ...(['showKey', 'targeted', 'retention', 'rememberUnshared', 'prefixTags', 'waitUntil', 'clock'] as const),
+];
+
+const DEFAULT_MEMORY = 100 * 1_024 * 1_024;
+const DEFAULT_BODY = 5 * 1_024 * 1_024;
+/** What an entry costs beside its body and its headers, roughly. */
+const OVERHEAD = 512;
+const FIELD_NAME = /^[!#$%&'*+\-.^_`|~\w]+$/;
+
+/** Checks the options of an HTTP cache and fills in the defaults. */
+export function resolveHttpOptions(options: HttpCacheOptions, names: readonly string[]): HttpSettings {
+  checkObject('options', options);
+  checkNames(options, names);
+  const { shared = true, heuristic = false, maxBodySize = DEFAULT_BODY, methods = ['GET', 'HEAD'] } = options;
+  const { onlyIfCached = false, name = 'soloflight', showKey = false, prefixTags = false } = options;
+  for (const [option, value] of Object.entries({ shared, heuristic, onlyIfCached, showKey, prefixTags }))
+    if (typeof value !== 'boolean') throw misuse(option, 'a boolean', value);
+  if (maxBodySize !== Infinity && !(Number.isSafeInteger(maxBodySize) && maxBodySize >= 0))
+    throw misuse('maxBodySize', 'an integer ≥ 0 or Infinity', maxBodySize);
+  if (!Array.isArray(methods) || methods.some((method) => method !== 'GET' && method !== 'HEAD'))
+    throw misuse('methods', "an array of 'GET' and 'HEAD'", methods);
+  if (name !== false && !(typeof name === 'string' && /^[\x20-\x7e]+$/.test(name)))
+    throw misuse('name', 'printable ASCII text, or false', name);
+  checkFunction('key', options.key);
+  checkFunction('waitUntil', options.waitUntil);
+  const duration = (option: 'defaultTtl' | 'retention' | 'rememberUnshared', value: Duration): number =>
+    parseDuration(option, options[option] ?? value);
+  const clock = clockOf(options);
+  return {
+    cache: cacheOf(options, clock),
+    clock,
+    detours: new Detours(clock, duration('rememberUnshared', '2m')),
+    keyOf: keyFunction(options.key),
+    methods: new Set(methods),
+    maxBodySize,
+    onlyIfCached,
+    name: name === false ? undefined : name,
+    showKey,
+    shared,
+    heuristic,
+    defaultTtl: duration('defaultTtl', 0),
+    retention: duration('retention', '1d'),
+    targeted: targetedNames(options.targeted ?? false),
+    tagsOf: prefixTags
+      ? (url, headers) => [...headerTags(headers), ...prefixTagsOf(url)]
+      : (_url, headers) => headerTags(headers),
+    waitUntil: options.waitUntil,
+  };
+}
+
+const prefixTagsOf = prefixTags;
+
+function clockOf({ clock, cache }: HttpCacheOptions): Clock {
+  if (clock !== undefined) checkClock(clock);
+  const other = cache === undefined || isCache(cache) ? undefined : cache.clock;
+  return clock ?? other ?? systemClock;
+}
+
+function cacheOf({ cache = {} }: HttpCacheOptions, clock: Clock): TieredCache<StoredResponse> {
+  checkObject('cache', cache);
+  if (isCache(cache)) return cache;
+  // Every response brings its own lifetime.
+  return new TieredCache<StoredResponse>({ ttl: 0, name: 'http', memory: responseMemory(), clock, ...cache });
+}
+
+function responseMemory(): NonNullable<Exclude<TieredCacheOptions<StoredResponse>['memory'], false>> {
+  return lruMemory<StoredResponse>({ maxSize: DEFAULT_MEMORY, sizeOf: sizeOfResponse });
+}
+
+/** Bytes that a stored response takes, roughly: for the `sizeOf` of an `lruMemory`. */
+export function sizeOfResponse(response: StoredResponse): number {
+  if (response.kind === 'detour') return OVERHEAD;
+  const fields = response.headers.reduce((size, [name, value]) => size + name.length + value.length, 0);
+  return OVERHEAD + fields + response.body.byteLength;
+}
+
+/** Also one of another copy of the package. */
+function isCache(cache: NonNullable<HttpCacheOptions['cache']>): cache is TieredCache<StoredResponse> {
+  return typeof (cache as Partial<TieredCache<StoredResponse>>).getOrLoad === 'function';
+}
+
+function keyFunction(key: HttpCacheOptions['key']): (ask: Ask) => string | undefined {
+  if (key === undefined) return (ask) => ask.url;
+  return ({ url, method, headers }) => {
+    const chosen = key(new Request(url, { method, headers })) as unknown;
+    if (chosen !== undefined && typeof chosen !== 'string')
+      throw misuse('key', 'a function that returns a string or undefined', chosen);
+    return chosen;
+  };
+}
+
+function targetedNames(targeted: boolean | readonly string[]): readonly string[] {
+  if (targeted === true) return ['cdn-cache-control'];
+  if (targeted === false) return [];
+  if (!Array.isArray(targeted) || targeted.some((name) => typeof name !== 'string' || !FIELD_NAME.test(name)))
+    throw misuse('targeted', 'a boolean or an array of field names', targeted);
+  return targeted.map((name: string) => name.toLowerCase());
+}

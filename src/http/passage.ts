@@ -1,0 +1,51 @@
+import type { Ask } from './ask.js';
+import { plainUrl } from './ask.js';
+import { renderCacheStatus } from './cache-status.js';
+import { HEAD_KEY, passThrough } from './http-cache.js';
+import { notModified, rebuilt } from './respond.js';
+import type { HttpSettings, Origin } from './settings.js';
+import { callerHasIt, isConditional, isForOriginOnly } from './validation.js';
+
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+
+/** The answer to a request that is the cache's business, else `undefined`. */
+export async function through(settings: HttpSettings, ask: Ask, origin: Origin): Promise<Response | undefined> {
+  const isOurs =
+    settings.methods.has(ask.method) &&
+    !ask.hasBody &&
+    !ask.special &&
+    !ask.wants.bypass &&
+    !isForOriginOnly(ask.headers);
+  const key = isOurs ? settings.keyOf(ask) : undefined;
+  if (key === undefined) return undefined;
+  const response = await passThrough(settings, ask, origin, key);
+  const isNews =
+    !isConditional(ask.headers) || !callerHasIt(ask.headers, response.status, response.headers, settings.clock.now());
+  return isNews ? response : notModified(response);
+}
+
+/** Sends on a request that is not the cache's business, but may change what is. */
+export async function around(settings: HttpSettings, ask: Ask, send: () => Promise<Response>): Promise<Response> {
+  const response = await send();
+  const isUnsafe = !SAFE.has(ask.method);
+  if (isUnsafe && response.status < 400) await invalidateAfter(settings, ask, response);
+  const { name } = settings;
+  if (name === undefined) return response;
+  const forwarded = settings.methods.has(ask.method) ? 'bypass' : 'method';
+  return rebuilt(response, { status: renderCacheStatus(name, { forwarded, forwardStatus: response.status }) });
+}
+
+/** An unsafe request that succeeded makes what is stored for its target, and for what it points at there, unusable (RFC 9111 §4.4). */
+async function invalidateAfter(settings: HttpSettings, ask: Ask, response: Response): Promise<void> {
+  const { origin } = new URL(ask.url);
+  const pointers = ['location', 'content-location'].map((name) => response.headers.get(name));
+  const urls = [ask.url, response.url, ...pointers].map((url) => (url ? plainUrl(url, ask.url) : undefined));
+  const near = new Set(urls.filter((url) => url !== undefined && new URL(url).origin === origin));
+  await Promise.all([...near].map((url) => invalidateUrl(settings, ask, url!)));
+}
+
+/** Makes what is stored for `url` unusable, all its variants included. */
+export async function invalidateUrl(settings: HttpSettings, ask: Ask, url: string): Promise<void> {
+  const key = settings.keyOf({ ...ask, url, method: 'GET' });
+  if (key !== undefined) await settings.cache.invalidate([key, `${key}${HEAD_KEY}`]);
+}

@@ -1,0 +1,94 @@
+import { abortable } from './body.js';
+import { ageOf, type StoredAnswer } from './stored-response.js';
+
+/** Of these a `Response` may have no body, not even an empty one. */
+const BODILESS = new Set([101, 103, 204, 205, 304]);
+
+/** The parts of a response that its constructor can't be told. */
+interface Origin {
+  readonly url: string;
+  readonly redirected: boolean;
+}
+
+/** A response of its own for one caller, made from a stored one. */
+export function respond(answer: StoredAnswer, method: string, status: string | undefined, now: number): Response {
+  const headers = new Headers(answer.headers as [string, string][]);
+  headers.set('age', String(Math.floor(ageOf(answer, now) / 1_000)));
+  if (status !== undefined) headers.append('cache-status', status);
+  const isBodiless = method === 'HEAD' || BODILESS.has(answer.status);
+  // The constructor copies the bytes, so that no caller can write into another's.
+  const body = isBodiless ? null : (answer.body as Uint8Array<ArrayBuffer>);
+  return dressed(new Response(body, { status: answer.status, statusText: answer.statusText, headers }), {
+    url: answer.url,
+    redirected: false,
+  });
+}
+
+/** `response` with another body or more to say of itself, and otherwise as it was. */
+export function rebuilt(
+  response: Response,
+  change: { readonly body?: ReadableStream<Uint8Array> | null; readonly status?: string | undefined },
+): Response {
+  if (!isPlain(response)) return response;
+  const headers = new Headers(response.headers);
+  if (change.status !== undefined) headers.append('cache-status', change.status);
+  const body = 'body' in change ? (change.body ?? null) : response.body;
+  const { status, statusText, url, redirected } = response;
+  return dressed(new Response(BODILESS.has(status) ? null : body, { status, statusText, headers }), {
+    url,
+    redirected,
+  });
+}
+
+/** `response` with another body, or one that ends when its caller aborts. */
+export function withBody(
+  response: Response,
+  signal: AbortSignal | undefined,
+  body: ReadableStream<Uint8Array> | null = response.body,
+): Response {
+  if (body === null || (signal === undefined && body === response.body)) return response;
+  return isPlain(response)
+    ? rebuilt(response, { body: signal === undefined ? body : abortable(body, signal) })
+    : response;
+}
+
+/** Whether `response` can be built anew: opaque ones, errors and upgrades can't. */
+export function isPlain({ status, type, webSocket }: Response & { readonly webSocket?: unknown }): boolean {
+  return (
+    status >= 200 && status <= 599 && type !== 'opaque' && type !== 'opaqueredirect' && (webSocket ?? null) === null
+  );
+}
+
+/** The answer to a caller whose own copy is as good as this response (RFC 9110 §15.4.5). */
+export function notModified(response: Response): Response {
+  void response.body?.cancel().catch(() => {});
+  const headers = new Headers(response.headers);
+  for (const name of ['content-length', 'content-encoding', 'content-type', 'transfer-encoding']) headers.delete(name);
+  const { url, redirected } = response;
+  return dressed(new Response(null, { status: 304, statusText: 'Not Modified', headers }), { url, redirected });
+}
+
+/** The answer to "only if cached" when it is not (RFC 9111 §5.2.1.7). */
+export function notCached(url: string, status: string | undefined): Response {
+  const headers = new Headers(status === undefined ? {} : { 'cache-status': status });
+  return dressed(new Response(null, { status: 504, statusText: 'Gateway Timeout', headers }), {
+    url,
+    redirected: false,
+  });
+}
+
+/** Gives `response`, and every clone of it, the parts that the constructor could not be told. */
+export function dressed(response: Response, origin: Origin): Response {
+  return Object.defineProperties(response, {
+    url: { value: origin.url, configurable: true },
+    redirected: { value: origin.redirected, configurable: true },
+    clone: { value: () => dressed(Response.prototype.clone.call(response), origin), configurable: true },
+  });
+}
+
+/** Whether the body is as long as the response says. Where it is not known, it is. */
+export function isAsLongAsSaid(headers: Headers, length: number): boolean {
+  const said = headers.get('content-length');
+  if (said === null || headers.has('content-encoding')) return true;
+  return said.split(',').every((part) => /^\d+$/.test(part.trim()) && Number(part) === length);
+}

@@ -1,0 +1,91 @@
+import { deltaSeconds, type Directives } from './cache-control.js';
+import { parseHttpDate } from './http-date.js';
+import type { ReuseRules } from './stored-response.js';
+
+/** Responses with these may be given a lifetime by guess (RFC 9110 §15.1), but for 206, which is not stored. */
+const HEURISTIC = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501]);
+const HEURISTIC_FRACTION = 0.1;
+const LONGEST_GUESS = 86_400_000;
+
+/** How the cache that a response arrives at is set up, as far as lifetimes depend on it. Durations are milliseconds. */
+export interface LifetimePolicy {
+  /** Many users (true), or one (false). */
+  readonly shared: boolean;
+  /** For responses that say nothing; 0 if they get none. */
+  readonly defaultTtl: number;
+  /** Whether to guess from `Last-Modified`. */
+  readonly heuristic: boolean;
+}
+
+/** A response as it arrived. */
+export interface Arrival {
+  readonly status: number;
+  readonly headers: Headers;
+  /** The directives that count here: those of `Cache-Control`, or of a targeted field. */
+  readonly directives: Directives;
+  /** Whether `Expires` still counts: a targeted field overrides it. */
+  readonly expires: boolean;
+  readonly requestedAt: number;
+  readonly receivedAt: number;
+}
+
+/** Works out when the response may be reused. */
+export function rulesOf(arrival: Arrival, policy: LifetimePolicy): ReuseRules {
+  const { directives } = arrival;
+  const { shared } = policy;
+  const has = (name: string): boolean => directives.has(name);
+  const never = has('must-revalidate') || directives.hasWhole('no-cache') || (shared && has('proxy-revalidate'));
+  const windows = (name: string): number => (never ? 0 : milliseconds(directives.seconds(name) ?? 0));
+  return {
+    lifetime: lifetimeOf(arrival, policy),
+    staleWhileRevalidate: windows('stale-while-revalidate'),
+    staleIfError: windows('stale-if-error'),
+    validate: directives.hasWhole('no-cache'),
+    stale: never ? 'never' : shared && has('s-maxage') ? 'explicit' : 'allowed',
+    immutable: has('immutable'),
+  };
+}
+
+/** The freshness lifetime in milliseconds: what is said first, then `Expires`, then what this cache gives by itself. */
+function lifetimeOf(arrival: Arrival, policy: LifetimePolicy): number {
+  const { directives, headers, receivedAt } = arrival;
+  const shared = policy.shared ? directives.seconds('s-maxage') : undefined;
+  const said = shared ?? directives.seconds('max-age');
+  if (said !== undefined) return milliseconds(said);
+
+  const date = parseHttpDate(headers.get('date'), receivedAt) ?? receivedAt;
+  const expires = arrival.expires ? headers.get('expires') : null;
+  // An invalid date, the popular `0` above all, means "already expired" (§5.3).
+  if (expires !== null) return Math.max(0, (parseHttpDate(expires, receivedAt) ?? 0) - date);
+  return guess(arrival, policy, date);
+}
+
+function guess({ status, headers, directives, receivedAt }: Arrival, policy: LifetimePolicy, date: number): number {
+  if (!HEURISTIC.has(status) && !directives.has('public')) return 0;
+  const modified = policy.heuristic ? parseHttpDate(headers.get('last-modified'), receivedAt) : undefined;
+  const guessed = modified === undefined ? 0 : Math.max(0, date - modified) * HEURISTIC_FRACTION;
+  return Math.max(policy.defaultTtl, Math.min(guessed, LONGEST_GUESS));
+}
+
+/** Whether the status alone would allow a response without any explicit lifetime to be stored. */
+export function isHeuristicStatus(status: number): boolean {
+  return HEURISTIC.has(status);
+}
+
+/** How old the response was when it arrived, in milliseconds (RFC 9111 §4.2.3, `corrected_initial_age`). */
+export function initialAge({
+  headers,
+  requestedAt,
+  receivedAt,
+}: Omit<Arrival, 'directives' | 'expires' | 'status'>): number {
+  const date = parseHttpDate(headers.get('date'), receivedAt) ?? receivedAt;
+  const apparent = Math.max(0, receivedAt - date);
+  const told = deltaSeconds((headers.get('age') ?? '').split(',', 1)[0]?.trim());
+  const delay = Math.max(0, receivedAt - requestedAt);
+  return Math.max(apparent, milliseconds(told) + delay);
+}
+
+/** What makes no sense is no lifetime. */
+function milliseconds(seconds: number): number {
+  return Number.isNaN(seconds) ? 0 : seconds * 1_000;
+}

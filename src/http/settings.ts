@@ -1,0 +1,28 @@
+import type { Clock } from '../contracts.js';
+import type { TieredCache } from '../tiered-cache.js';
+import type { Ask } from './ask.js';
+import type { Detours } from './detours.js';
+import type { StoringPolicy } from './storable.js';
+import type { StoredResponse } from './stored-response.js';
+
+/** Everything that the parts of one HTTP cache share. */
+export interface HttpSettings extends StoringPolicy {
+  readonly cache: TieredCache<StoredResponse>;
+  readonly clock: Clock;
+  readonly detours: Detours;
+  readonly keyOf: (ask: Ask) => string | undefined;
+  readonly methods: ReadonlySet<string>;
+  readonly maxBodySize: number;
+  readonly onlyIfCached: boolean;
+  /** `undefined` for no `Cache-Status`. */
+  readonly name: string | undefined;
+  readonly showKey: boolean;
+  readonly tagsOf: (url: string, headers: Headers) => readonly string[];
+  readonly waitUntil: ((work: Promise<unknown>) => void) | undefined;
+}
+
+/** One request to the origin: the caller's own, but for what is given here. */
+export type Origin = (change: {
+  readonly headers: Headers;
+  readonly signal: AbortSignal | undefined;
+}) => Promise<Response>;

@@ -1,0 +1,53 @@
+import { renewed } from './answer.js';
+import { renderCacheStatus } from './cache-status.js';
+import type { Errand } from './exchange.js';
+import { rebuilt, respond } from './respond.js';
+import { maySurviveError } from './reusable.js';
+import type { StoredAnswer } from './stored-response.js';
+import { canValidate, isAbout, originHeaders } from './validation.js';
+
+/**
+ * A request of the caller's own: shared with nobody, and stored nowhere.
+ *
+ * `stored` is what is known for this very request. It saves the body if the origin confirms it, and stands in where the
+ * origin fails and that is allowed.
+ */
+export async function solo(
+  { settings, ask, origin, ...errand }: Errand,
+  stored: StoredAnswer | undefined,
+): Promise<Response> {
+  const { clock, name, showKey } = settings;
+  const status = (more: { readonly forwardStatus?: number; readonly detail?: string }): string | undefined =>
+    name === undefined
+      ? undefined
+      : renderCacheStatus(name, { forwarded: errand.forwarded, key: showKey ? errand.key : undefined, ...more });
+  const survivor = (): Response | undefined =>
+    stored !== undefined && maySurviveError(stored, ask, clock.now())
+      ? respond(stored, ask.method, status({ detail: 'stale-if-error' }), clock.now())
+      : undefined;
+
+  const known = stored !== undefined && !ask.wants.reload && canValidate(stored) ? stored : undefined;
+  const { signal } = ask;
+  const requestedAt = clock.now();
+  let response: Response;
+  try {
+    response = await origin({ headers: known === undefined ? ask.headers : originHeaders(ask.headers, known), signal });
+    const isPointless = known !== undefined && response.status === 304 && !isAbout(known, response.headers);
+    if (isPointless) response = await origin({ headers: originHeaders(ask.headers, undefined), signal });
+  } catch (error) {
+    const stale = signal?.aborted === true ? undefined : survivor();
+    if (stale === undefined) throw error;
+    return stale;
+  }
+  const { status: forwardStatus, headers } = response;
+  if (known !== undefined && forwardStatus === 304) {
+    const { answer } = renewed(ask, known, { headers, requestedAt, receivedAt: clock.now() }, settings);
+    const answered = respond(answer, ask.method, status({ forwardStatus }), clock.now());
+    for (const cookie of headers.getSetCookie()) answered.headers.append('set-cookie', cookie);
+    return answered;
+  }
+  const stale = forwardStatus >= 500 ? survivor() : undefined;
+  if (stale === undefined) return rebuilt(response, { status: status({ forwardStatus }) });
+  void response.body?.cancel().catch(() => {});
+  return stale;
+}

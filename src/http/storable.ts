@@ -1,0 +1,99 @@
+import { Directives } from './cache-control.js';
+import { isHeuristicStatus, rulesOf, type Arrival, type LifetimePolicy } from './rules.js';
+import type { ReuseRules } from './stored-response.js';
+import { targetedDirectives } from './targeted.js';
+import { varyNames } from './vary.js';
+
+/** What a cache keeps, beside the lifetimes it gives. */
+export interface StoringPolicy extends LifetimePolicy {
+  /** Fields that speak to caches like this one and override `Cache-Control`, most important first (RFC 9213). */
+  readonly targeted: readonly string[];
+  /** How long after its freshness a response with a validator is kept for validation, in milliseconds. */
+  readonly retention: number;
+}
+
+/** The request, as far as storing its response depends on it. */
+export interface AskedWith {
+  readonly credentialed: boolean;
+  readonly wants: { readonly noStore: boolean };
+}
+
+/** Whether a response may be stored. If so, how it may be reused, and without which of its fields; if not, why. */
+export type Storability =
+  | { readonly store: true; readonly rules: ReuseRules; readonly hidden: readonly string[]; readonly keep: number }
+  | { readonly store: false; readonly why: string };
+
+/** Final, complete, and understood with all that they mean for caching (RFC 9111 §3). */
+const UNDERSTOOD = new Set([
+  200, 201, 202, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 422, 429, 451, 500,
+  501, 502, 503, 504,
+]);
+
+/** Needs no length to be endless. */
+const ENDLESS = /^text\/event-stream\b/i;
+
+/**
+ * Decides whether a response may be stored, and what for.
+ *
+ * Stricter than the standard in three points: in a shared cache what sets a cookie is left to who asked, a `Cookie` in
+ * the request counts like `Authorization`, and what could be used neither fresh nor after validation is not kept.
+ *
+ * @see RFC 9111 §3 and §3.5
+ */
+export function storability(
+  asked: AskedWith,
+  response: Omit<Arrival, 'directives' | 'expires'>,
+  policy: StoringPolicy,
+): Storability {
+  const { headers, status } = response;
+  const targeted = targetedDirectives(headers, policy.targeted);
+  const directives = targeted ?? new Directives(headers.get('cache-control'));
+  const why = objection(asked, { status, headers }, directives, policy);
+  if (why !== undefined) return { store: false, why };
+
+  const rules = rulesOf({ ...response, directives, expires: targeted === undefined }, policy);
+  const validators = headers.has('etag') || headers.has('last-modified');
+  const keep = Math.max(rules.staleWhileRevalidate, rules.staleIfError, validators ? policy.retention : 0);
+  const expires = targeted === undefined && headers.has('expires');
+  const isStated = expires || isStatedCacheable(status, directives, policy);
+  const isEverFresh = rules.lifetime > 0 && !rules.validate;
+  if (!isStated || (!isEverFresh && keep === 0)) return { store: false, why: 'no-lifetime' };
+  const hidden = [...directives.fieldNames('no-cache'), ...(policy.shared ? directives.fieldNames('private') : [])];
+  return { store: true, rules, hidden, keep };
+}
+
+/** What forbids storing, if anything. */
+function objection(
+  { credentialed, wants }: AskedWith,
+  { status, headers }: Pick<Arrival, 'status' | 'headers'>,
+  directives: Directives,
+  { shared }: StoringPolicy,
+): string | undefined {
+  if (wants.noStore) return 'request-no-store';
+  const understood = UNDERSTOOD.has(status);
+  if (status < 200 || status === 206 || status === 304) return 'status';
+  if (directives.has('must-understand') && !understood) return 'must-understand';
+  // Those who understand `must-understand` may store what they understand (§5.2.2.3).
+  if (directives.has('no-store') && !(directives.has('must-understand') && understood)) return 'no-store';
+  if (varyNames(headers)[0] === '*') return 'vary';
+  if (ENDLESS.test(headers.get('content-type') ?? '')) return 'endless';
+  if (!shared) return undefined;
+  if (directives.hasWhole('private')) return 'private';
+  if (credentialed && !isExplicitlyShared(directives)) return 'credentials';
+  const cookieIsHidden = [...directives.fieldNames('private'), ...directives.fieldNames('no-cache')].includes(
+    'set-cookie',
+  );
+  return headers.has('set-cookie') && !cookieIsHidden ? 'set-cookie' : undefined;
+}
+
+/** Whether a response to somebody who gave their credentials may be given to others (§3.5). */
+function isExplicitlyShared(directives: Directives): boolean {
+  return directives.has('public') || directives.has('s-maxage') || directives.has('must-revalidate');
+}
+
+/** The last condition of §3: something must say that the response may be stored. */
+function isStatedCacheable(status: number, directives: Directives, { shared }: StoringPolicy): boolean {
+  if (directives.has('public') || directives.has('max-age')) return true;
+  if (shared ? directives.has('s-maxage') : directives.has('private')) return true;
+  return isHeuristicStatus(status);
+}

@@ -1,0 +1,67 @@
+/** A header field: lower-case name, value. Several with one name keep their order. */
+export type Field = readonly [name: string, value: string];
+
+/**
+ * What `cachedFetch` keeps in its cache: plain data, fit for every tier and for `structuredClone`.
+ *
+ * Opaque: the fields may change between versions; what an older version stored is then a miss.
+ */
+export type StoredResponse = StoredAnswer | Detour;
+
+/** A stored response. Durations are milliseconds, instants epoch milliseconds. */
+export interface StoredAnswer {
+  readonly kind: 'answer.1';
+  readonly method: 'GET' | 'HEAD';
+  readonly url: string;
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: readonly Field[];
+  readonly body: Uint8Array;
+  /** Its age when it arrived (RFC 9111 §4.2.3, `corrected_initial_age`). */
+  readonly initialAge: number;
+  readonly receivedAt: number;
+  readonly rules: ReuseRules;
+  /** What the origin selected it by: each header of `Vary` with the request's value, `null` if it had none. */
+  readonly vary: readonly (readonly [name: string, value: string | null])[];
+  /** Part of the keys of all variants, so that they are out of reach once the response they hang on is gone. */
+  readonly generation: string;
+}
+
+/** What the origin said about reusing a response, worked out when it arrived. Durations are milliseconds. */
+export interface ReuseRules {
+  /** Freshness lifetime (RFC 9111 §4.2.1). */
+  readonly lifetime: number;
+  readonly staleWhileRevalidate: number;
+  readonly staleIfError: number;
+  /** Unqualified `no-cache`: never without validation. */
+  readonly validate: boolean;
+  /** Whether it may be served stale: always, only where RFC 5861 says so (shared `s-maxage`), or never. */
+  readonly stale: 'allowed' | 'explicit' | 'never';
+  readonly immutable: boolean;
+}
+
+/** The outcome of a load whose answer belongs to the caller that made it: all others go forward on their own. Never stored. */
+export interface Detour {
+  readonly kind: 'detour';
+  readonly why: string;
+}
+
+/** The answer that something found in a tier is, if it is one of this version. */
+export function asAnswer(value: unknown): StoredAnswer | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { kind, body, headers } = value as Partial<StoredAnswer>;
+  return kind === 'answer.1' && body instanceof Uint8Array && Array.isArray(headers)
+    ? (value as StoredAnswer)
+    : undefined;
+}
+
+/** The value of a stored header, `null` if there is none. Several are joined as `Headers.get` does. */
+export function headerOf(answer: StoredAnswer, name: string): string | null {
+  const values = answer.headers.filter(([field]) => field === name).map(([, value]) => value);
+  return values.length === 0 ? null : values.join(', ');
+}
+
+/** How old `answer` is at `now` (RFC 9111 §4.2.3, `current_age`). A clock that went back makes nothing younger than it was. */
+export function ageOf(answer: StoredAnswer, now: number): number {
+  return answer.initialAge + Math.max(0, now - answer.receivedAt);
+}

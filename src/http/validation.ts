@@ -1,0 +1,83 @@
+import { parseHttpDate } from './http-date.js';
+import { headerOf, type StoredAnswer } from './stored-response.js';
+
+const ETAG = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/;
+const LISTED = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;
+
+/** What a caller asks on condition of: only these two a cache can answer by itself. */
+const CONDITIONS = ['if-none-match', 'if-modified-since'];
+/** What depends on the origin's own state, or asks for a part only. */
+const FOR_THE_ORIGIN = ['if-match', 'if-unmodified-since', 'if-range', 'range'];
+
+/** Whether only the origin can answer a request with these headers. */
+export function isForOriginOnly(headers: Headers): boolean {
+  return FOR_THE_ORIGIN.some((name) => headers.has(name));
+}
+
+/** Whether the caller has a copy of its own and asks for news only. */
+export function isConditional(headers: Headers): boolean {
+  return CONDITIONS.some((name) => headers.has(name));
+}
+
+/** `headers` for a whole answer, or for the news since `known` if that has a validator (RFC 9111 §4.3.1). */
+export function originHeaders(headers: Headers, known: StoredAnswer | undefined): Headers {
+  const own = new Headers(headers);
+  for (const name of CONDITIONS) own.delete(name);
+  if (known === undefined) return own;
+  const { etag, modified } = validatorsOf(known);
+  if (etag !== undefined) own.set('if-none-match', etag);
+  if (modified !== undefined) own.set('if-modified-since', modified);
+  return own;
+}
+
+/** Whether a conditional request can be made for `answer`. */
+export function canValidate(answer: StoredAnswer): boolean {
+  const { etag, modified } = validatorsOf(answer);
+  return etag !== undefined || modified !== undefined;
+}
+
+/** Validators as the origin gave them, unless they are malformed and could be taken for anything. */
+function validatorsOf(answer: StoredAnswer): { readonly etag?: string; readonly modified?: string } {
+  const etag = headerOf(answer, 'etag');
+  const modified = headerOf(answer, 'last-modified');
+  return {
+    ...(etag !== null && ETAG.test(etag) ? { etag } : {}),
+    ...(modified !== null && parseHttpDate(modified, answer.receivedAt) !== undefined ? { modified } : {}),
+  };
+}
+
+/** Whether a 304 speaks of `answer`: one with another validator answers a question that nobody asked (RFC 9111 §4.3.4). */
+export function isAbout(answer: StoredAnswer, newer: Headers): boolean {
+  const etag = newer.get('etag');
+  const known = headerOf(answer, 'etag');
+  if (etag !== null && known !== null) return opaque(etag) === opaque(known);
+  const modified = newer.get('last-modified');
+  return modified === null || etag !== null || modified === (headerOf(answer, 'last-modified') ?? modified);
+}
+
+/** Whether the answer to a `HEAD` describes the stored body still (RFC 9111 §4.3.5). */
+export function describes(head: Headers, answer: StoredAnswer): boolean {
+  return ['etag', 'last-modified', 'content-length'].every((name) => {
+    const [told, known] = [head.get(name), headerOf(answer, name)];
+    return told === null || known === null || told === known;
+  });
+}
+
+/** Whether the caller's own copy is the one with these headers, so that a 304 says it all (RFC 9110 §13.2.2). */
+export function callerHasIt(asked: Headers, status: number, headers: Headers, now: number): boolean {
+  if (status !== 200) return false;
+  const wanted = asked.get('if-none-match');
+  const etag = headers.get('etag');
+  if (wanted !== null) {
+    if (wanted.trim() === '*') return true;
+    return etag !== null && (wanted.match(LISTED) ?? []).some((tag) => opaque(tag) === opaque(etag));
+  }
+  const since = parseHttpDate(asked.get('if-modified-since'), now);
+  const modified = parseHttpDate(headers.get('last-modified'), now);
+  return since !== undefined && modified !== undefined && modified <= since;
+}
+
+/** For the weak comparison (RFC 9110 §8.8.3.2). */
+function opaque(etag: string): string {
+  return etag.startsWith('W/') ? etag.slice(2) : etag;
+}

@@ -1,0 +1,36 @@
+import type { StoredAnswer } from './stored-response.js';
+
+/** The field names in `Vary`, lower case, sorted, each once; `'*'` alone if it is among them. */
+export function varyNames(headers: Headers): readonly string[] {
+  const names = (headers.get('vary') ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+  return names.includes('*') ? ['*'] : [...new Set(names)].toSorted();
+}
+
+/** What a request says in the fields that a response varies by. */
+export function selecting(names: readonly string[], request: Headers): StoredAnswer['vary'] {
+  return names.map((name) => [name, normalized(request.get(name))]);
+}
+
+/** Whether the origin would select `answer` for this request as well (RFC 9111 §4.1). */
+export function matches(answer: StoredAnswer, request: Headers): boolean {
+  return answer.vary.every(([name, value]) => normalized(request.get(name)) === value);
+}
+
+/**
+ * The key of the variant that this request needs, where `answer` is another one and has `key`.
+ *
+ * Its generation is part of it: once the answer that leads there is gone, so are all its variants.
+ */
+export function variantKey(key: string, answer: StoredAnswer, request: Headers): string {
+  const values = answer.vary.map(([name]) => [name, normalized(request.get(name))]);
+  return `${key}\n${answer.generation} ${JSON.stringify(values)}`;
+}
+
+/** White space around list members says nothing (§4.1). Order and case may. */
+function normalized(value: string | null): string | null {
+  return value === null ? null : value.trim().replaceAll(/[\t ]*,[\t ]*/g, ', ');
+}
