@@ -64,7 +64,8 @@ export function renewed(
   received: Omit<Received, 'status' | 'statusText' | 'url'>,
   settings: HttpSettings,
 ): { readonly answer: StoredAnswer; readonly storable: Storability } {
-  const headers = new Headers(mergedFields(known.headers, [...received.headers]) as [string, string][]);
+  const newer = dated([...received.headers], received.receivedAt);
+  const headers = new Headers(mergedFields(known.headers, newer) as [string, string][]);
   const { url, status, statusText } = known;
   const merged = { ...received, headers, url, status, statusText };
   const storable = storability(ask, merged, settings);

@@ -1,3 +1,4 @@
+import { misuse } from '../errors.js';
 import { checkFunction } from '../option-checks.js';
 import type { TieredCache } from '../tiered-cache.js';
 import { readAsk, type Ask, type Fetch, type FetchInit, type FetchInput, type Redirect } from './ask.js';
@@ -5,6 +6,7 @@ import { HTTP_OPTIONS, resolveHttpOptions, type HttpCacheOptions } from './http-
 import { around, invalidateUrl, through } from './passage.js';
 import { followed } from './redirect.js';
 import { dressed } from './respond.js';
+import { prefixTag } from './response-tags.js';
 import type { Origin } from './settings.js';
 import type { StoredResponse } from './stored-response.js';
 
@@ -20,6 +22,10 @@ export interface CachedFetch extends Fetch {
   readonly cache: TieredCache<StoredResponse>;
   /** Makes what is stored for a URL unusable from this call on, all its variants included. With a `key` function, give the request. */
   invalidate(request: FetchInput): Promise<void>;
+  /** Makes all responses unusable that have one of these tags, from `Cache-Tag` or `Surrogate-Key`. */
+  invalidateTags(tags: string | readonly string[]): Promise<void>;
+  /** Makes all responses unusable whose URL begins with `prefix`, up to its last slash. Needs the option `prefixTags`. */
+  invalidatePrefix(prefix: string | URL): Promise<void>;
 }
 
 /**
@@ -64,7 +70,13 @@ export function cachedFetch(options: CachedFetchOptions = {}): CachedFetch {
     cache: settings.cache,
     invalidate: async (request: FetchInput) => {
       const ask = readAsk(request, undefined);
-      if (ask !== undefined) await invalidateUrl(settings, ask, ask.url);
+      if (ask === undefined) throw misuse('request', 'an http(s) URL, or a request of one', request);
+      await invalidateUrl(settings, ask, ask.url);
+    },
+    invalidateTags: (tags: string | readonly string[]) => settings.cache.invalidateTags(tags),
+    invalidatePrefix: async (prefix: string | URL) => {
+      if (options.prefixTags !== true) throw misuse('prefixTags', 'true for `invalidatePrefix`', options.prefixTags);
+      await settings.cache.invalidateTags(prefixTag(String(prefix)));
     },
   });
 }

@@ -2,10 +2,10 @@ import type { LoadContext, Loaded } from '../contracts.js';
 import { loaded } from '../loaded.js';
 import { answerOf, loadedAnswer, renewed, type Received } from './answer.js';
 import { NOTHING_SPECIAL, type Ask } from './ask.js';
-import { readBody } from './body.js';
 import { renderCacheStatus, type HttpCacheStatus } from './cache-status.js';
 import { LoadFailure } from './load-failure.js';
-import { isAsLongAsSaid, isPlain, rebuilt, respond } from './respond.js';
+import { Relay } from './relay.js';
+import { isAsLongAsSaid, isPlain, rebuilt, respond, withBody } from './respond.js';
 import { judge, maySurviveError } from './reusable.js';
 import type { HttpSettings, Origin } from './settings.js';
 import { storability, type Storability } from './storable.js';
@@ -44,6 +44,7 @@ export class Exchange {
   readonly #errand: Errand;
   #deliver!: (led: { readonly response: Response }) => void;
   #delivered = false;
+  #relay: Relay | undefined;
 
   constructor(errand: Errand) {
     this.#errand = errand;
@@ -59,6 +60,11 @@ export class Exchange {
     } finally {
       release();
     }
+  }
+
+  /** The flight is over: the caller's body may end, since whoever asks next finds what it left. */
+  release(): void {
+    this.#relay?.release();
   }
 
   async #load(load: LoadContext<StoredResponse>): Promise<Loaded<StoredResponse>> {
@@ -142,13 +148,15 @@ export class Exchange {
     const storable = this.#storable(response, received);
     const { status: forwardStatus } = response;
     if (!storable.store) {
-      this.#hand(rebuilt(response, { status: this.#status({ forwardStatus, detail: storable.why }) }));
+      const told = rebuilt(response, { status: this.#status({ forwardStatus, detail: storable.why }) });
+      this.#hand(withBody(told, ask.signal));
       return this.#turnAway(storable.why, received, known);
     }
     const make = (body: Uint8Array): StoredAnswer => answerOf(ask, received, body, storable, known, settings);
     const freshFor = this.#isShareable(storable, make(new Uint8Array()));
-    const copy = this.#split(response, this.#status({ forwardStatus, stored: true, freshFor }));
-    const read = copy === null ? NOTHING : await readBody(copy, settings.maxBodySize, load.signal);
+    this.#split(response, this.#status({ forwardStatus, stored: true, freshFor }));
+    const read = this.#relay === undefined ? NOTHING : await this.#relay.collect(load.signal);
+    if (load.signal.aborted) throw load.signal.reason;
     if (read.end === 'too-large') return this.#turnAway('too-large', received, known);
     if (read.end === 'broken') {
       const { receivedAt: at } = received;
@@ -169,16 +177,12 @@ export class Exchange {
     return storability(ask, received, settings);
   }
 
-  /** Hands the caller its response, and returns the body that the flight reads. */
-  #split(response: Response, status: string | undefined): ReadableStream<Uint8Array> | null {
+  /** Hands the caller its response, whose body arrives while the flight collects it. */
+  #split(response: Response, status: string | undefined): void {
+    const { ask, settings, background } = this.#errand;
     const { body } = response;
-    if (body === null || this.#errand.background) {
-      this.#hand(rebuilt(response, { body: null, status }));
-      return body;
-    }
-    const [mine, copy] = body.tee();
-    this.#hand(rebuilt(response, { body: mine, status }));
-    return copy;
+    if (body !== null) this.#relay = new Relay(body, settings.maxBodySize, background ? undefined : ask.signal);
+    this.#hand(rebuilt(response, { body: this.#relay?.stream ?? null, status }));
   }
 
   /** Remembers whether followers can be served with this answer; how much longer it is fresh, if it is. */

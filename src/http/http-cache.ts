@@ -84,9 +84,11 @@ async function forward(settings: HttpSettings, passage: Passage, verdict: Verdic
     ...(ask.signal === undefined ? {} : { signal: ask.signal }),
     ...(settings.waitUntil === undefined ? {} : { waitUntil: settings.waitUntil }),
   });
+  const release = (): void => exchange.release();
+  loading.then(release, release);
   try {
     const outcome = await Promise.race([exchange.response, loading]);
-    if ('response' in outcome) return withBody(outcome.response, ask.signal);
+    if ('response' in outcome) return outcome.response;
     const shared = asAnswer(outcome);
     return shared === undefined ? await solo(errand, passage.stored) : await share(settings, errand, passage, shared);
   } catch (error) {

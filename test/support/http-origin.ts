@@ -72,7 +72,7 @@ async function play(script: Script, path: string, request: IncomingMessage, resp
   if (step.then === 'reset' && step.body === undefined) return void response.socket!.resetAndDestroy();
   const matched = step.echo === undefined ? [] : [request.headers[step.echo] ?? 'none'];
   const body = step.size === undefined ? [step.body ?? '', ...matched].join('') : 'x'.repeat(step.size);
-  send(response, step, request.method === 'HEAD' ? '' : body);
+  send(response, step, body);
   if (step.holdBody !== undefined || step.then === 'reset') {
     response.write(body.slice(0, step.before ?? 1));
     await gate(script, step.holdBody);

@@ -1,7 +1,15 @@
+import { bodies } from './bodies.js';
 import { coalescing } from './coalescing.js';
+import { invalidation } from './invalidation.js';
+import { reuse } from './reuse.js';
 import type { HttpSuite } from './setup.js';
+import { validation } from './validation.js';
 
 /** Everything that `cachedFetch` promises, shown over real sockets; runs wherever there is a `fetch`. */
 export function httpSuite(suite: HttpSuite): void {
   coalescing(suite);
+  bodies(suite);
+  reuse(suite);
+  validation(suite);
+  invalidation(suite);
 }

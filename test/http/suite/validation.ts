@@ -1,0 +1,237 @@
+import { crowd, setup, texts, told, type HttpSuite } from './setup.js';
+
+/** Asking whether what is stored still holds, and standing in for an origin that fails (RFC 9111 §4.3, RFC 5861 §4). */
+export function validation(suite: HttpSuite): void {
+  const { describe, test, expect } = suite;
+  const modified = new Date(1_600_000_000_000).toUTCString();
+
+  describe('a stale response', () => {
+    test('is validated, and a 304 renews it: headers merged, body kept', async () => {
+      const { fetch, clock, origin } = await setup(suite, [
+        {
+          headers: {
+            'cache-control': 'max-age=10',
+            etag: '"1"',
+            'last-modified': modified,
+            'x-old': 'o',
+            'x-both': '1',
+          },
+          body: 'kept',
+        },
+        {
+          status: 304,
+          headers: {
+            'cache-control': 'max-age=20',
+            etag: '"1"',
+            'x-both': '2',
+            'content-length': '0',
+            'content-encoding': 'gzip',
+          },
+        },
+      ]);
+      await (await fetch(origin.url())).text();
+      clock.advance(10_000);
+
+      const renewed = await fetch(origin.url());
+      clock.advance(19_000);
+      const next = await fetch(origin.url());
+
+      const [, second] = await origin.seen();
+      expect([second!.headers['if-none-match'], second!.headers['if-modified-since']]).toEqual(['"1"', modified]);
+      expect([told(renewed, 'fwd'), told(renewed, 'fwd-status'), told(renewed, 'stored')]).toEqual([
+        'stale',
+        '304',
+        true,
+      ]);
+      for (const response of [renewed, next]) {
+        expect([response.status, await response.text()]).toEqual([200, 'kept']);
+        expect([response.headers.get('x-old'), response.headers.get('x-both')]).toEqual(['o', '2']);
+        expect([response.headers.get('content-encoding'), response.headers.get('content-length')]).toEqual([null, '4']);
+      }
+      expect(told(next, 'hit')).toBe(true);
+    });
+
+    test('is validated once for all who wait', async () => {
+      const { fetch, clock, origin } = await setup(suite, [
+        { headers: { 'cache-control': 'max-age=10', etag: '"1"' }, body: 'kept' },
+        { status: 304, headers: { etag: '"1"' }, hold: 'go' },
+      ]);
+      await (await fetch(origin.url())).text();
+      clock.advance(10_000);
+
+      const callers = crowd(20, () => fetch(origin.url()));
+      await origin.reached(2);
+      await origin.open('go');
+
+      expect(new Set(await texts(callers))).toEqual(new Set(['kept']));
+      expect(await origin.seen()).toHaveLength(2);
+    });
+
+    test('gives way to a new one', async () => {
+      const { fetch, clock, origin } = await setup(suite, [
+        { headers: { 'cache-control': 'max-age=10', etag: '"1"' }, body: 'old' },
+        { headers: { 'cache-control': 'max-age=10', etag: '"2"' }, body: 'new' },
+      ]);
+      await (await fetch(origin.url())).text();
+      clock.advance(10_000);
+
+      expect(await (await fetch(origin.url())).text()).toBe('new');
+      expect(await (await fetch(origin.url())).text()).toBe('new');
+      expect(await origin.seen()).toHaveLength(2);
+    });
+
+    test('is not renewed by a 304 about another one: the origin is asked again, without conditions', async () => {
+      const { fetch, clock, origin } = await setup(suite, [
+        { headers: { 'cache-control': 'max-age=10', etag: '"1"' }, body: 'old' },
+        { status: 304, headers: { etag: '"2"' } },
+        { headers: { 'cache-control': 'max-age=10', etag: '"2"' }, body: 'new' },
+      ]);
+      await (await fetch(origin.url())).text();
+      clock.advance(10_000);
+
+      expect(await (await fetch(origin.url())).text()).toBe('new');
+      expect((await origin.seen())[2]!.headers['if-none-match']).toBeUndefined();
+    });
+
+    test('without a usable validator is simply fetched again', async () => {
+      const { fetch, clock, origin } = await setup(suite, [
+        { headers: { 'cache-control': 'max-age=10', etag: 'unquoted', 'last-modified': 'yesterday' }, body: 'x' },
+      ]);
+      await (await fetch(origin.url())).text();
+      clock.advance(10_000);
+      await (await fetch(origin.url())).text();
+
+      const [, { headers }] = (await origin.seen()) as [unknown, { headers: Record<string, string> }];
+      expect([headers['if-none-match'], headers['if-modified-since']]).toEqual([undefined, undefined]);
+    });
+
+    test('stays out of the cache when the 304 says so', async () => {
+      const { fetch, clock, origin } = await setup(suite, [
+        { headers: { 'cache-control': 'max-age=10', etag: '"1"' }, body: 'kept' },
+        { status: 304, headers: { etag: '"1"', 'cache-control': 'no-store' } },
+        { headers: { 'cache-control': 'no-store' }, body: 'new' },
+      ]);
+      await (await fetch(origin.url())).text();
+      clock.advance(10_000);
+
+      expect(await (await fetch(origin.url())).text()).toBe('kept');
+      expect(await (await fetch(origin.url())).text()).toBe('new');
+      expect((await origin.seen())[2]!.headers['if-none-match']).toBeUndefined();
+    });
+  });
+
+  describe('a caller with a copy of its own (RFC 9111 §4.3.2)', () => {
+    const headers = { 'cache-control': 'max-age=60', etag: 'W/"1"', 'last-modified': modified };
+
+    test.for<[string, Record<string, string>, number]>([
+      ['the same one', { 'if-none-match': '"0", "1"' }, 304],
+      ['another one', { 'if-none-match': '"2"' }, 200],
+      ['any one', { 'if-none-match': '*' }, 304],
+      ['as new', { 'if-modified-since': modified }, 304],
+      ['an older one', { 'if-modified-since': new Date(1_500_000_000_000).toUTCString() }, 200],
+      ['another one, though as new', { 'if-none-match': '"2"', 'if-modified-since': modified }, 200],
+      ['one from no date', { 'if-modified-since': 'now' }, 200],
+    ])('that is %s is told so, from the cache and by the first request alike', async ([, condition, status]) => {
+      const { fetch, origin } = await setup(suite, [{ headers, body: 'x' }]);
+
+      const first = await fetch(origin.url(), { headers: condition });
+      await fetch.cache.idle();
+      const next = await fetch(origin.url(), { headers: condition });
+
+      expect([first.status, next.status]).toEqual([status, status]);
+      expect(await next.text()).toBe(status === 304 ? '' : 'x');
+      expect(next.headers.get('etag')).toBe('W/"1"');
+      expect(await origin.seen()).toHaveLength(1);
+      expect((await origin.seen())[0]!.headers['if-none-match']).toBeUndefined();
+    });
+  });
+
+  describe('an origin that fails (RFC 5861 §4)', () => {
+    const lasting = { 'cache-control': 'max-age=10, stale-if-error=100' };
+
+    test.for([[500], [502], [503], [504]])('with %s: what is stored stands in, within its window', async ([status]) => {
+      const { fetch, clock, origin } = await setup(suite, [
+        { headers: lasting, body: 'old' },
+        { status: status!, body: 'error' },
+      ]);
+      await (await fetch(origin.url())).text();
+      clock.advance(109_000);
+
+      const inside = await fetch(origin.url());
+      clock.advance(1_000);
+      const after = await fetch(origin.url());
+
+      expect([inside.status, await inside.text(), told(inside, 'detail')]).toEqual([200, 'old', 'stale-if-error']);
+      expect([after.status, await after.text()]).toEqual([status, 'error']);
+    });
+
+    test('by breaking the connection: the same, and it is not asked again at once', async () => {
+      const { fetch, clock, origin } = await setup(suite, [{ headers: lasting, body: 'old' }, { then: 'reset' }]);
+      await (await fetch(origin.url())).text();
+      clock.advance(10_000);
+
+      for (let times = 0; times < 5; times += 1) expect(await (await fetch(origin.url())).text()).toBe('old');
+
+      expect((await origin.seen()).length).toBeLessThanOrEqual(3);
+    });
+
+    test.for([['must-revalidate'], ['no-cache'], ['proxy-revalidate']])(
+      'is not hidden against %s',
+      async ([directive]) => {
+        const { fetch, clock, origin } = await setup(suite, [
+          { headers: { 'cache-control': `max-age=10, stale-if-error=100, ${directive}`, etag: '"1"' }, body: 'old' },
+          { status: 503, body: 'error' },
+        ]);
+        await (await fetch(origin.url())).text();
+        clock.advance(10_000);
+
+        for (const response of [await fetch(origin.url()), await fetch(origin.url())])
+          expect([response.status, await response.text()]).toEqual([503, 'error']);
+      },
+    );
+
+    test('is asked again for a later request that nothing may stand in for', async () => {
+      const { fetch, clock, origin } = await setup(suite, [
+        { headers: { 'cache-control': 'max-age=10, must-revalidate', etag: '"1"' }, body: 'old' },
+        { then: 'reset' },
+        { then: 'reset' },
+        { headers: { 'cache-control': 'max-age=10' }, body: 'new' },
+      ]);
+      await (await fetch(origin.url())).text();
+      clock.advance(10_000);
+
+      await expect(fetch(origin.url())).rejects.toThrow(TypeError);
+      clock.advance(1);
+      // Node's fetch may itself try once more on a connection that was kept alive.
+      await fetch(origin.url()).then(
+        (response) => response.text(),
+        () => {},
+      );
+      clock.advance(1);
+
+      expect(await (await fetch(origin.url())).text()).toBe('new');
+    });
+
+    test('fails all who wait with the very error that fetch gives', async () => {
+      const { fetch, origin } = await setup(suite, [{ then: 'reset' }]);
+
+      const outcomes = await Promise.allSettled(crowd(10, () => fetch(origin.url())));
+
+      const reasons = outcomes.map((outcome) =>
+        outcome.status === 'rejected' ? (outcome.reason as Error) : undefined,
+      );
+      for (const reason of reasons) expect(reason).toBeInstanceOf(TypeError);
+      expect(reasons[0]!.name).not.toBe('LoadFailure');
+    });
+
+    test('with an answer that is not to be stored, for one caller after another', async () => {
+      const { fetch, origin } = await setup(suite, [
+        { status: 500, body: 'one' },
+        { status: 500, body: 'two' },
+      ]);
+
+      expect(await (await fetch(origin.url())).text()).toBe('one');
+      expect(await (await fetch(origin.url())).text()).toBe('two');
+    });
+  });
+}
