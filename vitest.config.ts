@@ -34,7 +34,14 @@ export default defineConfig({
       },
       {
         plugins: [cloudflareTest({ verbose: false, wrangler: { configPath: 'test/workers/wrangler.jsonc' } })],
-        test: { name: 'workers', include: [WORKERS], testTimeout: 30_000, hookTimeout: 30_000, allowOnly: false },
+        test: {
+          name: 'workers',
+          globalSetup: ['test/support/http-origin-setup.ts'],
+          include: [WORKERS],
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+          allowOnly: false,
+        },
       },
       {
         test: { name: 'package', include: [PACKAGE], testTimeout: 60_000, allowOnly: false },

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import type { OriginStep, SeenRequest } from './scripted-origin.js';
+import type { OriginStep, SeenRequest } from './scripted-origin.ts';
 
 interface Script {
   readonly paths: Readonly<Record<string, readonly OriginStep[]>>;

@@ -1,6 +1,8 @@
+import { badInput } from './bad-input.js';
 import { bodies } from './bodies.js';
 import { coalescing } from './coalescing.js';
 import { invalidation } from './invalidation.js';
+import { requests } from './requests.js';
 import { reuse } from './reuse.js';
 import type { HttpSuite } from './setup.js';
 import { validation } from './validation.js';
@@ -12,4 +14,6 @@ export function httpSuite(suite: HttpSuite): void {
   reuse(suite);
   validation(suite);
   invalidation(suite);
+  requests(suite);
+  badInput(suite);
 }

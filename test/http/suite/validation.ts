@@ -200,7 +200,7 @@ export function validation(suite: HttpSuite): void {
       await (await fetch(origin.url())).text();
       clock.advance(10_000);
 
-      await expect(fetch(origin.url())).rejects.toThrow(TypeError);
+      await expect(fetch(origin.url())).rejects.toThrow();
       clock.advance(1);
       // Node's fetch may itself try once more on a connection that was kept alive.
       await fetch(origin.url()).then(
@@ -215,13 +215,13 @@ export function validation(suite: HttpSuite): void {
     test('fails all who wait with the very error that fetch gives', async () => {
       const { fetch, origin } = await setup(suite, [{ then: 'reset' }]);
 
+      const plain = await globalThis.fetch(origin.url()).catch((error: unknown) => error as Error);
       const outcomes = await Promise.allSettled(crowd(10, () => fetch(origin.url())));
 
-      const reasons = outcomes.map((outcome) =>
-        outcome.status === 'rejected' ? (outcome.reason as Error) : undefined,
-      );
-      for (const reason of reasons) expect(reason).toBeInstanceOf(TypeError);
-      expect(reasons[0]!.name).not.toBe('LoadFailure');
+      for (const outcome of outcomes) {
+        const { name, message } = (outcome as PromiseRejectedResult).reason as Error;
+        expect({ name, message }).toEqual({ name: (plain as Error).name, message: (plain as Error).message });
+      }
     });
 
     test('with an answer that is not to be stored, for one caller after another', async () => {
