@@ -27,9 +27,9 @@ export interface Ask {
 export interface Wants {
   /** Seconds; `undefined` where there is no such directive. What makes no sense counts as the strictest. */
   readonly maxAge: number | undefined;
-  readonly minFresh: number;
-  /** Seconds a response may be stale. 0 for none. */
-  readonly maxStale: number;
+  readonly minFresh: number | undefined;
+  /** Seconds a response may be stale. */
+  readonly maxStale: number | undefined;
   readonly noCache: boolean;
   readonly noStore: boolean;
   readonly onlyIfCached: boolean;
@@ -44,8 +44,8 @@ const NO_HEADERS = new Headers();
 /** What a request says that says nothing of reuse. */
 export const NOTHING_SPECIAL: Wants = Object.freeze({
   maxAge: undefined,
-  minFresh: 0,
-  maxStale: 0,
+  minFresh: undefined,
+  maxStale: undefined,
   noCache: false,
   noStore: false,
   onlyIfCached: false,
@@ -128,9 +128,10 @@ function wantsOf(headers: Headers, mode: string): Wants {
   const directives = new Directives(field);
   const any = mode === 'force-cache' || mode === 'only-if-cached';
   const maxAge = directives.seconds('max-age');
+  const minFresh = directives.seconds('min-fresh');
   return {
     maxAge: Number.isNaN(maxAge) ? 0 : maxAge,
-    minFresh: orIfNaN(directives.seconds('min-fresh') ?? 0, Infinity),
+    minFresh: Number.isNaN(minFresh) ? Infinity : minFresh,
     maxStale: any ? Infinity : maxStaleOf(directives),
     noCache:
       mode === 'no-cache' ||
@@ -145,9 +146,10 @@ function wantsOf(headers: Headers, mode: string): Wants {
 }
 
 /** Without a value, however stale (§5.2.1.2). */
-function maxStaleOf(directives: Directives): number {
-  if (!directives.has('max-stale')) return 0;
-  return directives.hasWhole('max-stale') ? Infinity : orIfNaN(directives.seconds('max-stale') ?? 0, 0);
+function maxStaleOf(directives: Directives): number | undefined {
+  if (directives.hasWhole('max-stale')) return Infinity;
+  const maxStale = directives.seconds('max-stale');
+  return Number.isNaN(maxStale) ? undefined : maxStale;
 }
 
 function orIfNaN(value: number, other: number): number {

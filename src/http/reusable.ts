@@ -27,12 +27,13 @@ export function judge(answer: StoredAnswer, wants: Wants, now: number): Verdict 
   // What never changes while it is fresh needs no validation just because somebody reloaded a page.
   if (wants.maxAge !== undefined && age > wants.maxAge * 1_000 && !(isFresh && rules.immutable)) return REFUSED;
   if (rules.validate) return STALE;
-  if (isFresh) return rules.lifetime - age >= wants.minFresh * 1_000 ? FRESH : REFUSED;
-  if (rules.stale === 'never' || wants.minFresh > 0) return STALE;
+  const isLongEnough = wants.minFresh === undefined || rules.lifetime - age >= wants.minFresh * 1_000;
+  if (isFresh) return isLongEnough ? FRESH : REFUSED;
+  if (rules.stale === 'never' || !isLongEnough) return STALE;
 
   const staleness = age - rules.lifetime;
   if (staleness < rules.staleWhileRevalidate) return BY_WINDOW;
-  if (rules.stale === 'allowed' && wants.maxStale > 0 && staleness <= wants.maxStale * 1_000) return BY_CLIENT;
+  if (rules.stale === 'allowed' && wants.maxStale !== undefined && staleness <= wants.maxStale * 1_000) return BY_CLIENT;
   return STALE;
 }
 

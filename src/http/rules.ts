@@ -56,7 +56,7 @@ function lifetimeOf(arrival: Arrival, policy: LifetimePolicy): number {
   const date = parseHttpDate(headers.get('date'), receivedAt) ?? receivedAt;
   const expires = arrival.expires ? headers.get('expires') : null;
   // An invalid date, the popular `0` above all, means "already expired" (§5.3).
-  if (expires !== null) return Math.max(0, (parseHttpDate(expires, receivedAt) ?? 0) - date);
+  if (expires !== null) return (parseHttpDate(expires, receivedAt) ?? date) - date;
   return guess(arrival, policy, date);
 }
 
