@@ -60,7 +60,7 @@ export const NOTHING_SPECIAL: Wants = Object.freeze({
  */
 export function readAsk(input: FetchInput, init: FetchInit | undefined): Ask | undefined {
   const request = typeof input === 'object' && !(input instanceof URL) ? input : undefined;
-  const url = plainUrl(request?.url ?? String(input as string | URL));
+  const url = plainUrl(urlOf(input));
   if (url === undefined) return undefined;
   const headers = init?.headers === undefined ? (request?.headers ?? NO_HEADERS) : headersFrom(init.headers);
   if (headers === undefined) return undefined;
@@ -76,6 +76,11 @@ export function readAsk(input: FetchInput, init: FetchInit | undefined): Ask | u
     hasBody: (init?.body ?? request?.body ?? undefined) !== undefined,
     special: (init?.integrity ?? request?.integrity ?? '') !== '',
   };
+}
+
+function urlOf(input: FetchInput): string {
+  if (typeof input === 'string') return input;
+  return input instanceof URL ? input.href : input.url;
 }
 
 /** `text` as an absolute URL in the one way of writing it, without fragment; `undefined` unless it is http(s) without a password. */

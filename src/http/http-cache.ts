@@ -31,7 +31,8 @@ export async function passThrough(settings: HttpSettings, ask: Ask, origin: Orig
   const passage = await find(settings, { ask, origin, key, startedAt, forwarded: 'uri-miss', updatesOnly: false });
   const { stored } = passage;
   const verdict = stored === undefined ? undefined : judge(stored, ask.wants, settings.clock.now());
-  if (stored !== undefined && verdict?.use !== undefined) {
+  const isLate = verdict?.use === 'stale-while-revalidate' && !settings.canRevalidate;
+  if (stored !== undefined && verdict?.use !== undefined && !isLate) {
     if (verdict.use === 'stale-while-revalidate') revalidate(settings, { ...passage, forwarded: 'stale' });
     return serve(settings, passage, stored, verdict.use === 'fresh' ? {} : { detail: verdict.use });
   }

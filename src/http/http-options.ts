@@ -100,6 +100,7 @@ export function resolveHttpOptions(options: HttpCacheOptions, names: readonly st
     tagsOf: prefixTags
       ? (url, headers) => [...headerTags(headers), ...prefixTagsOf(url)]
       : (_url, headers) => headerTags(headers),
+    canRevalidate: true,
     waitUntil: options.waitUntil,
   };
 }

@@ -33,7 +33,8 @@ export function judge(answer: StoredAnswer, wants: Wants, now: number): Verdict 
 
   const staleness = age - rules.lifetime;
   if (staleness < rules.staleWhileRevalidate) return BY_WINDOW;
-  if (rules.stale === 'allowed' && wants.maxStale !== undefined && staleness <= wants.maxStale * 1_000) return BY_CLIENT;
+  if (rules.stale === 'allowed' && wants.maxStale !== undefined && staleness <= wants.maxStale * 1_000)
+    return BY_CLIENT;
   return STALE;
 }
 

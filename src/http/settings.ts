@@ -18,6 +18,8 @@ export interface HttpSettings extends StoringPolicy {
   readonly name: string | undefined;
   readonly showKey: boolean;
   readonly tagsOf: (url: string, headers: Headers) => readonly string[];
+  /** Whether a request can be made again once its caller has an answer. */
+  readonly canRevalidate: boolean;
   readonly waitUntil: ((work: Promise<unknown>) => void) | undefined;
 }
 

@@ -13,6 +13,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   index: ['lru-cache'],
   cloudflare: ['cloudflare:workers', 'lru-cache'],
   codecs: [],
+  http: ['lru-cache'],
   keyv: [],
   sqlite: [],
   testing: [],
@@ -23,7 +24,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
 /** What the tarball may hold. Declarations that entries share are in files of their own. */
 const FILES = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
-  /^dist\/(index|cloudflare|codecs|keyv|sqlite|testing|unstorage|writes)(\.d\.ts|\.js)$/,
+  /^dist\/(index|cloudflare|codecs|keyv|sqlite|testing|unstorage|writes|http)(\.d\.ts|\.js)$/,
   /^dist\/[a-z-]+-[\w-]{8}\.d\.ts$/,
 ];
 const NEEDED = [

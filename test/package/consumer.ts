@@ -22,6 +22,14 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
     'toCacheStatus',
   ],
   'soloflight/codecs': ['gzip', 'structuredCloneCodec'],
+  'soloflight/http': [
+    'HttpStatusError',
+    'cachedFetch',
+    'cachedHandler',
+    'fetchUpstream',
+    'honoCache',
+    'sizeOfResponse',
+  ],
   'soloflight/keyv': ['keyvStorage'],
   'soloflight/sqlite': ['sqliteQueue', 'sqliteStorage'],
   'soloflight/testing': [
@@ -121,6 +129,7 @@ export const wrong = (env: Env) => products(env).set('1', 'name');
 const TYPED = `
 import { isSoloflightError, loaded, lruMemory, Singleflight, TieredCache } from 'soloflight';
 import { gzip, structuredCloneCodec } from 'soloflight/codecs';
+import { cachedFetch, cachedHandler, fetchUpstream, type CachedFetch, type StoredResponse } from 'soloflight/http';
 import { keyvStorage, type KeyvLike } from 'soloflight/keyv';
 import { sqliteQueue, sqliteStorage } from 'soloflight/sqlite';
 import { manualClock, type StorageSuiteOptions } from 'soloflight/testing';
@@ -144,6 +153,10 @@ export const title: Promise<string> = cache.get('post').then((post) => post.titl
 export const failed: string | undefined = isSoloflightError(doubled) ? doubled.code : undefined;
 export type Open = StorageSuiteOptions['open'];
 export const codec = gzip(structuredCloneCodec, { above: 4_096 });
+export const cached: CachedFetch = cachedFetch({ cache: new TieredCache<StoredResponse>({ ttl: 0 }), targeted: true });
+export const plain: typeof globalThis.fetch = cached;
+export const handler = cachedHandler((request: Request, name: string) => new Response(request.url + name));
+export const source = fetchUpstream<Post>({ url: (key) => new URL(key), shared: true });
 export const over = (keyv: KeyvLike, unstorage: UnstorageLike) => [keyvStorage(keyv, { codec }), unstorageStorage(unstorage)];
 export const sums = new Batcher<number, string>({ handle: (numbers) => numbers.map(String) });
 export const writes = new WriteBehind<Post>({

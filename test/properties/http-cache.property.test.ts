@@ -3,7 +3,14 @@ import { expect, test } from 'vitest';
 
 import { cachedFetch } from '../../src/http/index.js';
 import { manualClock } from '../../src/testing/index.js';
-import { currentAge, freshnessLifetime, mayReuse, mayStore, type ModelRequest, type ModelResponse } from './http-model.js';
+import {
+  currentAge,
+  freshnessLifetime,
+  mayReuse,
+  mayStore,
+  type ModelRequest,
+  type ModelResponse,
+} from './http-model.js';
 
 const NOW = 1_700_000_000_000;
 

@@ -9,7 +9,7 @@ declare module 'vitest' {
 }
 
 /** Starts an origin in Node for tests that run elsewhere. */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const origin = await startOrigin();
   project.provide('httpOrigin', origin.url);
   return () => origin.close();

@@ -264,7 +264,7 @@ export function reuse(suite: HttpSuite): void {
       await fetch.cache.idle();
 
       expect(stale.map((response) => told(response, 'detail'))).toEqual(Array(3).fill('stale-while-revalidate'));
-      expect(await stale[0]!.text()).toBe('old');
+      expect(await stale[0].text()).toBe('old');
       expect(await (await fetch(origin.url())).text()).toBe('new');
       expect(await origin.seen()).toHaveLength(2);
     });

@@ -1,0 +1,128 @@
+import { systemClock } from '../clock.js';
+import type { Clock, LoadContext, LoadControl, MaybePromise, Upstream } from '../contracts.js';
+import { misuse, SoloflightError } from '../errors.js';
+import { loaded, notModified } from '../loaded.js';
+import { checkClock, checkFunction, checkNames, checkObject } from '../option-checks.js';
+import type { Fetch, FetchInit } from './ask.js';
+import { Directives } from './cache-control.js';
+import { initialAge, rulesOf, type Arrival } from './rules.js';
+
+/** Options of {@link fetchUpstream}. */
+export interface FetchUpstreamOptions<V> {
+  /** The URL of a key. @default the key itself */
+  readonly url?: (key: string) => string | URL;
+  /** Further options for `fetch`. */
+  readonly init?: FetchInit | ((key: string) => FetchInit);
+  /** Makes the value from a successful response. @default its JSON */
+  readonly parse?: (response: Response, key: string) => MaybePromise<V>;
+  /** Asks the source. @default the `fetch` that is global when `fetchUpstream` is called */
+  readonly fetch?: Fetch;
+  /** Whether `s-maxage` and `proxy-revalidate` count. @default false */
+  readonly shared?: boolean;
+  /** The wall clock that ages are told by. @default systemClock */
+  readonly clock?: Clock;
+}
+
+/** The source answered with a status that is neither a value nor "not there". */
+export class HttpStatusError extends SoloflightError {
+  readonly status: number;
+
+  constructor(key: string, status: number) {
+    super('SOLOFLIGHT_HTTP_STATUS', `The source of '${key}' answered with status ${status}`, { key });
+    this.status = status;
+  }
+}
+
+const OPTIONS = ['url', 'init', 'parse', 'fetch', 'shared', 'clock'] as const;
+
+/** What is kept beside a value to ask only for news. */
+interface Validators {
+  readonly etag?: string;
+  readonly lastModified?: string;
+}
+
+/**
+ * An upstream for a `TieredCache` whose values come from HTTP.
+ *
+ * What the response says of its lifetime wins over the cache's options; where it says nothing, those count. Validators
+ * travel in the entry's `meta`, so that a value that is the same still costs a `304`. `404` and `410` mean that there
+ * is nothing; other failures reject with {@link HttpStatusError} and may be covered by `staleIfError`.
+ *
+ * @throws TypeError for an option that makes no sense.
+ *
+ * @example
+ * ```ts
+ * import { TieredCache } from 'soloflight';
+ * import { fetchUpstream } from 'soloflight/http';
+ *
+ * const posts = new TieredCache<{ title: string }>({
+ *   ttl: '10s',
+ *   upstream: fetchUpstream({
+ *     url: (key) => `https://api.example/${key}`,
+ *     fetch: async () => Response.json({ title: 'Hello' }, { headers: { etag: '"1"' } }),
+ *   }),
+ * });
+ * console.log((await posts.get('post/1')).title); // Hello
+ * ```
+ */
+export function fetchUpstream<V>(options: FetchUpstreamOptions<V> = {}): Upstream<V> {
+  checkObject('options', options);
+  checkNames(options, OPTIONS);
+  for (const name of ['url', 'parse', 'fetch'] as const) checkFunction(name, options[name]);
+  const { shared = false, url = (key: string) => key, init = {}, clock = systemClock } = options;
+  checkClock(clock);
+  if (typeof shared !== 'boolean') throw misuse('shared', 'a boolean', shared);
+  const parse = options.parse ?? ((response: Response) => response.json() as Promise<V>);
+  const fetch: Fetch = options.fetch ?? globalThis.fetch;
+
+  return async (key, load) => {
+    const own = typeof init === 'function' ? init(key) : init;
+    const requestedAt = clock.now();
+    const response = await fetch(url(key), { ...own, headers: conditional(own, load), signal: load.signal });
+    const { status, headers } = response;
+    const control = controlOf({ status, headers, requestedAt, receivedAt: clock.now() }, shared);
+    if (status === 304) return notModified(control);
+    if (status === 404 || status === 410) {
+      await response.body?.cancel();
+      return undefined as V;
+    }
+    if (!response.ok) {
+      await response.body?.cancel();
+      throw new HttpStatusError(key, status);
+    }
+    return loaded(await parse(response, key), control);
+  };
+}
+
+function conditional<V>({ headers }: FetchInit, { stale }: LoadContext<V>): Headers {
+  const own = new Headers(headers);
+  const { etag, lastModified } = (stale?.meta ?? {}) as Validators;
+  if (etag !== undefined) own.set('if-none-match', etag);
+  if (lastModified !== undefined) own.set('if-modified-since', lastModified);
+  return own;
+}
+
+/** What the response says of the value's life; what it does not say is left to the cache. */
+function controlOf(response: Omit<Arrival, 'directives' | 'expires'>, shared: boolean): LoadControl {
+  const { headers } = response;
+  const directives = new Directives(headers.get('cache-control'));
+  const arrival = { ...response, directives, expires: true };
+  const rules = rulesOf(arrival, { shared, defaultTtl: 0, heuristic: false });
+  const isTimed = directives.has('max-age') || headers.has('expires') || (shared && directives.has('s-maxage'));
+  const etag = headers.get('etag');
+  const lastModified = headers.get('last-modified');
+  const meta: Validators = {
+    ...(etag === null ? {} : { etag }),
+    ...(lastModified === null ? {} : { lastModified }),
+  };
+  const mustAsk = rules.stale === 'never';
+  return {
+    ...(rules.validate ? { ttl: 0 } : isTimed ? { ttl: Math.max(0, rules.lifetime - initialAge(arrival)) } : {}),
+    ...(mustAsk || directives.has('stale-while-revalidate')
+      ? { staleWhileRevalidate: rules.staleWhileRevalidate }
+      : {}),
+    ...(mustAsk || directives.has('stale-if-error') ? { staleIfError: rules.staleIfError } : {}),
+    ...(Object.keys(meta).length > 0 ? { meta } : {}),
+    ...(directives.has('no-store') ? { store: false as const } : {}),
+  };
+}

@@ -1,0 +1,39 @@
+import { describe, expect, test } from 'vitest';
+
+import { cachedFetch, cachedHandler, fetchUpstream, type CachedFetchOptions } from '../../src/http/index.js';
+
+describe('an option that makes no sense', () => {
+  test.for<[object, string]>([
+    [{ shraed: true }, 'Expected `options` to be without unknown names (known: cache, shared,'],
+    [{ shared: 'yes' }, "Expected `shared` to be a boolean, got `'yes'` (string)"],
+    [{ maxBodySize: -1 }, 'Expected `maxBodySize` to be an integer ≥ 0 or Infinity, got `-1` (number)'],
+    [{ methods: ['POST'] }, "Expected `methods` to be an array of 'GET' and 'HEAD', got"],
+    [{ name: 'naïve' }, "Expected `name` to be printable ASCII text, or false, got `'naïve'` (string)"],
+    [{ key: 'url' }, "Expected `key` to be a function, got `'url'` (string)"],
+    [{ fetch: 1 }, 'Expected `fetch` to be a function, got `1` (number)'],
+    [{ defaultTtl: 'soon' }, 'Expected `defaultTtl` to be'],
+    [{ targeted: ['no field'] }, 'Expected `targeted` to be a boolean or an array of field names, got'],
+    [{ cache: 1 }, 'Expected `cache` to be an object, got `1` (number)'],
+    [{ cache: { tll: 1 } }, 'Expected `options` to be without unknown names'],
+    [{ clock: {} }, 'Expected `clock` to be a clock'],
+  ])('%j is refused at once, by name', ([options, message]) => {
+    expect(() => cachedFetch(options as CachedFetchOptions)).toThrow(TypeError);
+    expect(() => cachedFetch(options as CachedFetchOptions)).toThrow(message);
+  });
+
+  test('of the other faces is refused as well', async () => {
+    expect(() => cachedHandler(undefined as never)).toThrow('Expected `handler` to be a function');
+    expect(() => cachedHandler(() => new Response(), { fetch } as never)).toThrow('unknown names');
+    expect(() => fetchUpstream({ uri: '' } as never)).toThrow('unknown names');
+    await expect(cachedFetch().invalidatePrefix('http://a/')).rejects.toThrow('Expected `prefixTags` to be true');
+    await expect(cachedFetch().invalidate('nowhere')).rejects.toThrow('Expected `request` to be an http(s) URL');
+  });
+
+  test('returned by `key` fails the request', async () => {
+    const fetch = cachedFetch({ fetch: async () => new Response(), key: () => 1 as never });
+
+    await expect(fetch('http://origin/')).rejects.toThrow(
+      'Expected `key` to be a function that returns a string or undefined',
+    );
+  });
+});
