@@ -14,7 +14,7 @@ import { matches, variantKey } from './vary.js';
 const DEEPEST_VARIANT = 8;
 
 /** One request on its way through the cache. */
-export interface Passage {
+interface Passage {
   readonly ask: Ask;
   readonly origin: Origin;
   readonly key: string;

@@ -41,7 +41,7 @@ export interface ReuseRules {
 }
 
 /** The outcome of a load whose answer belongs to the caller that made it: all others go forward on their own. Never stored. */
-export interface Detour {
+interface Detour {
   readonly kind: 'detour';
   readonly why: string;
 }

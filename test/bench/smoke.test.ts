@@ -33,3 +33,14 @@ describe('the bench, asked for a question it does not know', () => {
     await expect(bench('freshness')).rejects.toThrow(/Expected questions of fresh-hit.*got freshness/);
   });
 });
+
+describe('the bench of HTTP caches', () => {
+  test('finds one request of ours for a crowd', { timeout: 60_000 }, async () => {
+    const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', 'bench/http.ts', '--quick'], {
+      cwd: root,
+    });
+
+    expect(stdout).toMatch(/^\| soloflight `cachedFetch` \| [\d,]+ \| [\d,]+ \| 1 \|$/m);
+    expect(stdout).toMatch(/^\| `undici` cache interceptor, in memory \| [\d,]+ \| [\d,]+ \| [\d,]+ \|$/m);
+  });
+});
