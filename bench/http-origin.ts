@@ -25,7 +25,7 @@ function serve(): void {
   let asked = 0;
   const server = createServer((request, response) => {
     const [, size = '', name] = (request.url ?? '').split('/');
-    if (size === 'count') return response.end(String(asked));
+    if (size === 'count') return void response.end(String(asked));
     asked += 1;
     const body = 'x'.repeat(Number(size));
     const headers = { 'cache-control': 'max-age=3600', 'content-type': 'text/plain', etag: `"${name}"` };

@@ -37,10 +37,9 @@ const peers: readonly Peer[] = [
   { name: 'no cache: `fetch`', fetch: (url) => fetch(url) },
 ];
 
-const columns = [];
-for (const [label, size] of Object.entries(SIZES))
-  columns.push([`${label} hits per second`, await hits(size)] as const);
-columns.push([`origin requests for ${CROWD.toLocaleString('en-US')} at once`, await crowds()] as const);
+const columns: (readonly [heading: string, column: ReadonlyMap<string, string>])[] = [];
+for (const [label, size] of Object.entries(SIZES)) columns.push([`${label} hits per second`, await hits(size)]);
+columns.push([`origin requests for ${CROWD.toLocaleString('en-US')} at once`, await crowds()]);
 const rows = peers.map(({ name }) => `| ${name} | ${columns.map(([, column]) => column.get(name)).join(' | ')} |`);
 console.log(`Node ${process.version}, ${cpus()[0]?.model.trim()}, ${new Date().toISOString().slice(0, 10)}.\n`);
 console.log(
