@@ -55,7 +55,7 @@ export function requests(suite: HttpSuite): void {
       expect(told(await fetch(origin.url('/a?utm=2')), 'hit')).toBe(true);
     });
 
-    test("leaves the platform's own `fetch` to be asked under any name", async () => {
+    test('tells in `Cache-Status` what became of it, under the name it was given', async () => {
       const { fetch, origin } = await setup(suite, [{ headers: cacheable, body: 'x' }], {
         name: 'my cache',
         showKey: true,
