@@ -49,13 +49,24 @@ export class ClearMarker {
   }
 
   #kept(): MaybePromise<Reading> {
-    if (this.#clock.monotonic() < this.#keptUntil) return this.#reading;
-    this.#keptUntil = this.#clock.monotonic() + KEPT;
+    const now = this.#clock.monotonic();
+    if (now < this.#keptUntil) return this.#reading;
     const reading = Promise.resolve(this.#guard.read(this.#key));
+    if (this.#guard.mayVanish) return this.#keptOnceThere(reading, now + KEPT);
+    this.#keptUntil = now + KEPT;
     this.#reading = reading;
     void reading.then((marker) => {
       if (marker === UNREADABLE && this.#reading === reading) this.#keptUntil = -Infinity;
     });
     return reading;
+  }
+
+  /** Who reads may vanish before there is an answer, and others must not wait for it then. */
+  async #keptOnceThere(reading: Promise<Reading>, until: number): Promise<Reading> {
+    const marker = await reading;
+    if (marker === UNREADABLE) return marker;
+    this.#reading = marker;
+    this.#keptUntil = until;
+    return marker;
   }
 }

@@ -7,6 +7,7 @@ import {
   type SoloflightError,
 } from './errors.js';
 import { Flight, ignore, silenced, type FlightOutcome } from './flight.js';
+import type { Lease, Leases } from './lease.js';
 
 /** What happened to a flight. Durations are milliseconds. */
 export type FlightEvent<K = string> =
@@ -59,6 +60,8 @@ export interface FlightMapOptions<K> {
   readonly clock: Clock;
   readonly onEvent: ((event: FlightEvent<K>) => void) | undefined;
   readonly asyncContext: AsyncContext | undefined;
+  /** Set where the request that leads a flight may end without a trace. */
+  readonly leases?: Leases | undefined;
 }
 
 /** What the owner of a map has to say when its flights end. */
@@ -94,25 +97,28 @@ export class FlightMap<K, T, D = undefined> {
   constructor(options: FlightMapOptions<K>, hooks?: FlightHooks<K, T, D>) {
     this.#options = options;
     this.#hooks = hooks;
-    this.#unwatched = options.onEvent === undefined && options.asyncContext === undefined;
+    this.#unwatched =
+      options.onEvent === undefined && options.asyncContext === undefined && options.leases === undefined;
   }
 
   /** Number of flights that have not ended, forgotten ones included. */
   get live(): number {
+    this.#options.leases?.sweep(false);
     return this.#live;
   }
 
   /** The flight a call for `key` would join now. */
   find(key: K): Flight<K, T, D> | undefined {
-    const flight = this.#flights.get(key);
+    const flight = this.#current(key);
     return flight !== undefined && this.#coalesces() ? flight : undefined;
   }
 
   /** Any flight for `key` whose result may still be written back, also one that nobody may join. */
   flying(key: K): Flight<K, T, D> | undefined {
-    const flight = this.#flights.get(key);
+    const flight = this.#current(key);
     if (flight !== undefined) return flight;
-    for (const loose of this.#loose) if (Object.is(loose.key, key) && !loose.fenced) return loose;
+    for (const loose of this.#loose)
+      if (Object.is(loose.key, key) && !loose.fenced && !this.#isLost(loose)) return loose;
     return undefined;
   }
 
@@ -122,10 +128,14 @@ export class FlightMap<K, T, D = undefined> {
    * Opening and starting are two steps so that the leader is a subscriber before its work can call back.
    */
   open(key: K, detail: D, keepAlive = false): Flight<K, T, D> | TooManyFlightsError {
-    const { maxFlights, budget, clock, coalesce } = this.#options;
+    const { maxFlights, budget, clock, coalesce, leases } = this.#options;
+    leases?.sweep((budget?.live ?? this.#live) < maxFlights);
     if ((budget?.live ?? this.#live) >= maxFlights) return this.#refuse(new TooManyFlightsError(key, maxFlights), key);
 
     const flight = new Flight<K, T, D>(key, clock.monotonic(), detail, keepAlive);
+    flight.lease = leases?.grant(flight.since, this.#options.maxDuration, clock, (lease) =>
+      this.#giveUp(flight, lease),
+    );
     // A switch that was off a moment ago, when this key's flight was looked for, must not push that one off the map.
     if (coalesce === true || (this.#coalesces() && !this.#flights.has(key))) this.#flights.set(key, flight);
     else this.#loose.add(flight);
@@ -184,19 +194,31 @@ export class FlightMap<K, T, D = undefined> {
   #seat(flight: Flight<K, T, D>, signal: AbortSignal | undefined): Promise<T> {
     flight.subscribers += 1;
     this.#subscribers += 1;
+    if (flight.lease?.begun === true) return this.#outwait(flight, flight.lease, signal);
     if (signal === undefined) return flight.promise;
     return flight.subscribe(signal, (count, reason) => {
       // Aborted by a listener that was just told of the flight's end: all have been counted out.
-      if (flight.outcome !== undefined) return;
+      if (flight.outcome !== undefined || flight.lease?.lost === true) return;
       flight.subscribers -= count;
       this.#subscribers -= count;
       if (flight.subscribers === 0 && !flight.keepAlive) this.#abort(flight, reason);
     });
   }
 
+  /** The promise of a subscriber whose request may outlive the one that leads `flight`; {@link LEADER_LOST} rejects it then. */
+  #outwait(flight: Flight<K, T, D>, lease: Lease, signal: AbortSignal | undefined): Promise<T> {
+    const left = (): void => {
+      if (flight.outcome !== undefined || lease.lost) return;
+      flight.subscribers -= 1;
+      this.#subscribers -= 1; // The work goes on: stopping it is up to the request that leads it.
+    };
+    return silenced(lease.outwait(flight.promise, signal, left));
+  }
+
   /** Calls `work` in this tick and settles the flight with its outcome, whichever way it comes. */
   start(flight: Flight<K, T, D>, work: (flight: Flight<K, T, D>) => MaybePromise<T>): void {
     if (flight.outcome !== undefined) return; // Its leader was aborted before work began, by a listener or a switch.
+    flight.lease?.begin(() => this.#timeOut(flight));
     let result: Promise<T>;
     try {
       result = Promise.resolve(this.within(flight, work));
@@ -265,10 +287,14 @@ export class FlightMap<K, T, D = undefined> {
 
   /** Resolves when no flight is left. */
   async idle(): Promise<void> {
-    while (this.#newest !== undefined) await this.#newest.promise.then(ignore, ignore);
+    while (this.#newest !== undefined) {
+      const { promise, lease } = this.#newest;
+      await (lease?.outwait(promise, undefined, ignore) ?? promise).then(ignore, ignore);
+    }
   }
 
   getStats(): SingleflightStats {
+    this.#options.leases?.sweep(false);
     const { led, joined } = this.#totals;
     return {
       inFlightCount: this.#live,
@@ -322,13 +348,41 @@ export class FlightMap<K, T, D = undefined> {
   #end(flight: Flight<K, T, D>, outcome: FlightOutcome): boolean {
     if (flight.outcome !== undefined) return false;
     flight.outcome = outcome;
+    flight.lease?.end();
+    // Given up by others, and back after all: its own subscribers get what it brings.
+    if (flight.lease?.lost !== true) this.#strike(flight, outcome);
+    return true;
+  }
+
+  #strike(flight: Flight<K, T, D>, outcome: FlightOutcome): void {
+    if (flight.lease !== undefined) this.#options.leases?.delete(flight.lease);
     if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key);
     if (this.#loose.size > 0) this.#loose.delete(flight);
     this.#unlink(flight);
     this.#subscribers -= flight.subscribers;
     this.#totals[outcome] += 1;
     if (this.#options.onEvent !== undefined) this.#emit(ended(flight, outcome, this.ageOf(flight)));
+  }
+
+  /** The flight on the map for `key`, unless its leader is gone. */
+  #current(key: K): Flight<K, T, D> | undefined {
+    const flight = this.#flights.get(key);
+    return flight !== undefined && this.#isLost(flight) ? undefined : flight;
+  }
+
+  /** Gives `flight` up if its leader is gone, and tells whether that is so. */
+  #isLost(flight: Flight<K, T, D>): boolean {
+    const { lease } = flight;
+    if (lease === undefined || lease.left > 0) return false;
+    lease.giveUp();
     return true;
+  }
+
+  /** Frees all that a flight holds whose leader can't do it any more. Should it come back, its result is for no tier. */
+  #giveUp(flight: Flight<K, T, D>, lease: Lease): void {
+    if (lease.lost || flight.outcome !== undefined) return;
+    lease.lost = flight.fenced = true;
+    this.#strike(flight, 'timedOut');
   }
 
   #link(flight: Flight<K, T, D>): void {
@@ -337,7 +391,7 @@ export class FlightMap<K, T, D = undefined> {
     if (this.#newest === undefined) this.#oldest = flight;
     else this.#newest.newer = flight;
     this.#newest = flight;
-    if (this.#cancelTimer === undefined) this.#arm();
+    if (this.#cancelTimer === undefined && this.#options.leases === undefined) this.#arm();
   }
 
   #count(change: 1 | -1): void {

@@ -1,3 +1,5 @@
+import type { Lease } from './lease.js';
+
 /** How a flight ended. */
 export type FlightOutcome = 'succeeded' | 'failed' | 'timedOut' | 'aborted';
 
@@ -45,6 +47,8 @@ export class Flight<K, T, D = undefined> {
   fenced = false;
   /** Set once, when the flight ends. */
   outcome: FlightOutcome | undefined;
+  /** What keeps others from waiting for ever where a leader may vanish. Written by the map alone. */
+  lease: Lease | undefined;
   /** Neighbours in the list of live flights, oldest first. Written by the map alone. */
   older: Flight<K, T, D> | undefined;
   newer: Flight<K, T, D> | undefined;

@@ -5,6 +5,7 @@ import { misuse } from './errors.js';
 import { usable } from './held.js';
 import { NO_WINDOWS, tagsOf, windowsOf } from './lifetime.js';
 import { isLoaded } from './loaded.js';
+import { plainReason } from './plain-data.js';
 import { land, type CacheFlight, type Stages, type Tiered } from './stages.js';
 import { storeBehind, writeBack } from './write-back.js';
 
@@ -44,7 +45,7 @@ export async function load<V>(stages: Stages<V>, flight: CacheFlight<V>, found: 
     value = stages.settings.isolation.keep(valueOf(result, previous));
   } catch (error) {
     if (flight.outcome !== undefined) throw error; // Given up already: it fails for nobody.
-    return cover(stages, flight, error);
+    return cover(stages, flight, flight.lease === undefined ? error : plainReason(error));
   }
 
   const loadMs = clock.monotonic() - journey.loadSince;

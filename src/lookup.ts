@@ -4,9 +4,11 @@ import { freshness, type HeldEntry } from './entry.js';
 import type { SoloflightError } from './errors.js';
 import { rejection, silenced } from './flight.js';
 import { current, held as heldFor, heldQuietly } from './held.js';
+import { LEADER_LOST } from './lease.js';
 import { load } from './load.js';
 import { patiently } from './patience.js';
 import { pendingEntry, WRITES } from './pending-entry.js';
+import { afterLoss, holdRequest } from './request-scope.js';
 import { refreshAhead, revalidate } from './revalidate.js';
 import { createJourney, land, type Ask, type CacheFlight, type Outcome, type Stages, type Tiered } from './stages.js';
 import { fromStorage } from './storage-read.js';
@@ -39,8 +41,9 @@ export function get<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<V> 
   }
   const problem = problemWith(stages, key);
   if (problem !== undefined) return rejection(problem);
-  // Somebody with a limited patience, or a failure to take into account, needs an answer of their own.
-  if (stages.settings.softTimeout !== Infinity || stages.failures.active(key) !== undefined)
+  const { softTimeout, scope } = stages.settings;
+  // Limited patience, a leader that may vanish, or a failure to take into account needs an answer of its own.
+  if (softTimeout !== Infinity || scope === 'request' || stages.failures.active(key) !== undefined)
     return silenced(value(lookup(stages, key, ask)));
 
   const flight = stages.flights.find(key);
@@ -130,11 +133,14 @@ async function fromFlight<V>(
 ): Promise<Answer<V>> {
   const boarded = board(stages, key, ask, reason);
   if (boarded instanceof Error) throw boarded;
+  const { flight } = boarded;
+  const since = flight.lease === undefined ? 0 : stages.clock.monotonic();
   try {
-    const outcome = await patiently(stages, boarded.flight, boarded.result, ask);
+    const outcome = await patiently(stages, flight, boarded.result, ask);
     if (outcome.status === 'fallback' && !accepts(stages, outcome, ask, asked)) throw outcome.error;
     return { outcome, role: boarded.role };
   } catch (error) {
+    if (error === LEADER_LOST) return fromFlight(stages, key, afterLoss(stages, ask, since), reason, asked);
     if (ask.read.signal?.aborted !== true) stages.counters.misses += 1;
     throw error;
   }
@@ -156,6 +162,7 @@ function board<V>(stages: Stages<V>, key: string, ask: Ask<V>, reason: LoadReaso
   if (flight instanceof Error) return flight;
   const result = flights.subscribe(flight, signal, ask.parent);
   flights.start(flight, stages.fly);
+  holdRequest(stages, flight, 'load', ask);
   return { flight, result, role: 'leader' };
 }
 
@@ -213,7 +220,7 @@ async function flyThroughStorage<V>(stages: Stages<V>, flight: CacheFlight<V>): 
   if (flight.fenced && flight.outcome === undefined) return follow(stages, flight);
   if (found === undefined) return load(stages, flight, journey.fallback);
   const state = freshness(found.entry, stages.clock.now());
-  if (state !== 'gone' && flight.outcome === undefined) promote(stages, key, found);
+  if (state !== 'gone' && flight.outcome === undefined) promote(stages, key, found, journey.ask);
   if (journey.reason !== 'miss' || state === 'expired' || state === 'gone') return load(stages, flight, found);
   return land(flight, {
     entry: found.entry,
@@ -230,7 +237,12 @@ async function follow<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> 
   const read = { ...ask.read, signal: flight.signal };
   const boarded = board(stages, flight.key, { ...ask, read, tried: ask.tried !== undefined }, reason);
   if (boarded instanceof Error) throw boarded;
-  await boarded.result;
+  try {
+    await boarded.result;
+  } catch (error) {
+    if (error === LEADER_LOST) return follow(stages, flight);
+    throw error;
+  }
   return land(flight, boarded.flight.detail.outcome!);
 }
 

@@ -4,6 +4,7 @@ import { parseDuration } from './duration.js';
 import { misuse } from './errors.js';
 import type { AsyncContext, FlightEvent, FlightMapOptions } from './flight-map.js';
 import { isolationOf, type Isolate, type Isolation } from './isolation.js';
+import { Leases, type Scope } from './lease.js';
 import { resolveLifetime, type LifetimeOptions, type LifetimeSettings } from './lifetime.js';
 import { gathering, type LoadMany } from './load-many.js';
 import {
@@ -15,6 +16,7 @@ import {
   checkObject,
   checkTier,
 } from './option-checks.js';
+import { plainOnly } from './plain-data.js';
 import type { RefreshAhead } from './refresh-ahead.js';
 import { resolveWrites, type WritePort } from './write-port.js';
 
@@ -105,6 +107,12 @@ export interface TieredCacheOptions<V> extends LifetimeOptions<V> {
   readonly defer?: (work: Promise<void>, reason: DeferReason) => void;
   /** Detects loads that wait for their own key: an `AsyncLocalStorage`. */
   readonly asyncContext?: AsyncContext;
+  /**
+   * What callers have in common: one I/O context (`'shared'`: Node, browsers, Durable Objects), or none (`'request'`:
+   * plain Workers, where a request that ends takes its I/O with it). With `'request'` no caller ever waits for another
+   * request longer than that shows signs of life, and values must be plain data. See `defer`. @default 'shared'
+   */
+  readonly scope?: Scope;
   /** Time, timers and randomness, replaced in tests. @default systemClock */
   readonly clock?: Clock;
 }
@@ -127,6 +135,7 @@ export interface CacheSettings<V> {
   readonly softTimeout: number;
   readonly errorBackoff: { readonly initial: number; readonly max: number };
   readonly flights: FlightMapOptions<string>;
+  readonly scope: Scope;
   readonly writeBack: 'defer' | 'await';
   readonly readTimeout: number;
   readonly writeTimeout: number;
@@ -180,7 +189,7 @@ const CACHE_OPTIONS = [
     'writeBack',
     'readTimeout',
   ] as const),
-  ...(['writeTimeout', 'defer', 'asyncContext', 'clock'] as const),
+  ...(['writeTimeout', 'defer', 'asyncContext', 'scope', 'clock'] as const),
 ];
 
 /** Checks the options that flights have. */
@@ -223,6 +232,7 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
     errorTtl = 0,
     writeBack = 'defer',
     defer,
+    scope = 'shared',
     clock = systemClock,
   } = options;
   if (options.ttl === undefined)
@@ -235,6 +245,7 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
   checkFunction('upstream', upstream);
   checkFunction('loadMany', loadMany);
   checkFunction('defer', defer);
+  if (scope !== 'shared' && scope !== 'request') throw misuse('scope', "'shared' or 'request'", scope);
   if (writeBack !== 'defer' && writeBack !== 'await') throw misuse('writeBack', "'defer' or 'await'", writeBack);
   return {
     space: name === undefined ? [] : [name],
@@ -247,11 +258,15 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
     errorTtl: typeof errorTtl === 'function' ? errorTtl : parseDuration('errorTtl', errorTtl),
     refreshAhead: resolveRefreshAhead(options.refreshAhead),
     jitter: resolveJitter(options.jitter ?? 0),
-    isolation: resolveIsolation(options.isolate ?? 'none'),
+    isolation: resolveIsolation(options.isolate ?? 'none', scope),
     clockSkew: parseDuration('clockSkew', options.clockSkew ?? (tiers.length === 0 ? 0 : DEFAULTS.clockSkew)),
     softTimeout: parseDuration('softTimeout', options.softTimeout ?? Infinity, { infinite: true }),
     errorBackoff: resolveBackoff(options.errorBackoff),
-    flights: resolveFlightOptions<string>(flightOptionsOf(options, clock)),
+    flights: {
+      ...resolveFlightOptions<string>(flightOptionsOf(options, clock)),
+      leases: scope === 'request' ? new Leases() : undefined,
+    },
+    scope,
     writeBack,
     readTimeout: parseDuration('readTimeout', options.readTimeout ?? DEFAULTS.readTimeout, {
       zero: false,
@@ -296,10 +311,10 @@ function resolveJitter(jitter: unknown): number {
   throw misuse('jitter', 'a number in [0, 1)', jitter);
 }
 
-function resolveIsolation(isolate: unknown): Isolation {
+function resolveIsolation(isolate: unknown, scope: Scope): Isolation {
   const isolation = isolationOf(isolate);
   if (isolation === undefined) throw misuse('isolate', "'none', 'freeze' or 'clone'", isolate);
-  return isolation;
+  return scope === 'request' ? plainOnly(isolation) : isolation;
 }
 
 function resolveBackoff(backoff: TieredCacheOptions<unknown>['errorBackoff']): CacheSettings<unknown>['errorBackoff'] {

@@ -2,6 +2,9 @@ import { CallerTimeoutError, SoloflightError } from './errors.js';
 import { usable } from './held.js';
 import type { Ask, CacheFlight, Outcome, Stages } from './stages.js';
 
+/** Milliseconds between two looks at what another request's flight has found. */
+const LOOK_AGAIN = 50;
+
 /**
  * `result`, or what a caller gets whose patience ends before the flight does.
  *
@@ -41,9 +44,11 @@ export function patiently<V>(
           key: flight.key,
         },
       );
+      if (leave(error) || flight.detail.loadSince !== undefined) return;
       // Storage may still be looking for something to answer with.
-      if (!leave(error) && flight.detail.loadSince === undefined)
-        (flight.detail.impatient ??= []).push(() => void leave(error));
+      if (flight.lease === undefined) (flight.detail.impatient ??= []).push(() => void leave(error));
+      // The request that leads the flight must not settle this one's promise, so this one looks again.
+      else cancels.push(clock.after(LOOK_AGAIN, soft));
     };
     const hard = (): void => {
       const error = new CallerTimeoutError(flight.key, timeout);
@@ -86,5 +91,6 @@ function fallbackFor<V>(
 function letGoOn<V>(stages: Stages<V>, flight: CacheFlight<V>, ask: Ask<V>): void {
   if (flight.keepAlive && ask.read.waitUntil === undefined) return;
   flight.keepAlive = true;
+  if (flight.lease !== undefined) return; // It is the leader's request that has to go on, and that knows.
   stages.deferred.add(flight.promise, 'load', ask.read.waitUntil);
 }

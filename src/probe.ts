@@ -1,6 +1,8 @@
 import { check, count, MEMORY, note, served, type Answer } from './answer.js';
 import { held as heldFor } from './held.js';
+import { LEADER_LOST } from './lease.js';
 import { pendingEntry, WRITES } from './pending-entry.js';
+import { holdRequest } from './request-scope.js';
 import type { Ask, Stages, Stored } from './stages.js';
 import { fromStorage } from './storage-read.js';
 import { promote } from './write-back.js';
@@ -26,7 +28,7 @@ async function probe<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<St
   const hasPending = stages.settings.writes?.pending !== undefined;
   if (stages.tiers.length === 0 && !hasPending) return undefined;
   const current = probes.find(key);
-  if (current !== undefined) return probes.subscribe(current, ask.read.signal);
+  if (current !== undefined) return follow(stages, key, ask, probes.subscribe(current, ask.read.signal));
 
   const flight = probes.open(key, undefined, true);
   if (flight instanceof Error) throw flight;
@@ -35,8 +37,24 @@ async function probe<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<St
     const written = hasPending ? await pendingEntry(stages, key, ask.lifetime) : undefined;
     if (written !== undefined) return { entry: written, tier: WRITES, depth: 0 };
     const found = await fromStorage(stages, key, undefined);
-    if (found !== undefined && !flight.fenced && flight.outcome === undefined) promote(stages, key, found);
+    if (found !== undefined && !flight.fenced && flight.outcome === undefined) promote(stages, key, found, ask);
     return found;
   });
+  holdRequest(stages, flight, 'load', ask);
   return result;
+}
+
+/** What another caller's reading brings, or one of one's own where that caller is gone. */
+async function follow<V>(
+  stages: Stages<V>,
+  key: string,
+  ask: Ask<V>,
+  result: Promise<Stored<V> | undefined>,
+): Promise<Stored<V> | undefined> {
+  try {
+    return await result;
+  } catch (error) {
+    if (error === LEADER_LOST) return probe(stages, key, ask);
+    throw error;
+  }
 }

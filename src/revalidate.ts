@@ -1,4 +1,5 @@
 import { isDueAhead } from './refresh-ahead.js';
+import { holdRequest } from './request-scope.js';
 import { createJourney, type Ask, type Stages, type Tiered } from './stages.js';
 
 /**
@@ -21,7 +22,8 @@ export function revalidate<V>(stages: Stages<V>, key: string, found: Tiered<V>, 
   stages.counters.revalidations += 1;
   if (stages.events.wants('revalidate')) stages.events.emit({ type: 'revalidate', key });
   stages.flights.start(flight, stages.fly);
-  stages.deferred.add(flight.promise, 'revalidate', ask.read.waitUntil);
+  if (flight.lease === undefined) stages.deferred.add(flight.promise, 'revalidate', ask.read.waitUntil);
+  else holdRequest(stages, flight, 'revalidate', ask);
 }
 
 /** Reloads `found`, which is still fresh, where the cache refreshes ahead and it is time. */

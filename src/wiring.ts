@@ -12,6 +12,7 @@ import { keyInStorage, Namespace } from './namespace.js';
 import { NamespacedTier } from './namespaced-tier.js';
 import type { CacheSettings } from './options.js';
 import { ANY_READ } from './read-options.js';
+import { longestWork } from './request-scope.js';
 import type { Stages } from './stages.js';
 import { Counters } from './stats.js';
 import { GuardedTier } from './storage/guard.js';
@@ -42,12 +43,13 @@ export function share<V>(settings: CacheSettings<V>): Shared<V> {
   const { clock, readTimeout, writeTimeout, memory } = settings;
   const events = new Events();
   const counters = new Counters();
-  const deferred = new Deferred(events, settings.defer);
+  const deferred = new Deferred(events, { clock, defer: settings.defer, longest: longestWork(settings) });
   const guards = settings.storage.map((tier) => {
     const guard: GuardedTier = new GuardedTier(tier, {
       clock,
       readTimeout,
       writeTimeout,
+      scope: settings.scope,
       background: (work) => deferred.add(work, 'write-back'),
       report: (operation, storageKey, error) => {
         const key = storageKey === undefined ? undefined : keyInStorage(storageKey);
@@ -129,7 +131,7 @@ function wire<V>(
     ),
     probes: new FlightMap({ ...settings.flights, maxFlights: Infinity, maxSubscribers: Infinity }),
     failures: new Failures(clock, settings.errorBackoff),
-    lanes: new WriteLanes(),
+    lanes: new WriteLanes(settings.scope === 'request' ? clock : undefined),
     ahead: settings.refreshAhead,
     rush: { flight: undefined },
     plain: { upstream, lifetime, read: ANY_READ },

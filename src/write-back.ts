@@ -1,7 +1,7 @@
 import { isFromFuture, isStorable, type HeldEntry } from './entry.js';
 import { ignore } from './flight.js';
 import { heldQuietly, hold, usable } from './held.js';
-import type { CacheFlight, Stages, Stored, Tiered } from './stages.js';
+import type { Ask, CacheFlight, Stages, Stored, Tiered } from './stages.js';
 
 /**
  * Puts a loaded entry into the tiers, unless its flight was fenced or has ended meanwhile.
@@ -41,20 +41,21 @@ export function storeBehind<V>(
   if (stages.tiers.length === 0) return undefined;
   // An entry from the future would otherwise pass for the newer one until the clocks have caught up.
   const keep = previous !== undefined && isFromFuture(previous.entry, entry.createdAt);
-  const options = stages.settings.writeBack === 'await' ? { keep } : { keep, after: afterAnswers(flight) };
+  const awaits = stages.settings.writeBack === 'await';
+  const options = awaits ? { keep } : { keep, after: afterAnswers(flight) };
   const writes = Promise.all(stages.tiers.map((tier) => tier.put(flight.key, entry, options)));
-  if (stages.settings.writeBack === 'await') return writes.then(ignore);
-  stages.deferred.add(writes, 'write-back');
+  if (awaits) return writes.then(ignore);
+  stages.deferred.add(writes, 'write-back', flight.detail.ask.read.waitUntil);
   return undefined;
 }
 
 /** Makes an entry that a storage tier held known to the tiers above it, with its original instants. */
-export function promote<V>(stages: Stages<V>, key: string, found: Stored<V>): void {
+export function promote<V>(stages: Stages<V>, key: string, found: Stored<V>, ask: Ask<V>): void {
   const held = heldQuietly(stages, key);
   if (held !== undefined && held.startedAt > found.entry.startedAt) return;
   hold(stages, key, found.entry);
   for (const tier of stages.tiers.slice(0, found.depth)) {
-    stages.deferred.add(tier.put(key, found.entry, { keep: false }), 'write-back');
+    stages.deferred.add(tier.put(key, found.entry, { keep: false }), 'write-back', ask.read.waitUntil);
   }
 }
 

@@ -1,8 +1,21 @@
+import type { Clock } from './contracts.js';
 import { ignore } from './flight.js';
+import { Lease } from './lease.js';
+
+interface Turn {
+  readonly over: Promise<void>;
+  readonly lease: Lease | undefined;
+}
 
 /** The writes of a cache that go to its upstream: one at a time per key, in the order of the calls. */
 export class WriteLanes {
-  readonly #last = new Map<string, Promise<void>>();
+  readonly #last = new Map<string, Turn>();
+  readonly #clock: Clock | undefined;
+
+  /** `clock`: set where the request that writes may end without a trace, to notice that. */
+  constructor(clock?: Clock) {
+    this.#clock = clock;
+  }
 
   /** Whether a write of `key` is under way, or waits. */
   has(key: string): boolean {
@@ -12,12 +25,24 @@ export class WriteLanes {
   /** Calls `write` when the writes of `key` that were asked for before are over; at once if there are none. */
   run<T>(key: string, write: () => Promise<T>): Promise<T> {
     const before = this.#last.get(key);
-    const turn = before === undefined ? write() : before.then(write);
-    const over = turn.then(ignore, ignore);
-    this.#last.set(key, over);
-    void over.then(() => {
-      if (this.#last.get(key) === over) this.#last.delete(key);
+    const result = before === undefined ? write() : ended(before).then(write);
+    const turn: Turn = { over: result.then(ignore, ignore), lease: this.#lease() };
+    this.#last.set(key, turn);
+    void turn.over.then(() => {
+      turn.lease?.end();
+      if (this.#last.get(key) === turn) this.#last.delete(key);
     });
-    return turn;
+    return result;
   }
+
+  #lease(): Lease | undefined {
+    if (this.#clock === undefined) return undefined;
+    const lease = new Lease(this.#clock, this.#clock.monotonic(), Infinity, ignore);
+    lease.begin(ignore);
+    return lease;
+  }
+}
+
+function ended({ over, lease }: Turn): Promise<void> {
+  return lease === undefined ? over : lease.outwait(over, undefined, ignore).catch(ignore);
 }

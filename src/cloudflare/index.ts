@@ -1,4 +1,5 @@
 export { Alarms, type AlarmHandler, type AlarmsOptions, type DueAlarm } from './alarms.js';
+export { cacheApiStorage, type CacheApiStorageOptions, type CachedResponse, type CacheLike } from './cache-api.js';
 export { CacheObject } from './cache-object.js';
 export { durableCache, type DurableCacheClient } from './durable-cache.js';
 export {
@@ -11,3 +12,10 @@ export {
 export type { DurableCacheOptions } from './object-options.js';
 export type { ObjectLifetimeOptions, ObjectReadOptions } from './question.js';
 export type { DurableCacheClientOptions } from './routing.js';
+export { workerCache } from './worker-cache.js';
+export {
+  workersKvStorage,
+  type WorkersKv,
+  type WorkersKvMetadata,
+  type WorkersKvStorageOptions,
+} from './workers-kv.js';

@@ -14,6 +14,8 @@ declare function reportError(error: unknown): void;
 declare module 'cloudflare:workers' {
   import type { Rpc } from '@cloudflare/workers-types';
 
+  export function waitUntil(promise: Promise<unknown>): void;
+
   export abstract class RpcTarget implements Rpc.RpcTargetBranded {
     [Rpc.__RPC_TARGET_BRAND]: never;
   }

@@ -11,16 +11,23 @@ const LONGEST_PAUSE = 60_000;
  * Instants are monotonic milliseconds.
  */
 export class Breaker {
+  readonly #mayVanish: boolean;
   #failures = 0;
   #pause = FIRST_PAUSE;
   #retryAt = 0;
   #probing = false;
 
+  /** `mayVanish`: whoever makes a call may never come back to say how it went. The next probe then waits for a pause only. */
+  constructor(mayVanish = false) {
+    this.#mayVanish = mayVanish;
+  }
+
   /** Every 'closed' or 'probe' must be followed by {@link succeed} or {@link fail}. */
   admit(now: number): Admission {
     if (this.#failures < THRESHOLD) return 'closed';
-    if (this.#probing || now < this.#retryAt) return 'open';
+    if (now < this.#retryAt || (this.#probing && !this.#mayVanish)) return 'open';
     this.#probing = true;
+    if (this.#mayVanish) this.#retryAt = now + this.#pause;
     return 'probe';
   }
 

@@ -4,7 +4,8 @@ import { expiredAt, isEntry, type Entry } from '../entry.js';
 import { isSoloflightError, misuse, TierTimeoutError } from '../errors.js';
 import { Breaker } from './breaker.js';
 import { ignore, isThenable, promised, withDeadline } from './deadline.js';
-import { Outbox, REFUSED, type Attempt, type Intent, type Outcome } from './outbox.js';
+import { Outbox, REFUSED, type Attempt, type Intent, type Outcome, type Writes } from './outbox.js';
+import { RequestOutbox } from './request-outbox.js';
 
 /** What a guard needs to know and whom it tells. */
 export interface GuardOptions {
@@ -13,6 +14,8 @@ export interface GuardOptions {
   readonly readTimeout: number;
   /** Deadline of one write, milliseconds. */
   readonly writeTimeout: number;
+  /** Whether the requests of one I/O context use the tier, or each has its own. @default 'shared' */
+  readonly scope?: 'shared' | 'request';
   /** Told of every failure of the tier. */
   readonly report: (operation: string, key: string | undefined, error: unknown) => void;
   /** Takes work nobody waits for. It never rejects. */
@@ -36,10 +39,12 @@ const SWEEP_LIMIT = 256;
  */
 export class GuardedTier {
   readonly name: string;
+  /** Whether a caller may vanish without a trace, and what it waits for with it. */
+  readonly mayVanish: boolean;
   readonly #tier: StorageTier;
   readonly #options: GuardOptions;
-  readonly #breaker = new Breaker();
-  readonly #outbox: Outbox;
+  readonly #breaker: Breaker;
+  readonly #outbox: Writes;
   #writes = 0;
   /** Reads of one turn, for a tier that can answer many at once. */
   readonly #batch = new Batch<string, Entry | undefined>((keys) => this.#readTogether(keys));
@@ -50,7 +55,10 @@ export class GuardedTier {
     this.name = typeof tier.name === 'string' && tier.name !== '' ? tier.name : 'storage';
     this.#tier = tier;
     this.#options = options;
-    this.#outbox = new Outbox({ ...options, write: (key, intent, attempt) => this.#write(key, intent, attempt) });
+    this.mayVanish = options.scope === 'request';
+    this.#breaker = new Breaker(this.mayVanish);
+    const writes = { ...options, write: this.#write.bind(this) };
+    this.#outbox = this.mayVanish ? new RequestOutbox(writes) : new Outbox(writes);
   }
 
   /** Whether the tier answers later, as far as is known. */

@@ -46,6 +46,24 @@ export interface OutboxOptions {
   readonly write: (key: string, intent: Intent, attempt: Attempt) => Promise<Outcome>;
 }
 
+/** The writes on their way to one storage tier. */
+export interface Writes {
+  /** Number of keys that wait for a replay. */
+  readonly kept: number;
+  /** What storage is to hold for `key`, unless it is sure to hold that already. */
+  intentFor(key: string): Intent | undefined;
+  /** What a read is to find where storage answered `entry`. `before` was intended when storage was asked. */
+  corrected(key: string, entry: Entry | undefined, before: Intent | undefined): Entry | undefined;
+  /** Notes `wish`, which reads see from now on, and resolves with how it went, or when the deadline is over. */
+  intend(key: string, wish: Intent): Promise<Outcome>;
+  /** Starts a replay in the background, unless one is under way or was a moment ago. */
+  replaySoon(): void;
+  /** Tries everything that was refused once more, as long as storage takes any of it. */
+  replay(): Promise<void>;
+  /** Waits for what is under way, makes a last attempt at what was refused, and lets go of everything. */
+  close(): Promise<void>;
+}
+
 /** A key of which storage is not known to hold what it is to hold. */
 interface Slot {
   /** The latest wish. It is what reads go by. */
@@ -58,19 +76,19 @@ interface Slot {
   waiting: ((outcome: Outcome) => void)[];
 }
 
-const MOST_KEPT = 10_000;
+export const MOST_KEPT = 10_000;
 /** Kept ones, and ones under way. */
-const MOST_SLOTS = 2 * MOST_KEPT;
-const REPLAY_PAUSE = 1_000;
+export const MOST_SLOTS: number = 2 * MOST_KEPT;
+export const REPLAY_PAUSE = 1_000;
 const REPLAY_AT_ONCE = 32;
 
 /**
- * The writes on their way to one storage tier.
+ * {@link Writes} of one I/O context.
  *
  * A key has a slot from the first wish until storage is sure to hold the latest one: a write confirmed it, and no
  * earlier write can still land after that one. Refused wishes that have to reach storage are kept for a replay.
  */
-export class Outbox {
+export class Outbox implements Writes {
   readonly #options: OutboxOptions;
   readonly #slots = new Map<string, Slot>();
   /** Keys whose slot waits for the replay, the one refused longest ago first. */
@@ -84,7 +102,6 @@ export class Outbox {
     this.#options = options;
   }
 
-  /** Number of keys that wait for a replay. */
   get kept(): number {
     return this.#kept.size;
   }
@@ -93,16 +110,10 @@ export class Outbox {
     return this.#slots.get(key)?.intent;
   }
 
-  /** What a read is to find where storage answered `entry`. `before` was intended when storage was asked. */
   corrected(key: string, entry: Entry | undefined, before: Intent | undefined): Entry | undefined {
-    const intent = this.intentFor(key) ?? before;
-    if (intent?.kind === 'remove') return undefined;
-    if (intent?.kind === 'put') return intent.entry;
-    if (entry === undefined || entry.startedAt <= this.#distrustUntil) return undefined;
-    return intent === undefined ? entry : expiredAt(entry, intent.at);
+    return correct(this.intentFor(key) ?? before, entry, this.#distrustUntil);
   }
 
-  /** Notes `wish`, which reads see from now on, and resolves with how it went, or when the deadline is over. */
   intend(key: string, wish: Intent): Promise<Outcome> {
     let slot = this.#slots.get(key);
     if (slot === undefined) {
@@ -121,21 +132,18 @@ export class Outbox {
     return outcome;
   }
 
-  /** Starts a replay in the background, unless one is under way or was a moment ago. */
   replaySoon(): void {
     const { clock, background } = this.#options;
     if (this.#kept.size === 0 || this.#replaying !== undefined || clock.monotonic() < this.#replayAt) return;
     background(this.replay());
   }
 
-  /** Tries everything that was refused once more, as long as storage takes any of it. */
   replay(): Promise<void> {
     return (this.#replaying ??= this.#replayKept().finally(() => {
       this.#replaying = undefined;
     }));
   }
 
-  /** Waits for what is under way, makes a last attempt at what was refused, and lets go of everything. */
   async close(): Promise<void> {
     await Promise.all([...this.#slots.values()].map(({ writing }) => writing));
     await this.replay();
@@ -228,7 +236,7 @@ export class Outbox {
       if (slot.late === 0) this.#slots.delete(key);
       return;
     }
-    if (slot.intent.kind === 'put' && slot.intent.marker !== true) slot.intent = { kind: 'remove', keep: true };
+    slot.intent = refused(slot.intent);
     this.#kept.add(key);
     this.#pauseReplay();
     if (this.#kept.size > MOST_KEPT) this.#distrustEverything();
@@ -246,8 +254,25 @@ export class Outbox {
   }
 }
 
+/** What a read is to find where storage answered `entry`. What was loaded until `distrustUntil` is not believed. */
+export function correct(
+  intent: Intent | undefined,
+  entry: Entry | undefined,
+  distrustUntil: number,
+): Entry | undefined {
+  if (intent?.kind === 'remove') return undefined;
+  if (intent?.kind === 'put') return intent.entry;
+  if (entry === undefined || entry.startedAt <= distrustUntil) return undefined;
+  return intent === undefined ? entry : expiredAt(entry, intent.at);
+}
+
+/** What storage is to hold in the end where it refused `intent`: no value that another was to replace. */
+export function refused(intent: Intent): Intent {
+  return intent.kind === 'put' && intent.marker !== true ? { kind: 'remove', keep: true } : intent;
+}
+
 /** What storage is to hold when `wish` follows `pending`, which has not been confirmed. */
-function merged(pending: Intent, wish: Intent): Intent {
+export function merged(pending: Intent, wish: Intent): Intent {
   if (wish.kind === 'put') return { ...wish, keep: wish.keep || pending.keep };
   if (wish.kind === 'remove' || pending.kind === 'remove') return { kind: 'remove', keep: true };
   if (pending.kind === 'put') return { ...pending, entry: expiredAt(pending.entry, wish.at), keep: true };

@@ -48,7 +48,15 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
 
 /** The public names of the entry points that exist only inside Workers. */
 const WORKER_ENTRIES: typeof ENTRIES = {
-  'soloflight/cloudflare': ['Alarms', 'CacheObject', 'durableCache', 'durableStorage'],
+  'soloflight/cloudflare': [
+    'Alarms',
+    'CacheObject',
+    'cacheApiStorage',
+    'durableCache',
+    'durableStorage',
+    'workerCache',
+    'workersKvStorage',
+  ],
 };
 
 /** Loads every entry point both ways, and prints the names that each gives, as JSON. */
@@ -101,7 +109,15 @@ export default {
 /** A program that uses the entry points of Workers with types, right and wrong. */
 const TYPED_WORKER = `
 import { TieredCache } from 'soloflight';
-import { Alarms, CacheObject, durableCache, durableStorage } from 'soloflight/cloudflare';
+import {
+  Alarms,
+  cacheApiStorage,
+  CacheObject,
+  durableCache,
+  durableStorage,
+  workerCache,
+  workersKvStorage,
+} from 'soloflight/cloudflare';
 
 interface Product {
   readonly name: string;
@@ -117,6 +133,8 @@ export class Products extends CacheObject<Env, Product> {
 export const products = (env: Env) => durableCache(env.PRODUCTS, { shards: 4, locationHint: 'weur' });
 export const name = async (env: Env): Promise<string> => (await products(env).get('1')).name;
 export const front = (env: Env) => new TieredCache<Product>({ ttl: '1s', upstream: products(env).upstream });
+export const plain = (kv: KVNamespace) =>
+  workerCache<Product>({ ttl: '1s', storage: [cacheApiStorage(caches.default), workersKvStorage(kv)] });
 export const own = (state: DurableObjectState) => [durableStorage(state.storage), new Alarms(state.storage)];
 
 // @ts-expect-error A product has no price.

@@ -96,7 +96,12 @@ class Model {
   }
 }
 
-async function run(steps: readonly Step[], storageKind: 'none' | 'map' | 'gated', memory: boolean): Promise<void> {
+async function run(
+  steps: readonly Step[],
+  storageKind: 'none' | 'map' | 'gated',
+  memory: boolean,
+  scope: 'shared' | 'request',
+): Promise<void> {
   const clock = manualClock({ random: () => 0.5 });
   const model = new Model();
   const scripted = scriptedUpstream<number>();
@@ -104,7 +109,7 @@ async function run(steps: readonly Step[], storageKind: 'none' | 'map' | 'gated'
   const gated = new GatedStorage();
   const storage = storageKind === 'none' ? [] : [storageKind === 'map' ? mapStorage() : gated];
   const cache = new TieredCache<number>({
-    ...{ ttl: TTL, staleWhileRevalidate: STALE, staleIfError: ERROR, maxDuration: 20_000, clock, storage },
+    ...{ ttl: TTL, staleWhileRevalidate: STALE, staleIfError: ERROR, maxDuration: 20_000, clock, storage, scope },
     ...(memory ? {} : { memory: false }),
     tags: (_value, name) => [name, 'all'],
     upstream: (name, load) => {
@@ -258,11 +263,15 @@ async function run(steps: readonly Step[], storageKind: 'none' | 'map' | 'gated'
 
 for (const storage of ['none', 'map', 'gated'] as const) {
   for (const memory of [true, false]) {
-    test(`no order of events makes a read older than the last invalidation before it (storage: ${storage}, memory: ${memory})`, async () => {
-      await fc.assert(
-        fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30 }), (steps) => run(steps, storage, memory)),
-        { numRuns: 300, timeout: 5_000 },
-      );
-    }, 60_000);
+    for (const scope of ['shared', 'request'] as const) {
+      test(`no order of events makes a read older than the last invalidation before it (storage: ${storage}, memory: ${memory}, scope: ${scope})`, async () => {
+        await fc.assert(
+          fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30 }), (steps) =>
+            run(steps, storage, memory, scope),
+          ),
+          { numRuns: 300, timeout: 5_000 },
+        );
+      }, 60_000);
+    }
   }
 }

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 
 import type { Entry } from '../../src/index.js';
 import { UndecodableError } from '../../src/index.js';
+import type { Scope } from '../../src/lease.js';
 import { scriptedTier, type ScriptedTier, type TierCall } from '../support/scripted-tier.js';
 import { entryAt, READ_TIMEOUT, settle, setupGuard, WRITE_TIMEOUT, type GuardParts } from '../support/setup-guard.js';
 
@@ -31,9 +32,9 @@ class World {
   readonly #delayed: (() => void)[] = [];
   #value = 0;
 
-  constructor(setIfNewer: boolean) {
+  constructor(setIfNewer: boolean, scope: Scope) {
     this.script = scriptedTier({ setIfNewer });
-    this.parts = setupGuard(this.script.tier);
+    this.parts = setupGuard(this.script.tier, scope);
     for (const key of KEYS) void this.script.stored.set(key, this.#entry(), Infinity);
   }
 
@@ -170,12 +171,17 @@ function named(name: string, run: (world: World) => void | Promise<void>): typeo
   return Object.assign(run, { toString: () => name });
 }
 
-test.each([true, false])(
-  'what was removed, replaced or expired is never found again, whatever storage does (setIfNewer: %s)',
-  async (setIfNewer) => {
+test.each<[boolean, Scope]>([
+  [true, 'shared'],
+  [false, 'shared'],
+  [true, 'request'],
+  [false, 'request'],
+])(
+  'what was removed, replaced or expired is never found again, whatever storage does (setIfNewer: %s, scope: %s)',
+  async (setIfNewer, scope) => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-        const world = new World(setIfNewer);
+        const world = new World(setIfNewer, scope);
         for (const run of steps) await run(world);
         await world.recover();
 

@@ -1,6 +1,7 @@
 import { afterEach, expect } from 'vitest';
 
 import type { Entry, StorageTier } from '../../src/index.js';
+import type { Scope } from '../../src/lease.js';
 import { GuardedTier } from '../../src/storage/guard.js';
 import { manualClock, type ManualClock } from '../../src/testing/index.js';
 
@@ -30,12 +31,13 @@ const opened: GuardParts[] = [];
 const unhandled: unknown[] = [];
 process.on('unhandledRejection', (reason) => unhandled.push(reason));
 
-export function setupGuard(tier: StorageTier): GuardParts {
+export function setupGuard(tier: StorageTier, scope: Scope = 'shared'): GuardParts {
   const clock = manualClock();
   const reports: Reported[] = [];
   const background = new Set<Promise<void>>();
   const guard = new GuardedTier(tier, {
     clock,
+    scope,
     readTimeout: READ_TIMEOUT,
     writeTimeout: WRITE_TIMEOUT,
     report: (operation, key, error) => reports.push({ operation, key, error }),

@@ -17,6 +17,7 @@ declare global {
       readonly REMINDERS: DurableObjectNamespace<RemindingObject>;
       readonly UNCONFIGURED: DurableObjectNamespace<UnconfiguredObject>;
       readonly MISCONFIGURED: DurableObjectNamespace<MisconfiguredObject>;
+      readonly KV: KVNamespace;
     }
   }
 }

@@ -1,0 +1,107 @@
+import { sealAsBytes, unseal } from '../codecs/envelope.js';
+import { jsonCodec } from '../codecs/json.js';
+import { isCodec } from '../codecs/payload.js';
+import type { Codec, StorageTier } from '../contracts.js';
+import type { Entry } from '../entry.js';
+import { misuse } from '../errors.js';
+import { toName } from '../storage/key-name.js';
+
+/** What is used of a `Cache`, such as `caches.default`. */
+export interface CacheLike {
+  match(url: string): Promise<CachedResponse | undefined>;
+  put(url: string, response: Response): Promise<unknown>;
+  delete(url: string): Promise<boolean>;
+}
+
+/** What is used of a cached response. */
+export interface CachedResponse {
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
+
+/** Options of {@link cacheApiStorage}. */
+export interface CacheApiStorageOptions {
+  /**
+   * Comes before each key: an http or https URL without query, of a host that answers nothing else out of this cache.
+   * @default 'https://soloflight.invalid/'
+   */
+  readonly base?: string;
+  /** Turns values into text or bytes. @default jsonCodec */
+  readonly codec?: Codec;
+}
+
+/**
+ * A storage tier in the Cache API of a data centre: `cacheApiStorage(caches.default)`.
+ *
+ * Costs nothing and spares other requests of the same data centre a load, nothing more: each data centre has its own
+ * cache, `invalidate` reaches no other, and entries may be dropped at any time. On `workers.dev` and in previews the
+ * platform stores nothing, and every read is a miss.
+ *
+ * Keys are any strings: each is a URL under `base` that nobody ever fetches, long ones as a hash. The response says
+ * `Cache-Control: max-age` for as long as the entry can be of use, its stale windows included, and a second at least;
+ * how fresh it is, is said by the entry itself. A response may take 512 MB.
+ *
+ * @throws TypeError for what is no cache, and for an option that makes no sense.
+ */
+export function cacheApiStorage(cache: CacheLike, options: CacheApiStorageOptions = {}): StorageTier {
+  if (!isCache(cache)) throw misuse('cache', 'a `Cache`, for example `caches.default`', cache);
+  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
+  const { base = 'https://soloflight.invalid/', codec = jsonCodec } = options;
+  if (!isBase(base)) throw misuse('base', 'an http or https URL without query or fragment', base);
+  if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
+  return new CacheApiStorage(cache, base.endsWith('/') ? base : `${base}/`, codec);
+}
+
+/** What stands for ever, in seconds: a year is as long as caches go. */
+const LONGEST_AGE = 31_536_000;
+
+function isCache(value: unknown): value is CacheLike {
+  if (typeof value !== 'object' || value === null) return false;
+  const { match, put, delete: remove } = value as Partial<CacheLike>;
+  return typeof match === 'function' && typeof put === 'function' && typeof remove === 'function';
+}
+
+function isBase(base: unknown): base is string {
+  return typeof base === 'string' && /^https?:\/\/[^?#]+$/.test(base) && URL.canParse(base);
+}
+
+class CacheApiStorage implements StorageTier {
+  readonly name = 'cache-api';
+  readonly #cache: CacheLike;
+  readonly #base: string;
+  readonly #codec: Codec;
+
+  constructor(cache: CacheLike, base: string, codec: Codec) {
+    this.#cache = cache;
+    this.#base = base;
+    this.#codec = codec;
+  }
+
+  async get(key: string): Promise<Entry | undefined> {
+    const response = await this.#cache.match(await this.#urlOf(key));
+    if (response === undefined) return undefined;
+    // Read to its end at once: a body belongs to the request that got it.
+    return unseal(key, new Uint8Array(await response.arrayBuffer()), this.#codec);
+  }
+
+  async set(key: string, entry: Entry, keepUntil: number): Promise<void> {
+    const [url, body] = await Promise.all([this.#urlOf(key), sealAsBytes(entry, this.#codec)]);
+    const headers = {
+      'content-type': 'application/octet-stream',
+      'cache-control': `max-age=${ageOf(entry, keepUntil)}`,
+    };
+    await this.#cache.put(url, new Response(body as Uint8Array<ArrayBuffer>, { headers }));
+  }
+
+  async delete(key: string): Promise<boolean> {
+    return this.#cache.delete(await this.#urlOf(key));
+  }
+
+  async #urlOf(key: string): Promise<string> {
+    return `${this.#base}${await toName(key)}`;
+  }
+}
+
+/** There is no clock here. At the soonest, now is when the entry was created. */
+function ageOf({ createdAt }: Entry, keepUntil: number): number {
+  return Math.min(LONGEST_AGE, Math.max(1, Math.ceil((keepUntil - createdAt) / 1_000)));
+}

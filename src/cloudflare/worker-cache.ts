@@ -1,0 +1,39 @@
+import * as runtime from 'cloudflare:workers';
+
+import { misuse } from '../errors.js';
+import type { TieredCacheOptions } from '../options.js';
+import { TieredCache } from '../tiered-cache.js';
+
+/**
+ * A {@link TieredCache} for plain Workers, where many requests share one isolate and no request may rely on another one
+ * to live on. May be built at module scope.
+ *
+ * The same as `new TieredCache` with `scope: 'request'` and, unless `defer` is given, the runtime's own `waitUntil`: a
+ * load goes on when the client that caused it leaves. Should the runtime end it all the same, those who wait for it
+ * notice within three seconds without a sign of life, or at `maxDuration` if that is sooner, and one of them loads anew.
+ *
+ * Values must be plain data: a `Response`, a stream or a stub belongs to the request that made it.
+ *
+ * @example
+ * ```ts
+ * import { workerCache } from 'soloflight/cloudflare';
+ *
+ * const products = workerCache<unknown>({
+ *   ttl: '10s',
+ *   staleWhileRevalidate: '1m',
+ *   upstream: async (id, { signal }) => (await fetch(`https://api.example.com/products/${id}`, { signal })).json(),
+ * });
+ *
+ * export default {
+ *   fetch: async (request: Request) => Response.json(await products.get(new URL(request.url).pathname)),
+ * };
+ * ```
+ *
+ * @throws TypeError for an option that makes no sense.
+ */
+export function workerCache<V>(options: TieredCacheOptions<V>): TieredCache<V> {
+  if (options?.scope === 'shared') throw misuse('scope', "'request' or not set: use `TieredCache` elsewhere", 'shared');
+  const { waitUntil } = runtime as { readonly waitUntil?: (work: Promise<unknown>) => void };
+  const defer = waitUntil === undefined ? {} : { defer: (work: Promise<void>) => waitUntil(work) };
+  return new TieredCache<V>({ ...defer, ...options, scope: 'request' });
+}

@@ -1,0 +1,169 @@
+import { sealAsText, unseal } from '../codecs/envelope.js';
+import { jsonCodec } from '../codecs/json.js';
+import { isCodec } from '../codecs/payload.js';
+import type { Codec, StorageTier } from '../contracts.js';
+import type { Entry } from '../entry.js';
+import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
+import { toName } from '../storage/key-name.js';
+
+/** What is used of a KV namespace. */
+export interface WorkersKv {
+  get(key: string, type: 'text'): Promise<string | null>;
+  get(keys: string[], type: 'text'): Promise<Map<string, string | null>>;
+  put(key: string, value: string, options: { expirationTtl?: number; metadata: WorkersKvMetadata }): Promise<void>;
+  delete(key: string): Promise<void>;
+}
+
+/** What is kept beside each entry, for who lists a namespace: instants in epoch milliseconds, `null` for never. */
+export interface WorkersKvMetadata {
+  readonly startedAt: number;
+  readonly createdAt: number;
+  readonly freshUntil: number | null;
+  readonly staleUntil: number | null;
+  readonly errorUntil: number | null;
+}
+
+/** Options of {@link workersKvStorage}. */
+export interface WorkersKvStorageOptions {
+  /** Comes before each key, with a colon between: 1 to 60 lower-case letters, digits, `-` and `_`. @default 'soloflight' */
+  readonly prefix?: string;
+  /** Turns values into text or bytes. Bytes are kept as base64. @default jsonCodec */
+  readonly codec?: Codec;
+}
+
+/**
+ * A storage tier in a namespace of Workers KV.
+ *
+ * KV is eventually consistent: what one location wrote, removed or invalidated, others may not see for a minute or
+ * more, and each location may go on finding what it read before. It takes one write per second and key; others fail and
+ * become `tier-error` events. Where that is too loose, put a Durable Object behind the cache.
+ *
+ * Keys are any strings: they are stored under names of 1 to 180 letters, digits, `-` and `_` after the `prefix`, long
+ * ones as a hash, so that none exceeds the 512 bytes of KV. An entry may take 25 MiB once encoded; a larger one rejects.
+ * KV drops entries by itself when they are of no more use, and not before 60 seconds, its shortest ttl.
+ *
+ * The instants of each entry are its KV metadata ({@link WorkersKvMetadata}), so that `list` tells ages without reading
+ * any value. There is no `clear`, which would take a call per key: clear through the cache, which takes one.
+ *
+ * @throws TypeError for what is no KV namespace, and for an option that makes no sense.
+ */
+export function workersKvStorage(kv: WorkersKv, options: WorkersKvStorageOptions = {}): StorageTier {
+  if (!isWorkersKv(kv)) throw misuse('kv', 'a KV namespace: is the binding in the configuration?', kv);
+  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
+  const { prefix = 'soloflight', codec = jsonCodec } = options;
+  if (typeof prefix !== 'string' || !/^[a-z0-9_-]{1,60}$/.test(prefix))
+    throw misuse('prefix', 'a name of 1 to 60 lower-case letters, digits, `-` and `_`', prefix);
+  if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
+  return new WorkersKvStorage(kv, prefix, codec);
+}
+
+/** Seconds. What lives longer than KV can count stays. */
+const SHORTEST_TTL = 60;
+const LONGEST_TTL = 2_147_483_647;
+/** Bytes of UTF-8. */
+const LARGEST_VALUE = 25 * 1024 * 1024;
+/** Keys that one call reads. */
+const MOST_AT_ONCE = 100;
+
+function isWorkersKv(value: unknown): value is WorkersKv {
+  if (typeof value !== 'object' || value === null) return false;
+  const { get, put, delete: remove } = value as Partial<WorkersKv>;
+  // A Map has `get` and `delete` as well.
+  return typeof get === 'function' && typeof put === 'function' && typeof remove === 'function';
+}
+
+class WorkersKvStorage implements StorageTier {
+  readonly name = 'workers-kv';
+  readonly #kv: WorkersKv;
+  readonly #prefix: string;
+  readonly #codec: Codec;
+
+  constructor(kv: WorkersKv, prefix: string, codec: Codec) {
+    this.#kv = kv;
+    this.#prefix = prefix;
+    this.#codec = codec;
+  }
+
+  async get(key: string): Promise<Entry | undefined> {
+    return this.#unseal(key, await this.#kv.get(await this.#nameOf(key), 'text'));
+  }
+
+  async set(key: string, entry: Entry, keepUntil: number): Promise<void> {
+    const [name, value] = await Promise.all([this.#nameOf(key), sealAsText(entry, this.#codec)]);
+    checkSize(key, value);
+    await this.#kv.put(name, value, { ...lifeOf(entry, keepUntil), metadata: metadataOf(entry) });
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#kv.delete(await this.#nameOf(key));
+  }
+
+  /** An entry that can't be decoded is `undefined` here: it must not cost the caller the others. */
+  async getMany(keys: readonly string[]): Promise<(Entry | undefined)[]> {
+    const names = await Promise.all(keys.map((key) => this.#nameOf(key)));
+    const distinct = [...new Set(names)];
+    const batches: Promise<ReadonlyMap<string, string | null>>[] = [];
+    while (distinct.length > 0) batches.push(this.#read(distinct.splice(0, MOST_AT_ONCE)));
+    const found = new Map((await Promise.all(batches)).flatMap((batch) => [...batch]));
+    return Promise.all(keys.map((key, index) => this.#decodable(key, found.get(names[index]!) ?? null)));
+  }
+
+  async #read(names: string[]): Promise<ReadonlyMap<string, string | null>> {
+    const [only] = names;
+    if (names.length > 1) {
+      try {
+        return await this.#kv.get(names, 'text');
+      } catch {
+        // One call answers 25 MB at most, and older simulators of KV know no such call.
+      }
+    }
+    if (only === undefined) return new Map();
+    return new Map(await Promise.all(names.map(async (name) => [name, await this.#kv.get(name, 'text')] as const)));
+  }
+
+  async #nameOf(key: string): Promise<string> {
+    return `${this.#prefix}:${await toName(key)}`;
+  }
+
+  async #unseal(key: string, sealed: string | null): Promise<Entry | undefined> {
+    return sealed === null ? undefined : unseal(key, sealed, this.#codec);
+  }
+
+  async #decodable(key: string, sealed: string | null): Promise<Entry | undefined> {
+    try {
+      return await this.#unseal(key, sealed);
+    } catch (error) {
+      if (isSoloflightError(error, 'SOLOFLIGHT_UNDECODABLE')) return undefined;
+      throw error;
+    }
+  }
+}
+
+function lifeOf({ createdAt }: Entry, keepUntil: number): { expirationTtl?: number } {
+  // There is no clock here. At the soonest, now is when the entry was created.
+  const seconds = Math.ceil((keepUntil - createdAt) / 1_000);
+  return seconds > LONGEST_TTL ? {} : { expirationTtl: Math.max(SHORTEST_TTL, seconds) };
+}
+
+function metadataOf({ startedAt, createdAt, freshUntil, staleUntil, errorUntil }: Entry): WorkersKvMetadata {
+  const instant = (at: number): number | null => (Number.isFinite(at) ? at : null);
+  return {
+    startedAt,
+    createdAt,
+    freshUntil: instant(freshUntil),
+    staleUntil: instant(staleUntil),
+    errorUntil: instant(errorUntil),
+  };
+}
+
+function checkSize(key: string, value: string): void {
+  // A unit of UTF-16 takes three bytes at most: most values need not be counted.
+  if (value.length * 3 <= LARGEST_VALUE) return;
+  const size = new TextEncoder().encode(value).length;
+  if (size <= LARGEST_VALUE) return;
+  throw new SoloflightError(
+    'SOLOFLIGHT_VALUE_TOO_LARGE',
+    `The entry of '${key.slice(0, 80)}' takes ${size} bytes, and Workers KV stores no more than ${LARGEST_VALUE} (25 MiB) of one. Keep it elsewhere (R2) and cache where it is, or compress it: \`codec: gzip(jsonCodec)\``,
+    { key },
+  );
+}
