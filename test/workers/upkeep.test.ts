@@ -93,7 +93,7 @@ describe('a subclass with alarms of its own', () => {
   test('shares the alarm with the upkeep of the object', async () => {
     const stub = env.REMINDERS.getByName('shared');
     await stub.get('key');
-    await stub.remindAt(script.clock.now() + 5_000);
+    await stub.remindAt('remind', script.clock.now() + 5_000);
     await evictDurableObject(stub);
     script.clock.advance(5_000);
 
@@ -101,5 +101,26 @@ describe('a subclass with alarms of its own', () => {
 
     expect(await runInDurableObject(stub, (object) => object.rung)).toEqual(['remind']);
     expect(await runInDurableObject(stub, (_object, { storage }) => storage.getAlarm())).not.toBeNull();
+  });
+
+  test('is rung again for what failed, until it succeeds, through the platform’s own alarm', async () => {
+    const stub = env.REMINDERS.getByName('flaky');
+    await stub.remindAt('flaky', script.clock.now() + 60_000);
+    await stub.remindAt('remind', script.clock.now() + 60_000);
+
+    for (const pause of [60_000, 2_000, 4_000]) {
+      script.clock.advance(pause);
+      expect(await runDurableObjectAlarm(stub)).toBe(true);
+    }
+
+    expect(await runInDurableObject(stub, (object) => object.rung)).toEqual([
+      'flaky 1',
+      'remind',
+      'flaky: Error: not yet',
+      'flaky 2',
+      'flaky: Error: not yet',
+      'flaky 3',
+    ]);
+    expect(await runDurableObjectAlarm(stub)).toBe(false);
   });
 });

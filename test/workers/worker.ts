@@ -90,14 +90,19 @@ export class RemindingObject extends CacheObject<Cloudflare.Env, string> {
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env);
     this.alarms.on('remind', () => void this.rung.push('remind'));
+    this.alarms.on('flaky', ({ attempt }) => {
+      this.rung.push(`flaky ${attempt}`);
+      if (attempt < 3) throw new Error('not yet');
+    });
   }
 
   protected override configure(): DurableCacheOptions<string> {
-    return { ttl: '1s', staleWhileRevalidate: '1m', clock: script.clock, upstream: (key) => key };
+    const onAlarmError = (name: string, error: unknown): void => void this.rung.push(`${name}: ${String(error)}`);
+    return { ttl: '1s', staleWhileRevalidate: '1m', clock: script.clock, onAlarmError, upstream: (key) => key };
   }
 
-  async remindAt(at: number): Promise<void> {
-    await this.alarms.set('remind', at);
+  async remindAt(name: 'remind' | 'flaky', at: number): Promise<void> {
+    await this.alarms.set(name, at);
   }
 }
 

@@ -18,7 +18,8 @@ export class SlowObject extends CacheObject<Env, string> {
 // oxlint-disable-next-line import/no-default-export -- what the platform looks for
 export default {
   async fetch(request, env): Promise<Response> {
-    const key = new URL(request.url).pathname.slice(1);
-    return new Response(await durableCache(env.SLOW).get(key));
+    const { pathname, search } = new URL(request.url);
+    const { value, status, tier, age } = await durableCache(env.SLOW).lookup(pathname);
+    return search === '?story' ? Response.json({ value, status, tier, age }) : new Response(value);
   },
 } satisfies ExportedHandler<Env>;
