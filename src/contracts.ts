@@ -218,7 +218,7 @@ export interface DeadReason {
 /**
  * Where accepted writes live until a sink has taken them.
  *
- * For callers: one `WriteBehind` at a time owns a queue. It calls one method at a time.
+ * For callers: one `WriteBehind` at a time owns a queue. Its calls may overlap, but never two that change the same write.
  *
  * **For implementors:** a write is a row with its `id`, kept or replaced by `put` and gone with `remove`; dead letters are
  * those with `dead` set. When `put` or `remove` resolves, or returns nothing, the change is as durable as the queue can

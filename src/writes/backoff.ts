@@ -5,7 +5,7 @@ import { checkCount, checkNames, checkObject } from '../option-checks.js';
 
 /** How often and after which pauses something that failed is tried again. */
 export interface RetryOptions {
-  /** Tries in all, the first included; an integer ≥ 1 or `Infinity`. @default 3 for a `Batcher`, Infinity for a `WriteBehind` */
+  /** Tries in all, the first included; an integer ≥ 1 or `Infinity`. No write is given up for the failure of a batch it shared. @default 3 for a `Batcher`, Infinity for a `WriteBehind` */
   readonly attempts?: number;
   /** Pause after the first failure; each further one doubles it. Above 0. @default '1s' */
   readonly initial?: Duration;

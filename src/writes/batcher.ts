@@ -81,7 +81,7 @@ export class Batcher<I, O = void> {
     const member = this.#member(item);
     this.#waiting.add(member);
     if (signal !== undefined) this.#listen(member, signal);
-    this.#pump();
+    this.#pump(false);
     return silenced(member.promise);
   }
 
@@ -128,18 +128,22 @@ export class Batcher<I, O = void> {
   /** Stops the batch being handled once nobody waits for it. */
   #abandonIfEmpty: ((reason: unknown) => void) | undefined;
 
-  /** Starts the batch that is due, if none is being handled, or waits for it to become due. */
-  #pump(): void {
+  /**
+   * Starts the batch that is due, if none is being handled, or waits for it to become due.
+   *
+   * `byTime: false` leaves it to the timer to see that its time has come: with a window of 0, a batch is what one turn adds.
+   */
+  #pump(byTime = true): void {
     const [first] = this.#waiting;
     if (first === undefined || this.#running.length > 0) return;
     const now = this.#settings.clock.monotonic();
     const dueAt = this.#dueAt(first);
-    if (this.#waiting.size >= this.#settings.maxItems || first.order <= this.#flushTo || now >= dueAt) {
+    if (this.#waiting.size >= this.#settings.maxItems || first.order <= this.#flushTo || (byTime && now >= dueAt)) {
       void this.#handle(this.#take());
       return;
     }
     // A debounced batch becomes due later and later: the timer looks again when it fires, and is not set anew each time.
-    this.#cancelTimer ??= this.#settings.clock.after(dueAt - now, () => {
+    this.#cancelTimer ??= this.#settings.clock.after(Math.max(0, dueAt - now), () => {
       this.#cancelTimer = undefined;
       this.#pump();
     });

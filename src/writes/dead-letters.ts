@@ -1,5 +1,6 @@
 import type { QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse } from '../errors.js';
+import { ignore, silenced } from '../flight.js';
 import { toDeadLetter, toPendingWrite, type DeadLetter } from './pending-write.js';
 import { UnknownDeadLetterError, WriteQueueError } from './write-errors.js';
 
@@ -16,6 +17,7 @@ export interface DeadLettersParts {
 /** Writes that are not delivered any more: to look at, to try again, to let go. */
 export class DeadLetters<V> {
   readonly #parts: DeadLettersParts;
+  #last: Promise<void> = Promise.resolve();
 
   /** Made by a `WriteBehind`. */
   constructor(parts: DeadLettersParts) {
@@ -36,18 +38,29 @@ export class DeadLetters<V> {
    *
    * @throws {@link UnknownDeadLetterError}, {@link WriteQueueError}
    */
-  async requeue(id: string): Promise<void> {
-    const write = await this.#find(id);
-    if (write === undefined) throw new UnknownDeadLetterError(id);
-    const again = { ...write, dead: undefined, triedFor: 0 };
-    await this.#change('requeue a dead letter', () => this.#parts.queue.put([again]));
-    this.#parts.restore(again);
+  requeue(id: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const write = await this.#find(id);
+      if (write === undefined) throw new UnknownDeadLetterError(id);
+      const again = { ...write, dead: undefined, triedFor: 0 };
+      await this.#change('requeue a dead letter', () => this.#parts.queue.put([again]));
+      this.#parts.restore(again);
+    });
   }
 
   /** Forgets a dead letter. One that is not there is not an error. */
-  async drop(id: string): Promise<void> {
-    const write = await this.#find(id);
-    if (write !== undefined) await this.#change('drop a dead letter', () => this.#parts.queue.remove([write.id]));
+  drop(id: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const write = await this.#find(id);
+      if (write !== undefined) await this.#change('drop a dead letter', () => this.#parts.queue.remove([write.id]));
+    });
+  }
+
+  /** One change after the other: two of the same letter would each do what the other one undoes. */
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    const changed = this.#last.then(change);
+    this.#last = changed.then(ignore, ignore);
+    return silenced(changed);
   }
 
   async #find(id: string): Promise<QueuedWrite | undefined> {

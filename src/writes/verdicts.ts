@@ -51,7 +51,7 @@ export class Verdicts<V> {
   failed(held: Held, error: unknown, alone: boolean): void {
     const { lane } = held;
     lane.alone = alone;
-    if (this.#isExhausted(held, error)) return;
+    if (this.#isExhausted(held, error, alone)) return;
     lane.busy = false;
     if (!alone) return;
     const { clock, retry } = this.#parts.settings;
@@ -112,7 +112,7 @@ export class Verdicts<V> {
   }
 
   #again(held: Held, error: unknown): void {
-    if (this.#isExhausted(held, error)) return;
+    if (this.#isExhausted(held, error, true)) return;
     const retryAt = this.postpone(held);
     const { events } = this.#parts;
     if (!events.wants('retry')) return;
@@ -120,15 +120,18 @@ export class Verdicts<V> {
     events.emit({ type: 'retry', key, id, attempts, retryAt, error });
   }
 
-  /** Whether `held` has been tried often or long enough; then it becomes a dead letter. */
-  #isExhausted(held: Held, error: unknown): boolean {
+  /**
+   * Whether `held` has been tried often or long enough; then it becomes a dead letter. Often enough only if this failure
+   * was its own: another write may have spoilt the batch.
+   */
+  #isExhausted(held: Held, error: unknown, isOwn: boolean): boolean {
     const { clock, retry, retryFor } = this.#parts.settings;
     const now = clock.monotonic();
     const triedFor = held.write.triedFor + now - (held.triedSince ?? now);
     held.write = { ...held.write, triedFor };
     held.triedSince = now;
     const { attempts } = held.write;
-    if (attempts < retry.attempts && triedFor < retryFor) return false;
+    if ((!isOwn || attempts < retry.attempts) && triedFor < retryFor) return false;
     this.#bury(held, 'exhausted', `not taken in ${attempts} attempts, the last one: ${messageOf(error)}`);
     return true;
   }

@@ -10,7 +10,7 @@ import {
 } from '../../src/writes/index.js';
 
 /** One delivery, waiting for the test to answer it. */
-export interface SinkCall<V> {
+interface SinkCall<V> {
   readonly writes: readonly PendingWrite<V>[];
   readonly context: SinkContext;
   readonly answer: (outcomes?: readonly WriteOutcome<V>[]) => void;

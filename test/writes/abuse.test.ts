@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 
 import { WriteBehind } from '../../src/writes/index.js';
 import { setupWrites } from '../support/setup-writes.js';
@@ -67,7 +67,7 @@ test('a listener that throws changes nothing, and is told of', async () => {
   writes.on('accept', () => {
     throw new Error('listener');
   });
-  const asynchronous: () => void = () => Promise.reject(new Error('async listener'));
+  const asynchronous = vi.fn<() => unknown>().mockRejectedValue(new Error('async listener'));
   writes.on('deliver', asynchronous);
 
   await writes.put('a', '1');

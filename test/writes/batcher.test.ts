@@ -68,6 +68,18 @@ describe('a window', () => {
     expect(await Promise.all(results)).toEqual(['A', 'B', 'C', 'D', 'E']);
   });
 
+  test('of nothing is a turn: what one adds goes together', async () => {
+    const { calls, handled, batcher, settle } = setup({ window: 0 });
+
+    for (const item of ['a', 'b', 'c']) void batcher.add(item);
+    expect(calls).toEqual([]);
+    await settle();
+
+    expect(handled()).toEqual(['abc']);
+    calls[0]!.resolve();
+    await settle();
+  });
+
   test('is not moved by a wall clock that jumps', async () => {
     const { clock, calls, batcher, settle } = setup();
 

@@ -132,6 +132,24 @@ describe('a poison write', () => {
   });
 });
 
+test('retries that are used up condemn the write that fails alone, not those that shared its batches', async () => {
+  const taken: string[] = [];
+  const { writes, clock } = setupWrites({
+    maxBatch: 16,
+    retry: { attempts: 2, initial: 10, max: 20 },
+    sink: (batch) => {
+      if (batch.some(({ key }) => key === 'a')) throw new Error('poison');
+      taken.push(...batch.map(({ key }) => key));
+    },
+  });
+
+  for (const key of 'abcdefghijklmnop'.split('')) void writes.put(key, '1');
+  await clock.advanceAsync(5_000);
+
+  expect(taken.toSorted().join('')).toBe('bcdefghijklmnop');
+  expect(await writes.deadLetters.list()).toMatchObject([{ key: 'a', cause: 'exhausted' }]);
+});
+
 describe('a sink that hangs', () => {
   test('is told to stop, then given up; meanwhile nothing of it is delivered again', async () => {
     const { writes, clock, calls } = setupWrites({ maxDuration: 1_000, retry: { initial: 100 } });
@@ -521,6 +539,22 @@ describe('dead letters', () => {
     await expect(writes.deadLetters.requeue(a!.id)).rejects.toMatchObject({
       code: 'SOLOFLIGHT_UNKNOWN_DEAD_LETTER',
     });
+  });
+
+  test('are changed one after the other: of two requeues, or a requeue and a drop, one finds nothing', async () => {
+    const { writes, calls, settle } = setupWrites();
+    await writes.put('a', '1');
+    void writes.flush();
+    await settle();
+    calls[0]!.answer([{ reject: 'no' }]);
+    await settle();
+    const { id } = (await writes.deadLetters.list())[0]!;
+
+    const changes = [writes.deadLetters.requeue(id), writes.deadLetters.requeue(id), writes.deadLetters.drop(id)];
+    const [first, second, third] = await Promise.allSettled(changes);
+
+    expect([first!.status, second!.status, third!.status]).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(writes.status().pending).toBe(1);
   });
 
   test('are requeued before later writes of their key', async () => {
