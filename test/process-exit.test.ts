@@ -15,3 +15,11 @@ describe('a process with flights pending', () => {
     expect(stderr).toBe('');
   });
 });
+
+test('a process with writes pending, one being delivered and one waiting for room, exits by itself', async () => {
+  const pendingWrites = fileURLToPath(new URL('fixtures/pending-writes.ts', import.meta.url));
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [pendingWrites], { timeout: 20_000 });
+
+  expect(JSON.parse(stdout)).toMatchObject({ pending: 2, inFlight: 1, waiting: 1 });
+  expect(stderr).toBe('');
+});

@@ -397,6 +397,27 @@ describe('an alarm instead of timers', () => {
     expect(writes.status()).toMatchObject({ pending: 0, failures: 0, nextAttempt: null });
   });
 
+  test('that wakes a new process delivers what the queue holds; until then nothing is set or read', async () => {
+    const queue = memoryQueue();
+    const before = setupWrites({ queue, schedule: () => {} });
+    await before.writes.put('a', '1');
+    const alarms: number[] = [];
+    const { writes, clock, settle, calls, delivered } = setupWrites({ queue, schedule: (at) => void alarms.push(at) });
+    expect(alarms).toEqual([]);
+    expect(clock.pending).toBe(0);
+
+    const flush = writes.flush();
+    await settle();
+    await writes.put('b', '1');
+    calls[0]!.answer(['retry']);
+    await flush;
+
+    expect(delivered()).toEqual([['a=1']]);
+    // `a` is to be tried again sooner than the window of `b` ends.
+    expect(alarms.at(-1)).toBe(clock.now() + 750);
+    expect(writes.status().nextAttempt).toBe(alarms.at(-1));
+  });
+
   test('one that fails is reported, and set again with the next change', async () => {
     let calls = 0;
     const { writes, events, settle } = setupWrites({
