@@ -64,7 +64,7 @@ describe('a cold key', () => {
 
     const now = clock.now();
     expect(await leader).toEqual({
-      ...{ value: 'v', status: 'miss', tier: 'upstream', role: 'leader', age: 0, freshFor: 1_000 },
+      ...{ value: 'v', status: 'miss', tier: 'upstream', role: 'leader', age: 0, freshFor: 1_000, staleFor: 61_000 },
       ...{ createdAt: now, tags: [], meta: undefined, stored: true },
     });
     expect(await follower).toMatchObject({ role: 'follower', status: 'miss' });
