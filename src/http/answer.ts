@@ -43,6 +43,7 @@ export function answerOf(
     known !== undefined && known.vary.map(([name]) => name).join() === vary.map(([name]) => name).join();
   return {
     kind: 'answer.1',
+    shared: settings.shared,
     method: known?.method ?? (ask.method === 'HEAD' ? 'HEAD' : 'GET'),
     url: received.url,
     status: received.status,

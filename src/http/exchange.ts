@@ -1,4 +1,5 @@
 import type { LoadContext, Loaded } from '../contracts.js';
+import { isSoloflightError } from '../errors.js';
 import { loaded } from '../loaded.js';
 import { answerOf, loadedAnswer, renewed, type Received } from './answer.js';
 import { NOTHING_SPECIAL, type Ask } from './ask.js';
@@ -92,8 +93,8 @@ export class Exchange {
 
   /** The stored answer that a conditional request may be made for. */
   #known(load: LoadContext<StoredResponse>): StoredAnswer | undefined {
-    const { ask } = this.#errand;
-    const stale = asAnswer(load.stale?.value);
+    const { ask, settings } = this.#errand;
+    const stale = asAnswer(load.stale?.value, settings.shared);
     if (stale === undefined || !matches(stale, ask.headers)) return undefined;
     return stale.method === 'HEAD' && ask.method === 'GET' ? undefined : stale;
   }
@@ -154,6 +155,7 @@ export class Exchange {
     }
     const make = (body: Uint8Array): StoredAnswer => answerOf(ask, received, body, storable, known, settings);
     const freshFor = this.#isShareable(storable, make(new Uint8Array()));
+    load.signal.addEventListener('abort', () => this.#noteTimeout(load.signal.reason), { once: true });
     this.#split(response, this.#status({ forwardStatus, stored: true, freshFor }));
     const read = this.#relay === undefined ? NOTHING : await this.#relay.collect(load.signal);
     if (load.signal.aborted) throw load.signal.reason;
@@ -175,6 +177,11 @@ export class Exchange {
     const length = Number(received.headers.get('content-length') ?? 0);
     if (ask.method !== 'HEAD' && length > settings.maxBodySize) return { store: false, why: 'too-large' };
     return storability(ask, received, settings);
+  }
+
+  /** A body that takes longer than flights may is nothing to wait for, though the origin is well. */
+  #noteTimeout(reason: unknown): void {
+    if (isSoloflightError(reason, 'SOLOFLIGHT_FLIGHT_TIMEOUT')) this.#errand.settings.detours.mark(this.#errand.mark);
   }
 
   /** Hands the caller its response, whose body arrives while the flight collects it. */

@@ -38,8 +38,11 @@ export function honoCache(options: HttpCacheOptions = {}): HonoCache {
     const origin: Origin = async ({ headers }) => {
       isRun = true;
       context.req.raw = new Request(raw, { headers });
-      await next();
-      context.req.raw = raw;
+      try {
+        await next();
+      } finally {
+        context.req.raw = raw;
+      }
       return context.res;
     };
     const asIs = async (): Promise<Response> => {

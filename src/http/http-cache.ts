@@ -1,3 +1,4 @@
+import { isSoloflightError } from '../errors.js';
 import type { Ask } from './ask.js';
 import { brokenBody } from './body.js';
 import { renderCacheStatus, type HttpCacheStatus } from './cache-status.js';
@@ -22,13 +23,15 @@ interface Passage {
   /** What is stored for this very request, usable or not. */
   readonly stored: StoredAnswer | undefined;
   readonly forwarded: Errand['forwarded'];
+  /** Whether there is something in its place that can't be used, and would go on answering. */
+  readonly isJunk: boolean;
   readonly updatesOnly: boolean;
 }
 
 /** THE FLOW: key → stored variant → reuse, or one exchange for all who may share it, or a request of one's own. */
 export async function passThrough(settings: HttpSettings, ask: Ask, origin: Origin, key: string): Promise<Response> {
   const startedAt = settings.clock.now();
-  const passage = await find(settings, { ask, origin, key, startedAt, forwarded: 'uri-miss', updatesOnly: false });
+  const passage = await find(settings, { ask, origin, key, startedAt, forwarded: 'uri-miss' });
   const { stored } = passage;
   const verdict = stored === undefined ? undefined : judge(stored, ask.wants, settings.clock.now());
   const isLate = verdict?.use === 'stale-while-revalidate' && !settings.canRevalidate;
@@ -42,23 +45,30 @@ export async function passThrough(settings: HttpSettings, ask: Ask, origin: Orig
 }
 
 /** Follows the variants from `passage.key` to the one for this request, or to the key where it would be. */
-async function find(settings: HttpSettings, start: Omit<Passage, 'stored'>): Promise<Passage> {
+async function find(
+  settings: HttpSettings,
+  start: Omit<Passage, 'stored' | 'isJunk' | 'updatesOnly'>,
+): Promise<Passage> {
   const { ask } = start;
   let { key, forwarded } = start;
   for (let depth = 0; depth < DEEPEST_VARIANT; depth += 1) {
     const read = ask.signal === undefined ? undefined : { signal: ask.signal };
-    const stored = asAnswer(await settings.cache.getIfCached(key, read));
+    const found = await settings.cache.getIfCached(key, read);
+    const answer = asAnswer(found, settings.shared);
+    // Only a `key` function can lead a GET to what a HEAD left.
+    const stored = answer?.method === 'HEAD' && ask.method === 'GET' ? undefined : answer;
+    const isJunk = found !== undefined && stored === undefined;
     if (stored === undefined || matches(stored, ask.headers)) {
       // A HEAD is answered from what a GET left; what it brings itself is kept apart.
       const isForeign = ask.method === 'HEAD' && stored === undefined && !key.endsWith(HEAD_KEY);
-      if (!isForeign) return { ...start, key, forwarded, stored, updatesOnly: updatesOnly(ask, stored) };
+      if (!isForeign) return { ...start, key, forwarded, stored, isJunk, updatesOnly: updatesOnly(ask, stored) };
       key += HEAD_KEY;
       continue;
     }
     key = variantKey(key, stored, ask.headers);
     forwarded = 'vary-miss';
   }
-  return { ...start, key, forwarded, stored: undefined, updatesOnly: false };
+  return { ...start, key, forwarded, stored: undefined, isJunk: false, updatesOnly: false };
 }
 
 /** Ends the key of what a `HEAD` alone brought. */
@@ -81,7 +91,7 @@ async function forward(settings: HttpSettings, passage: Passage, verdict: Verdic
   const loading = settings.cache.getOrLoad(passage.key, (_key, load) => exchange.run(load), {
     maxStale: 0,
     softTimeout: Infinity,
-    ...(verdict?.why === 'request' ? { reload: true } : {}),
+    ...(verdict?.why === 'request' || passage.isJunk ? { reload: true } : {}),
     ...(ask.signal === undefined ? {} : { signal: ask.signal }),
     ...(settings.waitUntil === undefined ? {} : { waitUntil: settings.waitUntil }),
   });
@@ -90,7 +100,7 @@ async function forward(settings: HttpSettings, passage: Passage, verdict: Verdic
   try {
     const outcome = await Promise.race([exchange.response, loading]);
     if ('response' in outcome) return outcome.response;
-    const shared = asAnswer(outcome);
+    const shared = asAnswer(outcome, settings.shared);
     return shared === undefined ? await solo(errand, passage.stored) : await share(settings, errand, passage, shared);
   } catch (error) {
     return afterFailure(settings, errand, passage, error);
@@ -122,6 +132,8 @@ async function afterFailure(
 ): Promise<Response> {
   const { ask, startedAt } = passage;
   if (ask.signal?.aborted === true) throw ask.signal.reason;
+  const isSlow = isSoloflightError(error, 'SOLOFLIGHT_FLIGHT_TIMEOUT') && settings.detours.has(errand.mark);
+  if (isSlow) return solo(errand, passage.stored);
   if (!(error instanceof LoadFailure)) throw error;
   const now = settings.clock.now();
   const stored = passage.stored ?? error.known;

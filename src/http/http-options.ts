@@ -10,7 +10,7 @@ import type { Ask } from './ask.js';
 import { Detours } from './detours.js';
 import { headerTags, prefixTags } from './response-tags.js';
 import type { HttpSettings } from './settings.js';
-import type { StoredResponse } from './stored-response.js';
+import { isFieldName, type StoredResponse } from './stored-response.js';
 
 /** Options that all faces of the HTTP cache have. Durations are milliseconds or strings such as `'10s'`. */
 export interface HttpCacheOptions {
@@ -61,7 +61,6 @@ const DEFAULT_MEMORY = 100 * 1_024 * 1_024;
 const DEFAULT_BODY = 5 * 1_024 * 1_024;
 /** What an entry costs beside its body and its headers, roughly. */
 const OVERHEAD = 512;
-const FIELD_NAME = /^[!#$%&'*+\-.^_`|~\w]+$/;
 
 /** Checks the options of an HTTP cache and fills in the defaults. */
 export function resolveHttpOptions(options: HttpCacheOptions, names: readonly string[]): HttpSettings {
@@ -149,7 +148,7 @@ function keyFunction(key: HttpCacheOptions['key']): (ask: Ask) => string | undef
 function targetedNames(targeted: boolean | readonly string[]): readonly string[] {
   if (targeted === true) return ['cdn-cache-control'];
   if (targeted === false) return [];
-  if (!Array.isArray(targeted) || targeted.some((name) => typeof name !== 'string' || !FIELD_NAME.test(name)))
+  if (!Array.isArray(targeted) || targeted.some((name) => !isFieldName(name)))
     throw misuse('targeted', 'a boolean or an array of field names', targeted);
   return targeted.map((name: string) => name.toLowerCase());
 }

@@ -1,3 +1,4 @@
+import { isSoloflightError } from '../errors.js';
 import type { Ask } from './ask.js';
 import { plainUrl } from './ask.js';
 import { renderCacheStatus } from './cache-status.js';
@@ -41,7 +42,10 @@ async function invalidateAfter(settings: HttpSettings, ask: Ask, response: Respo
   const pointers = ['location', 'content-location'].map((name) => response.headers.get(name));
   const urls = [ask.url, response.url, ...pointers].map((url) => (url ? plainUrl(url, ask.url) : undefined));
   const near = new Set(urls.filter((url) => url !== undefined && new URL(url).origin === origin));
-  await Promise.all([...near].map((url) => invalidateUrl(settings, ask, url!)));
+  await Promise.all([...near].map((url) => invalidateUrl(settings, ask, url!))).catch((error: unknown) => {
+    // Nothing answers from a closed cache any more; the request itself succeeded.
+    if (!isSoloflightError(error, 'SOLOFLIGHT_CACHE_CLOSED')) throw error;
+  });
 }
 
 /** Makes what is stored for `url` unusable, all its variants included. */

@@ -11,6 +11,8 @@ export type StoredResponse = StoredAnswer | Detour;
 /** A stored response. Durations are milliseconds, instants epoch milliseconds. */
 export interface StoredAnswer {
   readonly kind: 'answer.1';
+  /** Whether it was stored under the rules for a cache of many users. */
+  readonly shared: boolean;
   readonly method: 'GET' | 'HEAD';
   readonly url: string;
   readonly status: number;
@@ -46,13 +48,48 @@ interface Detour {
   readonly why: string;
 }
 
-/** The answer that something found in a tier is, if it is one of this version. */
-export function asAnswer(value: unknown): StoredAnswer | undefined {
+/** Answers known to be whole: what memory holds is looked at once, not at every hit. */
+const whole = new WeakSet<object>();
+
+/**
+ * The answer that something found in a tier is, if it is a whole one of this version, and this cache may use it: a
+ * shared one must not use what a private one stored in the same place.
+ */
+export function asAnswer(value: unknown, shared: boolean): StoredAnswer | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
-  const { kind, body, headers } = value as Partial<StoredAnswer>;
-  return kind === 'answer.1' && body instanceof Uint8Array && Array.isArray(headers)
-    ? (value as StoredAnswer)
-    : undefined;
+  const answer = value as StoredAnswer;
+  if (!whole.has(value)) {
+    if (!isWhole(answer)) return undefined;
+    whole.add(value);
+  }
+  return answer.shared || !shared ? answer : undefined;
+}
+
+/** Storage may hold anything. */
+function isWhole(answer: Partial<StoredAnswer>): boolean {
+  const { kind, method, url, status = 0, statusText, body, generation, initialAge, receivedAt, rules, vary } = answer;
+  if (kind !== 'answer.1' || (method !== 'GET' && method !== 'HEAD') || !(body instanceof Uint8Array)) return false;
+  const texts = [url, statusText, generation];
+  const numbers = [status, initialAge, receivedAt, rules?.lifetime, rules?.staleWhileRevalidate, rules?.staleIfError];
+  if (!texts.every((text) => typeof text === 'string') || !numbers.every(Number.isFinite)) return false;
+  return Number.isInteger(status) && status >= 200 && status <= 599 && areFields(answer.headers) && isVary(vary);
+}
+
+function areFields(fields: unknown): boolean {
+  try {
+    return Array.isArray(fields) && new Headers(fields as [string, string][]) instanceof Headers;
+  } catch {
+    return false;
+  }
+}
+
+function isVary(vary: unknown): boolean {
+  return Array.isArray(vary) && vary.every((pair: unknown) => Array.isArray(pair) && isFieldName(pair[0]));
+}
+
+/** Whether `name` can be the name of a header; `Headers` throws at anything else. */
+export function isFieldName(name: unknown): boolean {
+  return typeof name === 'string' && /^[!#$%&'*+\-.^_`|~\w]+$/.test(name);
 }
 
 /** The value of a stored header, `null` if there is none. Several are joined as `Headers.get` does. */

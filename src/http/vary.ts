@@ -1,13 +1,13 @@
-import type { StoredAnswer } from './stored-response.js';
+import { isFieldName, type StoredAnswer } from './stored-response.js';
 
-/** The field names in `Vary`, lower case, sorted, each once; `'*'` alone if it is among them. */
+/** The field names in `Vary`, lower case, sorted, each once; `'*'` alone if it is among them, or one that no request can have. */
 export function varyNames(headers: Headers): readonly string[] {
   const names = (headers.get('vary') ?? '')
     .toLowerCase()
     .split(',')
     .map((name) => name.trim())
     .filter((name) => name !== '');
-  return names.includes('*') ? ['*'] : [...new Set(names)].toSorted();
+  return names.some((name) => name === '*' || !isFieldName(name)) ? ['*'] : [...new Set(names)].toSorted();
 }
 
 /** What a request says in the fields that a response varies by. */

@@ -52,10 +52,9 @@ export async function scriptOrigin(
 ): Promise<ScriptedOrigin> {
   scripts += 1;
   const id = `${scripts}-${Math.random().toString(36).slice(2)}`;
-  const { fetch } = globalThis;
-  await (await fetch(`${base}/script/${id}`, { method: 'PUT', body: JSON.stringify(paths) })).text();
+  await tell(`${base}/script/${id}`, { method: 'PUT', body: JSON.stringify(paths) });
   const seen = async (path?: string): Promise<SeenRequest[]> => {
-    const all = (await (await fetch(`${base}/seen/${id}`)).json()) as SeenRequest[];
+    const all = JSON.parse(await tell(`${base}/seen/${id}`)) as SeenRequest[];
     return path === undefined ? all : all.filter((request) => request.path === path);
   };
   return {
@@ -64,6 +63,17 @@ export async function scriptOrigin(
     async reached(count, path) {
       while ((await seen(path)).length < count);
     },
-    open: async (gate) => void (await (await fetch(`${base}/open/${id}/${gate}`)).text()),
+    open: async (gate) => void (await tell(`${base}/open/${id}/${gate}`)),
   };
+}
+
+/** A script may have broken the connection that is kept alive; another one will do. */
+async function tell(url: string, init?: RequestInit): Promise<string> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await (await globalThis.fetch(url, init)).text();
+    } catch (error) {
+      if (attempt === 3) throw error;
+    }
+  }
 }

@@ -36,6 +36,7 @@ export function badInput(suite: HttpSuite): void {
       ['two Ages', { 'cache-control': 'max-age=60', age: ['100', '0'] }, 'not'],
       ['a Date in the future', { 'cache-control': 'max-age=60', date: date(5_000) }, 'hit'],
       ['Vary: * among others', { 'cache-control': 'max-age=60', vary: 'accept, *' }, 'not'],
+      ['Vary of no field name', { 'cache-control': 'max-age=60', vary: 'accept language' }, 'not'],
       ['Vary of commas', { 'cache-control': 'max-age=60', vary: ', ,' }, 'hit'],
       ['an ETag without quotes', { 'cache-control': 'max-age=60', etag: 'abc' }, 'hit'],
       ['a body without end', { 'cache-control': 'max-age=60', 'content-type': 'text/event-stream' }, 'not'],
