@@ -14,6 +14,8 @@ const api = createServer(({ url = '' }, response) => {
   answer(url, response);
 });
 let worker: RunningWorker;
+/** The same, with products that stay fresh for as long as a rush may take on a busy machine. */
+let patient: RunningWorker;
 
 const FRESH = 1_500;
 const STALE = 3_000;
@@ -28,8 +30,8 @@ interface Product {
   readonly body: unknown;
 }
 
-async function get(query: string, init?: RequestInit): Promise<Product> {
-  const response = await fetch(`${worker.url}/products${query}`, init);
+async function get(query: string, init?: RequestInit, { url } = worker): Promise<Product> {
+  const response = await fetch(`${url}/products${query}`, init);
   return { status: response.status, headers: response.headers, body: await response.json() };
 }
 
@@ -38,24 +40,30 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 beforeAll(async () => {
   api.listen(0, '127.0.0.1');
   await once(api, 'listening');
-  worker = await startWrangler('products-worker', {
-    PRODUCT_API_BASE: `http://127.0.0.1:${(api.address() as AddressInfo).port}/`,
-    FRESH_TTL_MS: String(FRESH),
-    STALE_TTL_MS: String(STALE),
+  const PRODUCT_API_BASE = `http://127.0.0.1:${(api.address() as AddressInfo).port}/`;
+  const [FRESH_TTL_MS, STALE_TTL_MS] = [String(FRESH), String(STALE)];
+  worker = await startWrangler('products-worker', { PRODUCT_API_BASE, FRESH_TTL_MS, STALE_TTL_MS });
+  patient = await startWrangler('products-worker', {
+    PRODUCT_API_BASE,
+    FRESH_TTL_MS: '600000',
+    STALE_TTL_MS: '900000',
   });
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   await worker?.stop();
+  await patient?.stop();
   api.closeAllConnections();
   await new Promise((resolve) => api.close(resolve));
 }, 20_000);
 
-describe('the products Worker, over HTTP', { timeout: 30_000 }, () => {
+describe('the products Worker, over HTTP', { timeout: 60_000 }, () => {
   test('asks the API once for 1,000 requests at the same time', async () => {
     answer = (path, response) => void setTimeout(() => json(response, 200, { path }), 500);
 
-    const answers = await Promise.all(Array.from({ length: 1_000 }, () => get('?productId=SKU-RUSH&fields=name')));
+    const answers = await Promise.all(
+      Array.from({ length: 1_000 }, () => get('?productId=SKU-RUSH&fields=name', {}, patient)),
+    );
 
     const bodies = new Set(answers.map(({ status, body }) => `${status} ${JSON.stringify(body)}`));
     expect(bodies).toEqual(new Set(['200 {"path":"/products/SKU-RUSH?fields=name"}']));
@@ -65,9 +73,9 @@ describe('the products Worker, over HTTP', { timeout: 30_000 }, () => {
   test('takes fields in any order and form for the same question', async () => {
     answer = (path, response) => json(response, 200, { path });
 
-    const first = await get('?productId=SKU-1&fields=price,name');
-    const second = await get('?productId=%20SKU-1&fields=name,%20price%20,,name');
-    const all = await get('?productId=SKU-1');
+    const first = await get('?productId=SKU-1&fields=price,name', {}, patient);
+    const second = await get('?productId=%20SKU-1&fields=name,%20price%20,,name', {}, patient);
+    const all = await get('?productId=SKU-1', {}, patient);
 
     expect(first.body).toEqual({ path: '/products/SKU-1?fields=name,price' });
     expect(second.body).toEqual(first.body);
@@ -75,8 +83,8 @@ describe('the products Worker, over HTTP', { timeout: 30_000 }, () => {
     expect(asked.filter((path) => path.includes('SKU-1'))).toHaveLength(2);
     expect(first.headers.get('cache-status')).toMatch(/^products; fwd=miss; stored/);
     expect(second.headers.get('cache-status')).toMatch(/^products; hit/);
-    expect(second.headers.get('cache-control')).toBe('max-age=1, stale-while-revalidate=1');
-    expect(second.headers.get('age')).toMatch(/^[01]$/);
+    expect(second.headers.get('cache-control')).toBe('max-age=600, stale-while-revalidate=300');
+    expect(second.headers.get('age')).toMatch(/^\d+$/);
   });
 
   test('answers a stale product at once and reloads it behind', async () => {
@@ -158,6 +166,6 @@ describe('the products Worker, over HTTP', { timeout: 30_000 }, () => {
 
   test('takes nothing but GET and HEAD', async () => {
     expect((await get('?productId=SKU-7', { method: 'POST', body: 'x' })).status).toBe(405);
-    expect((await fetch(`${worker.url}/products?productId=SKU-1`, { method: 'HEAD' })).status).toBe(200);
+    expect((await fetch(`${patient.url}/products?productId=SKU-1`, { method: 'HEAD' })).status).toBe(200);
   });
 });
