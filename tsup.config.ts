@@ -3,10 +3,12 @@ import { defineConfig } from 'tsup';
 export default defineConfig({
   entry: {
     index: 'src/index.ts',
+    backplane: 'src/backplane/index.ts',
     cloudflare: 'src/cloudflare/index.ts',
     codecs: 'src/codecs/index.ts',
     http: 'src/http/index.ts',
     keyv: 'src/storage/keyv.ts',
+    redis: 'src/redis/index.ts',
     sqlite: 'src/storage/sqlite.ts',
     testing: 'src/testing/index.ts',
     unstorage: 'src/storage/unstorage.ts',

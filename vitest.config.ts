@@ -4,6 +4,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
 import { betterSqlite3 } from './test/support/better-sqlite3.ts';
 
 const PACKAGE = 'test/package/**/*.test.ts';
+const SERVICES = 'test/services/**/*.test.ts';
 const WORKERS = 'test/workers/**/*.test.ts';
 
 // The tools of Workers would otherwise ask the network for their own news, and for a description of this place.
@@ -23,12 +24,21 @@ export default defineConfig({
           name: 'unit',
           globalSetup: ['test/support/better-sqlite3.ts'],
           include: ['test/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, PACKAGE, WORKERS],
+          exclude: [...configDefaults.exclude, PACKAGE, SERVICES, WORKERS],
           // Tests of what is left in memory collect garbage first.
           execArgv: ['--expose-gc'],
           // Generous, since machines may be slow: nothing waits for real time.
           testTimeout: 30_000,
           hookTimeout: 30_000,
+          allowOnly: false,
+        },
+      },
+      {
+        test: {
+          name: 'services',
+          globalSetup: ['test/support/redis-server.ts'],
+          include: [SERVICES],
+          testTimeout: 30_000,
           allowOnly: false,
         },
       },

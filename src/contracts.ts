@@ -80,6 +80,24 @@ export interface StorageTier {
    * At equal instants the new entry wins.
    */
   setIfNewer?(key: string, entry: Entry, keepUntil: number): MaybePromise<boolean>;
+  /**
+   * Asks for the lease on `key` for `ms` milliseconds, so that of all processes only one loads it.
+   *
+   * Answers with the stored entry instead if its `startedAt` is later than `newerThan`: somebody else has loaded it
+   * since it was read.
+   *
+   * **For implementors:** looking at the entry and taking the lease must be one atomic step. A lease ends by itself when
+   * its time is over, by its own `store` or `release`, and by `set` or `delete` of the key, whoever calls them: a load
+   * that started before these must not be stored after them. `setIfNewer` leaves it alone.
+   */
+  lease?(key: string, ms: number, newerThan: number): MaybePromise<LeaseAnswer>;
+  /**
+   * Calls `wake` whenever the lease on `key` may have ended, until the returned function is called.
+   *
+   * **For implementors:** a hint that saves those who wait from asking; it may come too often, late or never. Must
+   * neither throw nor keep the process alive.
+   */
+  onLeaseEnd?(key: string, wake: () => void): () => void;
   /** Removes everything this tier stores. */
   clear?(): MaybePromise<void>;
   /** Removes at most `limit` entries whose `keepUntil` is not after `now`, and returns how many. */
@@ -93,6 +111,76 @@ export interface StorageWrite {
   readonly key: string;
   readonly entry: Entry;
   readonly keepUntil: number;
+}
+
+/** What a tier says to who asks for a lease: it is theirs, the entry is there already, or another process has it. */
+export type LeaseAnswer =
+  | { readonly kind: 'lease'; readonly lease: Lease }
+  | { readonly kind: 'entry'; readonly entry: Entry }
+  | { readonly kind: 'held' };
+
+/** The right to load a key, until it ends. What comes after its end is refused, not an error. */
+export interface Lease {
+  /** Differs from that of every other lease, and shows which one it was in logs. */
+  readonly token: string;
+  /** Lets the lease last for `ms` milliseconds from now. `false`: it has ended. */
+  renew(ms: number): MaybePromise<boolean>;
+  /** Stores `entry` and ends the lease, in one atomic step. `false`: the lease had ended, or a newer entry is there; nothing is stored. */
+  store(entry: Entry, keepUntil: number): MaybePromise<boolean>;
+  /** Ends the lease without an entry. */
+  release(): MaybePromise<void>;
+}
+
+/**
+ * Carries what changed from the process that changed it to the memory of all others. It carries keys, never values.
+ *
+ * For callers: a backplane is never relied on. What it loses costs staleness, no longer than entries stay fresh.
+ *
+ * **For implementors:** nothing is asked of the order of messages, nor that they arrive only once, nor that a sender
+ * does not get its own. What counts is to notice when some may be missing. Prove it with `backplaneSuite` from
+ * `soloflight/testing`.
+ */
+export interface Backplane {
+  /** Shown in events and errors. */
+  readonly name: string;
+  /** Hands `messages` to all who listen. Rejects if they are not known to be on their way; they then come again. */
+  publish(messages: readonly BackplaneMessage[]): MaybePromise<void>;
+  /**
+   * Starts to listen, and resolves, with what ends it, when everything published from then on arrives.
+   *
+   * **For implementors:** one call per cache; a backplane may be shared by several. After a connection was lost, listen
+   * again by yourself, and call `lost` when that is done. Don't keep the process alive.
+   */
+  subscribe(listener: BackplaneListener): MaybePromise<() => MaybePromise<void>>;
+  /** Releases what the adapter itself opened. */
+  close?(): MaybePromise<void>;
+}
+
+/** What a cache wants to be told by its backplane. */
+export interface BackplaneListener {
+  /** Takes one message. Never throws. */
+  receive(message: BackplaneMessage): void;
+  /** Messages may have been lost, and new ones arrive again. Never throws. */
+  lost(): void;
+}
+
+/** What changed. Plain JSON data. */
+export interface BackplaneMessage {
+  /** Tells the cache that sent it from all others, in this process and elsewhere. */
+  readonly origin: string;
+  /** 1, 2, 3 … per origin. The same number means the same message. */
+  readonly sequence: number;
+  readonly kind: 'set' | 'invalidate' | 'expire' | 'tags' | 'clear';
+  /** Name of the cache, if it has one, and of its namespaces from the outermost to the innermost. */
+  readonly space: readonly string[];
+  /** The keys concerned: of `set`, `invalidate` and `expire`. */
+  readonly keys?: readonly string[];
+  /** The tags concerned: of `tags`. */
+  readonly tags?: readonly string[];
+  /** What happened to the tags: of `tags`. */
+  readonly mode?: 'invalidate' | 'expire';
+  /** When it happened, epoch milliseconds by the sender's clock. Stays the same however late it is sent. */
+  readonly at: number;
 }
 
 /**

@@ -1,8 +1,13 @@
 export { systemClock } from './clock.js';
 export type {
+  Backplane,
+  BackplaneListener,
+  BackplaneMessage,
   Clock,
   Codec,
   Duration,
+  Lease,
+  LeaseAnswer,
   Loaded,
   LoadContext,
   LoadControl,

@@ -2,6 +2,7 @@ import { createEntry, isStorable, type HeldEntry } from './entry.js';
 import { heldQuietly, hold } from './held.js';
 import { tagsOf, windowsOf, type LifetimeSettings } from './lifetime.js';
 import type { TagMode } from './namespace.js';
+import type { News } from './outgoing.js';
 import type { Stages } from './stages.js';
 
 /** Tags that storage is told of together. */
@@ -15,6 +16,7 @@ const MARKED_AT_ONCE = 1_000;
  */
 export async function invalidate<V>(stages: Stages<V>, keys: readonly string[]): Promise<boolean> {
   let held = false;
+  const at = stages.clock.now();
   const removals: Promise<boolean>[] = [];
   for (const key of keys) {
     fence(stages, key);
@@ -23,6 +25,7 @@ export async function invalidate<V>(stages: Stages<V>, keys: readonly string[]):
   }
   announce(stages, 'invalidate', keys);
   const reports = await Promise.all(removals);
+  await tell(stages, { kind: 'invalidate', keys, at });
   return held || reports.includes(true);
 }
 
@@ -40,6 +43,7 @@ export async function expire<V>(stages: Stages<V>, keys: readonly string[]): Pro
   }
   announce(stages, 'expire', keys);
   await Promise.all(changes);
+  await tell(stages, { kind: 'expire', keys, at });
 }
 
 /**
@@ -56,6 +60,7 @@ export async function invalidateTags<V>(stages: Stages<V>, tags: readonly string
   if (tags.length > MARKED_AT_ONCE) deferred.add(writes, 'write-back');
   if (events.wants('tags')) events.emit({ type: 'tags', tags, mode });
   await writes;
+  await tell(stages, { kind: 'tags', tags, mode, at });
 }
 
 /** Tells storage of very many tags bit by bit: what waits to be written has a bound. */
@@ -78,6 +83,7 @@ export async function clear<V>(stages: Stages<V>): Promise<void> {
   const writes = tiers.map((tier) => tier.clear(at));
   if (events.wants('clear')) events.emit({ type: 'clear' });
   await Promise.all(writes);
+  await tell(stages, { kind: 'clear', at });
 }
 
 /** Stores `value` in all tiers. A load that started earlier never overwrites it. */
@@ -87,6 +93,12 @@ export async function set<V>(stages: Stages<V>, key: string, value: V, lifetime:
   const writes = isStorable(entry) ? put(stages, key, entry) : remove(stages, key);
   announce(stages, 'set', [key]);
   await Promise.all(writes);
+  await tell(stages, { kind: 'set', keys: [key], at: entry.startedAt });
+}
+
+/** Tells other processes. Only when storage is done: they would read from there what they have just dropped. */
+async function tell<V>({ coherence, space }: Stages<V>, news: Omit<News, 'space'>): Promise<void> {
+  if (news.keys?.length !== 0) await coherence?.tell({ ...news, space: space.path });
 }
 
 function put<V>(stages: Stages<V>, key: string, entry: HeldEntry<V>): Promise<unknown>[] {

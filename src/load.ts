@@ -36,7 +36,7 @@ export async function load<V>(stages: Stages<V>, flight: CacheFlight<V>, found: 
   const startedAt = clock.now();
   const { epoch } = stages.marks;
   journey.loadSince = clock.monotonic();
-  if (journey.impatient !== undefined) announceFallback(journey);
+  announceFallback(journey);
   let result: V | Loaded<V>;
   let value: V | undefined;
   try {
@@ -240,8 +240,9 @@ function nothingToRenew(): TypeError {
 }
 
 /** Lets those go who were only waiting for something to answer with. */
-function announceFallback<V>(journey: CacheFlight<V>['detail']): void {
-  const impatient = journey.impatient ?? [];
+export function announceFallback<V>(journey: CacheFlight<V>['detail']): void {
+  const { impatient } = journey;
+  if (impatient === undefined) return;
   journey.impatient = undefined;
   for (const leave of impatient) leave();
 }

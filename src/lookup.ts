@@ -2,6 +2,7 @@ import { accepts, check, count, MEMORY, note, problemWith, served, type Answer, 
 import type { LoadReason } from './contracts.js';
 import { freshness, type HeldEntry } from './entry.js';
 import type { SoloflightError } from './errors.js';
+import { loadOnce } from './fleet-lease.js';
 import { rejection, silenced } from './flight.js';
 import { current, held as heldFor, heldQuietly } from './held.js';
 import { LEADER_LOST } from './lease.js';
@@ -208,8 +209,8 @@ async function flyPastWrites<V>(stages: Stages<V>, flight: CacheFlight<V>): Prom
 function flyOn<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
   const { ask, reason, fallback } = flight.detail;
   // Without storage there is nothing to wait for, and the upstream is called in the caller's own tick.
-  if (stages.tiers.length === 0 || ask.tried === true || (reason !== 'miss' && fallback !== undefined))
-    return load(stages, flight, fallback);
+  if (stages.tiers.length === 0 || ask.tried === true) return load(stages, flight, fallback);
+  if (reason !== 'miss' && fallback !== undefined) return loadAlone(stages, flight, fallback);
   return flyThroughStorage(stages, flight);
 }
 
@@ -218,10 +219,10 @@ async function flyThroughStorage<V>(stages: Stages<V>, flight: CacheFlight<V>): 
   const found = await fromStorage(stages, key, journey.fallback);
   // Invalidated while storage was being read: nothing was loaded yet, so whoever flies now does it for both.
   if (flight.fenced && flight.outcome === undefined) return follow(stages, flight);
-  if (found === undefined) return load(stages, flight, journey.fallback);
+  if (found === undefined) return loadAlone(stages, flight, journey.fallback);
   const state = freshness(found.entry, stages.clock.now());
   if (state !== 'gone' && flight.outcome === undefined) promote(stages, key, found, journey.ask);
-  if (journey.reason !== 'miss' || state === 'expired' || state === 'gone') return load(stages, flight, found);
+  if (journey.reason !== 'miss' || state === 'expired' || state === 'gone') return loadAlone(stages, flight, found);
   return land(flight, {
     entry: found.entry,
     tier: found.tier,
@@ -229,6 +230,13 @@ async function flyThroughStorage<V>(stages: Stages<V>, flight: CacheFlight<V>): 
     loaded: false,
     stored: true,
   });
+}
+
+/** A load for `flight`, unless another process makes it: then what that one brings. */
+function loadAlone<V>(stages: Stages<V>, flight: CacheFlight<V>, previous: Tiered<V> | undefined): Promise<V> {
+  // A caller that asks for a load is not content with one that began earlier.
+  if (stages.leasing === undefined || flight.detail.reason === 'refresh') return load(stages, flight, previous);
+  return loadOnce(stages, stages.leasing, flight, previous, () => follow(stages, flight));
 }
 
 /** Lets the subscribers of a fenced flight have what the flight that took its place brings, or leads that one. */

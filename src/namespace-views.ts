@@ -37,6 +37,11 @@ export class NamespaceViews<T extends object> {
     this.#recent?.delete(id);
   }
 
+  /** The view of the namespace `id`, if somebody may use it. */
+  find(id: string): T | undefined {
+    return this.#all.get(id)?.deref();
+  }
+
   /** Whether there is or was a view. */
   get used(): boolean {
     return this.#recent !== undefined;

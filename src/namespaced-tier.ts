@@ -3,6 +3,7 @@ import type { Clock, MaybePromise } from './contracts.js';
 import { plain, type Entry, type HeldEntry } from './entry.js';
 import type { Namespace, TagMode } from './namespace.js';
 import { UNREADABLE, type GuardedTier, type Reading } from './storage/guard.js';
+import type { GuardedLease } from './storage/guarded-lease.js';
 import { MARKER_LIFE, type StoredMarks, type TagMarks } from './tags.js';
 
 /** Stays for as long as the entries might. */
@@ -43,6 +44,32 @@ export class NamespacedTier {
     if (entry === undefined) return undefined;
     const marks = await this.#storedMarks(entry.tags, this.#cleared.confirmed(along));
     return marks === undefined ? undefined : this.#judged(key, entry, marks);
+  }
+
+  /** Whether processes can take leases on keys. */
+  get leases(): boolean {
+    return this.#guard.leases;
+  }
+
+  /** Asks for the lease on `key`. See {@link GuardedTier.lease}. Of an entry that may not be used, only its start is told. */
+  async lease(
+    key: string,
+    ms: number,
+    newerThan: number,
+    onRefused: () => void,
+  ): Promise<NamespacedAnswer | undefined> {
+    const along = this.#cleared.along();
+    const answer = await this.#guard.lease(this.#space.keyOf(key), ms, newerThan, onRefused);
+    if (answer?.kind !== 'entry') return answer;
+    const { entry } = answer;
+    const marks = await this.#storedMarks(entry.tags, this.#cleared.confirmed(along));
+    const judged = marks === undefined ? undefined : this.#judged(key, entry, marks);
+    return { kind: 'entry', entry: judged, startedAt: entry.startedAt };
+  }
+
+  /** See {@link GuardedTier.onLeaseEnd}. */
+  onLeaseEnd(key: string, wake: () => void): () => void {
+    return this.#guard.onLeaseEnd(this.#space.keyOf(key), wake);
   }
 
   /** Stores `entry`. See {@link GuardedTier.put}. */
@@ -95,6 +122,12 @@ export class NamespacedTier {
     return { cleared: clearedAt, invalidated: others.slice(0, tags.length), expired: others.slice(tags.length) };
   }
 }
+
+/** What {@link NamespacedTier.lease} answers. */
+export type NamespacedAnswer =
+  | { readonly kind: 'lease'; readonly lease: GuardedLease }
+  | { readonly kind: 'entry'; readonly entry: HeldEntry<unknown> | undefined; readonly startedAt: number }
+  | { readonly kind: 'held' };
 
 type Marker = MaybePromise<Reading>;
 

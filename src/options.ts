@@ -1,5 +1,14 @@
 import { systemClock } from './clock.js';
-import type { Clock, Duration, MemoryTier, PendingWrites, StorageTier, Upstream, WriteThrough } from './contracts.js';
+import type {
+  Backplane,
+  Clock,
+  Duration,
+  MemoryTier,
+  PendingWrites,
+  StorageTier,
+  Upstream,
+  WriteThrough,
+} from './contracts.js';
 import { parseDuration } from './duration.js';
 import { misuse } from './errors.js';
 import type { AsyncContext, FlightEvent, FlightMapOptions } from './flight-map.js';
@@ -103,6 +112,13 @@ export interface TieredCacheOptions<V> extends LifetimeOptions<V> {
   readonly readTimeout?: Duration;
   /** Deadline of one storage write. @default '5s' */
   readonly writeTimeout?: Duration;
+  /** Tells the memory of other processes what changes here, and this one what changes there. @default none */
+  readonly backplane?: Backplane;
+  /**
+   * How long a load waits for another process that loads the same key, before it goes ahead by itself; 0 turns leases
+   * off. Only where a storage tier offers leases. @default '10s'
+   */
+  readonly leaseWait?: Duration;
   /** Told of work nobody waits for, for example to hand it to `waitUntil`. The promise never rejects. */
   readonly defer?: (work: Promise<void>, reason: DeferReason) => void;
   /** Detects loads that wait for their own key: an `AsyncLocalStorage`. */
@@ -132,6 +148,8 @@ export interface CacheSettings<V> {
   readonly jitter: number;
   readonly isolation: Isolation;
   readonly clockSkew: number;
+  readonly leaseWait: number;
+  readonly backplane: Backplane | undefined;
   readonly softTimeout: number;
   readonly errorBackoff: { readonly initial: number; readonly max: number };
   readonly flights: FlightMapOptions<string>;
@@ -148,6 +166,7 @@ const DEFAULTS = Object.freeze({
   readTimeout: 1_000,
   writeTimeout: 5_000,
   clockSkew: 1_000,
+  leaseWait: 10_000,
   errorBackoff: Object.freeze({ initial: 1_000, max: 30_000 }),
 });
 
@@ -180,6 +199,8 @@ const CACHE_OPTIONS = [
     'jitter',
     'isolate',
     'clockSkew',
+    'leaseWait',
+    'backplane',
     'softTimeout',
     'errorBackoff',
     'maxDuration',
@@ -259,6 +280,8 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
     refreshAhead: resolveRefreshAhead(options.refreshAhead),
     jitter: resolveJitter(options.jitter ?? 0),
     isolation: resolveIsolation(options.isolate ?? 'none', scope),
+    backplane: resolveBackplane(options.backplane),
+    leaseWait: parseDuration('leaseWait', options.leaseWait ?? DEFAULTS.leaseWait, { infinite: true }),
     clockSkew: parseDuration('clockSkew', options.clockSkew ?? (tiers.length === 0 ? 0 : DEFAULTS.clockSkew)),
     softTimeout: parseDuration('softTimeout', options.softTimeout ?? Infinity, { infinite: true }),
     errorBackoff: resolveBackoff(options.errorBackoff),
@@ -304,6 +327,11 @@ function resolveRefreshAhead(ahead: RefreshAhead | undefined): RefreshAhead | un
   const beta: unknown = Object(ahead).beta;
   if (typeof beta === 'number' && beta > 0 && beta < Infinity) return ahead;
   throw misuse('refreshAhead', 'a number between 0 and 1, or { beta } with a number > 0', ahead);
+}
+
+function resolveBackplane(backplane: Backplane | undefined): Backplane | undefined {
+  if (backplane !== undefined) checkMethods('backplane', 'a backplane', backplane, ['publish', 'subscribe']);
+  return backplane;
 }
 
 function resolveJitter(jitter: unknown): number {

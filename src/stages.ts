@@ -1,4 +1,5 @@
 import type { TurnClock } from './clock.js';
+import type { Coherence } from './coherence.js';
 import type { Clock, LoadReason, MemoryTier, Upstream } from './contracts.js';
 import type { Deferred } from './deferred.js';
 import type { HeldEntry } from './entry.js';
@@ -13,6 +14,7 @@ import type { CacheSettings } from './options.js';
 import type { ReadSettings } from './read-options.js';
 import type { RefreshAhead } from './refresh-ahead.js';
 import type { Counters } from './stats.js';
+import type { GuardedLease } from './storage/guarded-lease.js';
 import type { TagMarks } from './tags.js';
 import type { WriteLanes } from './write-lanes.js';
 
@@ -28,6 +30,10 @@ export interface Stages<V> {
   readonly clearMemory: () => void;
   /** Nearest first. */
   readonly tiers: readonly NamespacedTier[];
+  /** Keeps memory in step with other processes, if there is a backplane. */
+  readonly coherence: Coherence | undefined;
+  /** The tier on which leases are taken, if any tier offers that and the cache wants them. */
+  readonly leasing: Leasing | undefined;
   /** Where the keys of this cache are in storage. */
   readonly space: Namespace;
   /** What was invalidated by tag. */
@@ -52,6 +58,12 @@ export interface Stages<V> {
   readonly fly: (flight: CacheFlight<V>) => Promise<V>;
   /** A read from inside the load that `parent` runs. */
   readonly nested: <T>(parent: CacheFlight<V>, key: string, upstream: Upstream<T>) => Promise<T>;
+}
+
+/** A storage tier with leases, and its place among the storage tiers. */
+export interface Leasing {
+  readonly tier: NamespacedTier;
+  readonly depth: number;
 }
 
 /** The `miss` flight joined last by a plain reader. Plain readers of its key may join without looking any further. */
@@ -115,6 +127,8 @@ export interface Journey<V> {
   outcome: Outcome<V> | undefined;
   /** Plain readers: each takes the flight's own promise, and is counted when it settles. */
   readers: number;
+  /** The lease under which the upstream is called. */
+  lease: GuardedLease | undefined;
   /** Callers whose patience ended before a fallback was known. */
   impatient: (() => void)[] | undefined;
 }
@@ -125,7 +139,17 @@ export function createJourney<V>(
   fallback: Tiered<V> | undefined,
   epoch: number,
 ): Journey<V> {
-  return { reason, ask, epoch, fallback, loadSince: undefined, outcome: undefined, readers: 0, impatient: undefined };
+  return {
+    reason,
+    ask,
+    epoch,
+    fallback,
+    loadSince: undefined,
+    outcome: undefined,
+    readers: 0,
+    lease: undefined,
+    impatient: undefined,
+  };
 }
 
 /** Notes what `flight` brings, and gives the value it settles with. What comes after its end is late and ignored. */

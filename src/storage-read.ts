@@ -7,6 +7,8 @@ export async function fromStorage<V>(
   key: string,
   held: Tiered<V> | undefined,
 ): Promise<Stored<V> | undefined> {
+  const starting = stages.coherence?.start();
+  if (starting !== undefined) await starting;
   let best: Stored<V> | undefined;
   for (const [depth, tier] of stages.tiers.entries()) {
     const read = (await tier.get(key)) as HeldEntry<V> | undefined;
@@ -23,7 +25,7 @@ export async function fromStorage<V>(
 }
 
 /** `entry` with its value as this cache keeps values. Another cache may have stored it otherwise. */
-function isolated<V>({ settings }: Stages<V>, entry: HeldEntry<V>): HeldEntry<V> {
+export function isolated<V>({ settings }: Stages<V>, entry: HeldEntry<V>): HeldEntry<V> {
   const value = settings.isolation.keep(entry.value);
   return value === entry.value ? entry : entry.with(value);
 }

@@ -10,11 +10,12 @@ import { clear, expire, invalidate, invalidateTags, set } from './invalidate.js'
 import { resolveLifetime, type LifetimeOptions } from './lifetime.js';
 import { get, lookup, refresh } from './lookup.js';
 import { NamespaceViews } from './namespace-views.js';
-import type { Namespace, TagMode } from './namespace.js';
+import { Namespace, type TagMode } from './namespace.js';
 import { checkObject } from './option-checks.js';
 import { resolveCacheOptions, type TieredCacheOptions } from './options.js';
 import { lookupCached } from './probe.js';
 import { resolveRead, type ReadOptions, type ReadSettings } from './read-options.js';
+import { applyRemote, doubtFlights } from './remote.js';
 import type { Ask, Stages } from './stages.js';
 import type { CacheStats } from './stats.js';
 import { storyOf, type Lookup, type LookupOutcome } from './story.js';
@@ -65,18 +66,14 @@ export class TieredCache<V> {
    */
   constructor(options: TieredCacheOptions<V>);
   constructor(options: TieredCacheOptions<V> | undefined, whole?: Whole<V>) {
-    const verbs = {
-      isClosed: () => this.#closing !== undefined || this.#isWholeClosed(),
-      nested: this.#nested,
-    };
     this.#isWhole = whole === undefined;
     this.#isWholeClosed = whole?.isClosed ?? (() => false);
     this.#views = whole?.views ?? new NamespaceViews();
-    this.#shared = whole?.shared ?? share(resolveCacheOptions(options as TieredCacheOptions<V>));
+    this.#shared = whole?.shared ?? share(resolveCacheOptions(options as TieredCacheOptions<V>), this.#elsewhere);
     this.#stages =
       whole === undefined
-        ? wireCache(this.#shared, verbs, () => this.#views.used)
-        : wireNamespace(this.#shared, verbs, whole.space);
+        ? wireCache(this.#shared, this.#verbs, () => this.#views.used)
+        : wireNamespace(this.#shared, this.#verbs, whole.space);
     this.#unwatch = this.#shared.settings.writes?.watch((key) => {
       // A write of the cache's own ends with what is pending then.
       if (!this.#stages.lanes.has(key)) void silenced(invalidate(this.#stages, [key]));
@@ -355,6 +352,7 @@ export class TieredCache<V> {
       probes.rest();
     }
     this.#unwatch?.();
+    if (this.#isWhole) await this.#shared.coherence?.close();
     if (this.#isWhole) await Promise.all(this.#shared.guards.map((guard) => guard.close()));
     for (const { events } of parts) events.clear();
     this.#views.forget(this.#stages.space.id, this);
@@ -369,6 +367,33 @@ export class TieredCache<V> {
   #parts(): Stages<V>[] {
     const inner = this.#isWhole ? this.#views.alive() : [];
     return [this.#stages, ...inner.map((view) => view.#stages)];
+  }
+
+  readonly #verbs: Pick<Stages<V>, 'isClosed' | 'nested'> = {
+    isClosed: () => this.#closing !== undefined || this.#isWholeClosed(),
+    nested: (parent, key, work) => this.#nested(parent, key, work),
+  };
+
+  /** What to do when other processes have changed something, or may have. */
+  readonly #elsewhere: Parameters<typeof share<V>>[1] = {
+    apply: (message) => {
+      const stages = this.#stagesAt(message.space);
+      if (stages !== undefined) applyRemote(stages, message);
+    },
+    doubt: () => {
+      for (const stages of this.#parts()) doubtFlights(stages);
+    },
+  };
+
+  /** The stages of the namespace at `path`; `undefined` for one of another cache. */
+  #stagesAt(path: readonly string[]): Stages<V> | undefined {
+    const own = this.#shared.settings.space;
+    if (own.some((name, index) => path[index] !== name)) return undefined;
+    if (path.length === own.length) return this.#stages;
+    const space = new Namespace(path);
+    // Memory may hold entries of a namespace that nobody uses any more, or not yet again.
+    const view = this.#views.find(space.id);
+    return view === undefined ? wireNamespace(this.#shared, this.#verbs, space) : view.#stages;
   }
 
   readonly #nested: Stages<V>['nested'] = (parent, key, work) => {

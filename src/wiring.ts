@@ -1,10 +1,12 @@
 import { turnClock } from './clock.js';
+import { Coherence, type CoherenceOptions } from './coherence.js';
 import { Deferred } from './deferred.js';
 import { Events } from './events.js';
 import { Failures } from './failures.js';
 import { FlightMap } from './flight-map.js';
 import { timedOut } from './load.js';
 import { flightEnded, fly } from './lookup.js';
+import { DoubtedMemory } from './memory/doubted.js';
 import { lruMemory } from './memory/lru.js';
 import { noMemory } from './memory/none.js';
 import { MemoryPartition, Partitions } from './memory/partition.js';
@@ -22,6 +24,7 @@ import { WriteLanes } from './write-lanes.js';
 /** What a cache and its namespaces have in common. */
 export interface Shared<V> {
   readonly settings: CacheSettings<V>;
+  readonly coherence: Coherence | undefined;
   /** Flights under way, in all of them. */
   readonly budget: { live: number };
   readonly guards: readonly GuardedTier[];
@@ -39,8 +42,8 @@ export interface Shared<V> {
 type Verbs<V> = Pick<Stages<V>, 'isClosed' | 'nested'>;
 
 /** Makes what a new cache will share with its namespaces. Touches nothing outside the process. */
-export function share<V>(settings: CacheSettings<V>): Shared<V> {
-  const { clock, readTimeout, writeTimeout, memory } = settings;
+export function share<V>(settings: CacheSettings<V>, elsewhere: Pick<CoherenceOptions, 'apply' | 'doubt'>): Shared<V> {
+  const { clock, readTimeout, writeTimeout, backplane } = settings;
   const events = new Events();
   const counters = new Counters();
   const deferred = new Deferred(events, { clock, defer: settings.defer, longest: longestWork(settings) });
@@ -59,14 +62,34 @@ export function share<V>(settings: CacheSettings<V>): Shared<V> {
     });
     return guard;
   });
+  const memory = settings.memory === false ? noMemory() : (settings.memory ?? lruMemory<V>());
+  const doubted = backplane === undefined ? undefined : new DoubtedMemory(memory, clock);
+  const coherence =
+    backplane === undefined
+      ? undefined
+      : new Coherence({
+          backplane,
+          clock,
+          timeout: readTimeout,
+          apply: (message) => elsewhere.apply(message),
+          doubt: () => {
+            doubted?.doubt();
+            elsewhere.doubt();
+          },
+          report: (operation, error) => {
+            counters.tierErrors += 1;
+            events.emit({ type: 'tier-error', tier: backplane.name, operation, error });
+          },
+        });
   return {
     settings,
+    coherence,
     budget: { live: 0 },
     guards,
     deferred,
     marks: new TagMarks(settings.clockSkew),
     partitions: new Partitions(clock),
-    memory: memory === false ? noMemory() : (memory ?? lruMemory<V>()),
+    memory: doubted ?? memory,
     events,
     counters,
   };
@@ -104,7 +127,7 @@ export function wireNamespace<V>(shared: Shared<V>, verbs: Verbs<V>, space: Name
 }
 
 function wire<V>(
-  { settings, budget, guards, marks }: Shared<V>,
+  { settings, coherence, budget, guards, marks }: Shared<V>,
   verbs: Verbs<V>,
   space: Namespace,
   own: Pick<Stages<V>, 'memory' | 'events' | 'counters' | 'deferred' | 'clearMemory'>,
@@ -113,13 +136,18 @@ function wire<V>(
   const turn = turnClock(clock);
   // Hits go by a reading that may be a little older than now: what was expired must be stale to them, too.
   const times = { now: () => Math.min(clock.now(), turn.now()), monotonic: () => clock.monotonic() };
+  const tiers = guards.map((guard) => new NamespacedTier(guard, space, marks, times));
+  const depth = settings.leaseWait > 0 ? tiers.findLastIndex((tier) => tier.leases) : -1;
   const stages: Stages<V> = {
     ...verbs,
     ...own,
     settings,
     clock,
     turn,
-    tiers: guards.map((guard) => new NamespacedTier(guard, space, marks, times)),
+    tiers,
+    coherence,
+    // Of several, the one furthest away: it is the one that most processes share.
+    leasing: depth < 0 ? undefined : { tier: tiers[depth]!, depth },
     space,
     marks,
     flights: new FlightMap(
@@ -135,7 +163,11 @@ function wire<V>(
     ahead: settings.refreshAhead,
     rush: { flight: undefined },
     plain: { upstream, lifetime, read: ANY_READ },
-    fly: (flight) => fly(stages, flight),
+    fly: (flight) => {
+      // What changes elsewhere must be heard of from before there is anything in memory.
+      const starting = coherence?.start();
+      return starting === undefined ? fly(stages, flight) : starting.then(() => fly(stages, flight));
+    },
   };
   return stages;
 }

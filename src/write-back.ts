@@ -43,7 +43,11 @@ export function storeBehind<V>(
   const keep = previous !== undefined && isFromFuture(previous.entry, entry.createdAt);
   const awaits = stages.settings.writeBack === 'await';
   const options = awaits ? { keep } : { keep, after: afterAnswers(flight) };
-  const writes = Promise.all(stages.tiers.map((tier) => tier.put(flight.key, entry, options)));
+  const { lease } = flight.detail;
+  const leased = lease === undefined || lease.ended ? options : { ...options, lease };
+  const writes = Promise.all(
+    stages.tiers.map((tier) => tier.put(flight.key, entry, tier === stages.leasing?.tier ? leased : options)),
+  );
   if (awaits) return writes.then(ignore);
   stages.deferred.add(writes, 'write-back', flight.detail.ask.read.waitUntil);
   return undefined;

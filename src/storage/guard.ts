@@ -1,9 +1,10 @@
 import { Batch } from '../batch.js';
-import type { Clock, MaybePromise, StorageTier } from '../contracts.js';
+import type { Clock, LeaseAnswer, MaybePromise, StorageTier } from '../contracts.js';
 import { expiredAt, isEntry, type Entry } from '../entry.js';
 import { isSoloflightError, misuse, TierTimeoutError } from '../errors.js';
 import { Breaker } from './breaker.js';
 import { ignore, isThenable, promised, withDeadline } from './deadline.js';
+import { GuardedLease, isLeaseAnswer, type Run } from './guarded-lease.js';
 import { Outbox, REFUSED, type Attempt, type Intent, type Outcome, type Writes } from './outbox.js';
 import { RequestOutbox } from './request-outbox.js';
 
@@ -71,6 +72,11 @@ export class GuardedTier {
     return this.#waits && this.#tier.getMany !== undefined;
   }
 
+  /** Whether processes can take leases on keys. */
+  get leases(): boolean {
+    return this.#tier.lease !== undefined;
+  }
+
   /** The entry for `key` that is on its way into the tier. */
   pending(key: string): Entry | undefined {
     const intent = this.#outbox.intentFor(key);
@@ -106,9 +112,63 @@ export class GuardedTier {
   async put(
     key: string,
     entry: Entry,
-    { keep, after }: { readonly keep: boolean; readonly after?: Promise<unknown> },
+    {
+      keep,
+      after,
+      lease,
+    }: { readonly keep: boolean; readonly after?: Promise<unknown>; readonly lease?: GuardedLease },
   ): Promise<boolean> {
-    return (await this.#outbox.intend(key, { kind: 'put', entry, keep, after })).done;
+    if (lease !== undefined) lease.ended = true;
+    return (await this.#outbox.intend(key, { kind: 'put', entry, keep, after, lease })).done;
+  }
+
+  /**
+   * Asks for the lease on `key`. `undefined`: there is none to be had, and whoever asked goes on without.
+   *
+   * `onRefused` is called if an entry stored with the lease comes too late.
+   */
+  async lease(key: string, ms: number, newerThan: number, onRefused: () => void): Promise<GuardedAnswer | undefined> {
+    const tier = this.#tier;
+    // What this process is about to write must get there first, and decides what others find.
+    if (tier.lease === undefined || this.#outbox.intentFor(key) !== undefined) return undefined;
+    if (this.#breaker.admit(this.#options.clock.monotonic()) === 'open') return undefined;
+    const run: Run = (operation, work) => this.#leasing(operation, key, work);
+    let late = false;
+    const asked = promised(() => tier.lease!(key, ms, newerThan));
+    void asked.then((answer) => {
+      // Nobody waits for it any more, and others must not wait for nothing.
+      if (late && answer.kind === 'lease') void run('release', () => answer.lease.release());
+    }, ignore);
+    const answer = await run('lease', () => asked);
+    late = answer === undefined;
+    if (answer?.kind !== 'lease') return answer;
+    return { kind: 'lease', lease: new GuardedLease(answer.lease, run, onRefused) };
+  }
+
+  /** See {@link StorageTier.onLeaseEnd}. Never throws. */
+  onLeaseEnd(key: string, wake: () => void): () => void {
+    try {
+      return this.#tier.onLeaseEnd?.(key, wake) ?? ignore;
+    } catch (error) {
+      this.#options.report('onLeaseEnd', key, error);
+      return ignore;
+    }
+  }
+
+  async #leasing<T>(operation: string, key: string, work: () => MaybePromise<T>): Promise<T | undefined> {
+    const { clock, readTimeout, report } = this.#options;
+    const overdue = (): Error => new TierTimeoutError(this.name, operation, readTimeout, key);
+    try {
+      const result = await withDeadline(clock, readTimeout, promised(work), overdue);
+      if (operation === 'lease' && !isLeaseAnswer(result, isEntry))
+        throw misuse(`result of ${this.name}.lease`, 'a lease, an entry or held', result);
+      this.#breaker.succeed();
+      return result;
+    } catch (error) {
+      this.#breaker.fail(clock.monotonic());
+      report(operation, key, error);
+      return undefined;
+    }
   }
 
   /** Stores `marker` unless there is a later one. A refused one is replayed as it is. */
@@ -239,6 +299,7 @@ export class GuardedTier {
   async #apply(key: string, intent: Intent, wanted: () => boolean): Promise<boolean | void> {
     if (intent.kind === 'remove') return this.#tier.delete(key);
     // What must replace the stored entry does so even if that one claims to be newer.
+    if (intent.kind === 'put' && intent.lease !== undefined && !intent.keep) return intent.lease.store(intent.entry);
     if (intent.kind === 'put' && intent.marker !== true) return this.#store(key, intent.entry, intent.keep);
     if (intent.kind === 'put') return this.#storeMarker(key, intent.entry);
     const entry = await this.#stored(key);
@@ -308,6 +369,11 @@ export class GuardedTier {
 function isUndecodable(error: unknown): boolean {
   return isSoloflightError(error, 'SOLOFLIGHT_UNDECODABLE');
 }
+
+/** What {@link GuardedTier.lease} answers. */
+export type GuardedAnswer =
+  | Exclude<LeaseAnswer, { kind: 'lease' }>
+  | { readonly kind: 'lease'; readonly lease: GuardedLease };
 
 function known(reading: Reading): Entry | undefined {
   return reading === UNREADABLE ? undefined : reading;

@@ -1,6 +1,7 @@
 import type { Clock } from '../contracts.js';
 import { expiredAt, type Entry } from '../entry.js';
 import { ignore } from './deadline.js';
+import type { GuardedLease } from './guarded-lease.js';
 
 /** What storage is to hold for a key. `keep`: until it does, what it holds now must not be served. */
 export type Intent =
@@ -11,6 +12,8 @@ export type Intent =
       readonly after: Promise<unknown> | undefined;
       /** Whether to store it again if it was refused: what it replaces may stay, as long as this comes. */
       readonly marker?: boolean;
+      /** The lease it was loaded under: it is stored only if that has not ended. */
+      readonly lease?: GuardedLease | undefined;
     }
   | { readonly kind: 'remove'; readonly keep: true }
   | { readonly kind: 'expire'; readonly at: number; readonly keep: true };

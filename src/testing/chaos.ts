@@ -10,6 +10,7 @@ export type TierOperation =
   | 'setMany'
   | 'deleteMany'
   | 'setIfNewer'
+  | 'lease'
   | 'clear'
   | 'sweep'
   | 'close';
@@ -52,6 +53,7 @@ const OPERATIONS: readonly TierOperation[] = [
   'setMany',
   'deleteMany',
   'setIfNewer',
+  'lease',
   'clear',
   'sweep',
   'close',
@@ -86,7 +88,7 @@ export function chaos(tier: StorageTier): ChaosTier {
     operations[operation] = (...args) =>
       trouble.meet(operation, () => trouble.read(operation, args, () => method.apply(tier, args)));
   }
-  const controls: Omit<ChaosTier, TierOperation | 'name'> = {
+  const controls: Omit<ChaosTier, TierOperation | 'name' | 'onLeaseEnd'> = {
     calls: trouble.calls,
     failNext: (operation, error = failureOf(operation), how = 'reject') => trouble.failNext(operation, { error, how }),
     failAlways: (operation, error, how = 'reject') => {
@@ -98,7 +100,9 @@ export function chaos(tier: StorageTier): ChaosTier {
     corrupt: (key, garbage = GARBAGE) => trouble.corrupt.set(key, garbage),
     restore: () => trouble.restore(),
   };
-  return { name: tier.name, ...operations, ...controls } as ChaosTier;
+  const messages: Pick<StorageTier, 'onLeaseEnd'> =
+    tier.onLeaseEnd === undefined ? {} : { onLeaseEnd: (key, wake) => tier.onLeaseEnd!(key, wake) };
+  return { name: tier.name, ...operations, ...messages, ...controls } as ChaosTier;
 }
 
 /** What is wrong with a tier at the moment. */

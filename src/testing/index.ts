@@ -1,3 +1,4 @@
+export { backplaneSuite, type BackplaneSuiteOptions } from './backplane-suite.js';
 export { chaos, type ChaosTier, type TierOperation } from './chaos.js';
 export { checkInvariants, InvariantError, type CheckedCache, type InvariantOptions } from './invariants.js';
 export { manualClock, type ManualClock, type ManualClockOptions } from './manual-clock.js';

@@ -23,6 +23,8 @@ export function namespaced(tier: StorageTier, path: readonly string[]): StorageT
     ...(tier.setIfNewer && {
       setIfNewer: (key, entry, keepUntil) => tier.setIfNewer!(named(key), entry, keepUntil),
     }),
+    ...(tier.lease && { lease: (key, ms, newerThan) => tier.lease!(named(key), ms, newerThan) }),
+    ...(tier.onLeaseEnd && { onLeaseEnd: (key, wake) => tier.onLeaseEnd!(named(key), wake) }),
     ...(tier.sweep && { sweep: (now, limit) => tier.sweep!(now, limit) }),
     ...(tier.close && { close: () => tier.close!() }),
   };

@@ -10,6 +10,7 @@ import {
   type StorageSuiteRunner,
   type Supports,
 } from './storage-suite/checks.js';
+import { addLeaseTests } from './storage-suite/leases.js';
 import { addBatchTests } from './storage-suite/many-keys.js';
 import { addNamespaceTests } from './storage-suite/namespaces.js';
 import { addChangeTests, addConcurrencyTests, addEntryTests, addKeyTests } from './storage-suite/one-key.js';
@@ -29,6 +30,7 @@ const DEFAULTS: Supports = Object.freeze({
   setIfNewer: true,
   clear: true,
   sweep: true,
+  lease: false,
   close: true,
 });
 
@@ -115,6 +117,7 @@ function addTests(checks: Checks): void {
   addBatchTests(checks);
   addSetIfNewerTests(checks);
   addSweepTests(checks);
+  addLeaseTests(checks);
   addLifeTests(checks);
 }
 

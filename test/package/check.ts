@@ -11,10 +11,12 @@ import { nodeOf, NODES } from './nodes.ts';
 /** What each built entry may import. Only one is bound to a platform: sqlite asks for node:sqlite when it first needs it. */
 const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   index: ['lru-cache'],
+  backplane: [],
   cloudflare: ['cloudflare:workers', 'lru-cache'],
   codecs: [],
   http: ['lru-cache'],
   keyv: [],
+  redis: [],
   sqlite: [],
   testing: [],
   unstorage: [],
@@ -24,7 +26,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
 /** What the tarball may hold. Declarations that entries share are in files of their own. */
 const FILES = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
-  /^dist\/(index|cloudflare|codecs|keyv|sqlite|testing|unstorage|writes|http)(\.d\.ts|\.js)$/,
+  /^dist\/(index|backplane|cloudflare|codecs|keyv|redis|sqlite|testing|unstorage|writes|http)(\.d\.ts|\.js)$/,
   /^dist\/[a-z-]+-[\w-]{8}\.d\.ts$/,
 ];
 const NEEDED = [

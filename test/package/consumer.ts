@@ -21,6 +21,7 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
     'notModified',
     'toCacheStatus',
   ],
+  'soloflight/backplane': ['broadcastChannelBackplane'],
   'soloflight/codecs': ['gzip', 'structuredCloneCodec'],
   'soloflight/http': [
     'HttpStatusError',
@@ -31,6 +32,7 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
     'sizeOfResponse',
   ],
   'soloflight/keyv': ['keyvStorage'],
+  'soloflight/redis': ['redisBackplane', 'redisStorage'],
   'soloflight/sqlite': ['sqliteQueue', 'sqliteStorage'],
   'soloflight/testing': [
     'InvariantError',
@@ -149,6 +151,7 @@ import { isSoloflightError, loaded, lruMemory, Singleflight, TieredCache } from 
 import { gzip, structuredCloneCodec } from 'soloflight/codecs';
 import { cachedFetch, cachedHandler, fetchUpstream, type CachedFetch, type StoredResponse } from 'soloflight/http';
 import { keyvStorage, type KeyvLike } from 'soloflight/keyv';
+import { redisStorage, type RedisClient } from 'soloflight/redis';
 import { sqliteQueue, sqliteStorage } from 'soloflight/sqlite';
 import { manualClock, type StorageSuiteOptions } from 'soloflight/testing';
 import { unstorageStorage, type UnstorageLike } from 'soloflight/unstorage';
@@ -181,6 +184,8 @@ export const writes = new WriteBehind<Post>({
   queue: sqliteQueue({ database: 'writes.db' }),
   sink: async (batch): Promise<WriteOutcome<Post>[]> => batch.map(({ kind }) => (kind === 'put' ? 'ok' : { reject: kind })),
 });
+
+export const inRedis = (client: RedisClient) => redisStorage({ client, codec });
 
 // @ts-expect-error \`ttl\` has no default.
 export const noTtl = new TieredCache<Post>({ upstream: () => ({ title: '' }) });

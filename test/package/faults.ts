@@ -132,6 +132,14 @@ export const FAULTS: Readonly<Record<string, Sample>> = {
     ['./key-name.js', '../codecs/json.js', '../codecs/envelope.js', '../contracts.js', '../errors.js'],
   ),
   'src/storage/unstorage.ts': imports(['unstorage', './keyv.js', '../clock.js'], ['./key-name.js', '../entry.js']),
+  'src/backplane/broadcast-channel.ts': imports(
+    ['./index.js', '../redis/client.js', '../clock.js', 'node:worker_threads'],
+    ['./message.js', '../contracts.js', '../errors.js'],
+  ),
+  'src/redis/storage.ts': imports(
+    ['redis', 'ioredis', 'node:buffer', '../storage/keyv.js', '../clock.js', '../options.js'],
+    ['./client.js', '../codecs/envelope.js', '../contracts.js'],
+  ),
   'src/codecs/json.ts': imports(['./gzip.js', './payload.js', '../options.js'], ['../contracts.js']),
   'src/codecs/gzip.ts': imports(
     ['./json.js', './index.js', '../options.js', 'node:zlib'],

@@ -37,8 +37,8 @@ beforeAll(() => {
   // The built package under its own name, as if installed, beside the test runner that some examples use.
   mkdirSync(join(folder, 'node_modules'));
   symlinkSync(root, join(folder, 'node_modules/soloflight'));
-  symlinkSync(join(root, 'node_modules/vitest'), join(folder, 'node_modules/vitest'));
-  symlinkSync(join(root, 'node_modules/@cloudflare'), join(folder, 'node_modules/@cloudflare'));
+  for (const name of ['vitest', 'redis', '@cloudflare'])
+    symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name));
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
   examples.forEach(({ code }, at) => writeFileSync(fileOf(at), code));
 });

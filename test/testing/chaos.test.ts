@@ -69,6 +69,7 @@ describe('a tier without trouble', () => {
       set: 1,
       delete: 0,
       getMany: 0,
+      lease: 0,
       setMany: 0,
       deleteMany: 0,
       setIfNewer: 0,

@@ -45,6 +45,8 @@ export interface StorageCapabilities {
   readonly clear?: boolean;
   /** Has `sweep`. @default true */
   readonly sweep?: boolean;
+  /** Has `lease`, with leases that end by real time. @default false */
+  readonly lease?: boolean;
   /** Has `close`. @default true */
   readonly close?: boolean;
   /** Closes `tier` and gives another over the same storage, which must hold the same entries. Left out: nothing outlives a tier. */
@@ -66,7 +68,16 @@ export type Supports = Required<Omit<StorageCapabilities, 'references' | 'reopen
   Pick<StorageCapabilities, 'references' | 'reopen'>;
 
 /** The optional methods of a tier that `supports` declares by name. */
-export const OPTIONAL_METHODS = ['getMany', 'setMany', 'deleteMany', 'setIfNewer', 'clear', 'sweep', 'close'] as const;
+export const OPTIONAL_METHODS = [
+  'getMany',
+  'setMany',
+  'deleteMany',
+  'setIfNewer',
+  'clear',
+  'sweep',
+  'lease',
+  'close',
+] as const;
 
 const HOUR = 3_600_000;
 

@@ -1,0 +1,1 @@
+export { broadcastChannelBackplane, type BroadcastChannelBackplaneOptions } from './broadcast-channel.js';

@@ -1,0 +1,35 @@
+import type { BackplaneMessage } from '../contracts.js';
+
+const KINDS: readonly unknown[] = ['set', 'invalidate', 'expire', 'tags', 'clear'];
+
+/** `messages` as one text. Its version comes first, so that later ones are not misread. */
+export function encodeMessages(messages: readonly BackplaneMessage[]): string {
+  return JSON.stringify({ soloflight: 1, messages });
+}
+
+/** The messages in `text`; none if it is anything else. */
+export function decodeMessages(text: string): readonly BackplaneMessage[] {
+  try {
+    return messagesIn(JSON.parse(text));
+  } catch {
+    return [];
+  }
+}
+
+/** The messages in `data`, which came from anywhere. */
+export function messagesIn(data: unknown): readonly BackplaneMessage[] {
+  const { soloflight, messages } = Object(data) as { soloflight?: unknown; messages?: unknown };
+  return soloflight === 1 && Array.isArray(messages) ? messages.filter(isMessage) : [];
+}
+
+function isMessage(value: unknown): value is BackplaneMessage {
+  const { origin, sequence, kind, space, keys, tags, mode, at } = Object(value) as Partial<BackplaneMessage>;
+  if (typeof origin !== 'string' || !Number.isSafeInteger(sequence) || !KINDS.includes(kind)) return false;
+  if (!isTexts(space) || typeof at !== 'number' || Number.isNaN(at)) return false;
+  if (kind === 'clear') return true;
+  return kind === 'tags' ? isTexts(tags) && (mode === 'invalidate' || mode === 'expire') : isTexts(keys);
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+}

@@ -1,0 +1,56 @@
+import type { Clock, MemoryTier } from '../contracts.js';
+import { HeldEntry, type Entry } from '../entry.js';
+
+/** A memory tier whose entries can all be made stale at once, as fallbacks until they are loaded anew. */
+export class DoubtedMemory<V> implements MemoryTier<V> {
+  readonly #memory: MemoryTier<V>;
+  readonly #clock: Pick<Clock, 'now'>;
+  /** Entries created no later than this are stale, epoch milliseconds. */
+  #doubtUntil = -Infinity;
+
+  constructor(memory: MemoryTier<V>, clock: Pick<Clock, 'now'>) {
+    this.#memory = memory;
+    this.#clock = clock;
+  }
+
+  /** Makes everything held now stale. */
+  doubt(): void {
+    this.#doubtUntil = this.#clock.now();
+  }
+
+  get(key: string): Entry<V> | undefined {
+    const entry = this.#memory.get(key);
+    const doubted = this.#doubted(entry);
+    if (doubted !== undefined && doubted !== entry) this.#memory.set(key, doubted);
+    return doubted;
+  }
+
+  peek(key: string): Entry<V> | undefined {
+    return this.#doubted(this.#memory.peek(key));
+  }
+
+  set(key: string, entry: Entry<V>): void {
+    this.#memory.set(key, entry);
+  }
+
+  delete(key: string): boolean {
+    return this.#memory.delete(key);
+  }
+
+  clear(): void {
+    this.#memory.clear();
+  }
+
+  get size(): number {
+    return this.#memory.size;
+  }
+
+  get evictions(): number {
+    return this.#memory.evictions ?? 0;
+  }
+
+  #doubted(entry: Entry<V> | undefined): Entry<V> | undefined {
+    if (entry === undefined || entry.createdAt > this.#doubtUntil || entry.freshUntil <= this.#doubtUntil) return entry;
+    return HeldEntry.from(entry).expired(this.#doubtUntil);
+  }
+}

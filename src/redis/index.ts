@@ -1,0 +1,3 @@
+export { redisBackplane, type RedisBackplaneOptions } from './backplane.js';
+export type { IoredisLike, NodeRedisLike, RedisClient } from './client.js';
+export { redisStorage, type RedisStorageOptions } from './storage.js';

@@ -1,0 +1,125 @@
+import type { Codec, Lease, LeaseAnswer } from '../contracts.js';
+import type { Entry } from '../entry.js';
+import { isSoloflightError } from '../errors.js';
+import type { RedisCommands, Word } from './client.js';
+import type { KeyNames } from './names.js';
+import { LEASE, RELEASE, RENEW, STORE_LEASED } from './scripts.js';
+import type { RedisSubscriber } from './subscriber.js';
+import { toDeadline, toEntry, toText, toValue } from './value.js';
+
+/** What leases in Redis need to know. */
+export interface RedisLeasesOptions {
+  readonly redis: RedisCommands;
+  readonly names: KeyNames;
+  readonly codec: Codec;
+  readonly subscriber: RedisSubscriber | undefined;
+}
+
+/** Length of what a storage adds to the tokens of its leases, so that no two storages share one. */
+const ID_LENGTH = 16;
+
+/** The leases of one storage, and those who wait for the end of other storages' leases. */
+export class RedisLeases {
+  readonly #options: RedisLeasesOptions;
+  #id: string | undefined;
+  /** By name as text: names of which that is the same wake each other for nothing, and do no harm. */
+  readonly #waiting = new Map<string, Set<() => void>>();
+  #unsubscribe: Promise<() => Promise<void>> | undefined;
+
+  constructor(options: RedisLeasesOptions) {
+    this.#options = options;
+  }
+
+  async ask(key: string, ms: number, newerThan: number): Promise<LeaseAnswer> {
+    const { redis, names, codec } = this.#options;
+    this.#id ??= crypto.randomUUID().replaceAll('-', '').slice(0, ID_LENGTH);
+    const reply = await LEASE.run(
+      redis,
+      [names.entry(key), names.lease(key)],
+      [this.#id, String(Math.max(1, Math.ceil(ms))), toText(newerThan)],
+    );
+    const [kind, rest] = reply as [Word, Word?];
+    const said = textOf(kind);
+    if (said === 'lease') return { kind: 'lease', lease: new RedisLease(this.#options, key, textOf(rest!), this) };
+    if (said !== 'entry') return { kind: 'held' };
+    try {
+      return { kind: 'entry', entry: await toEntry(key, rest, codec) };
+    } catch (error) {
+      // Another version of the program wrote it: to this one, nothing is there.
+      if (!isSoloflightError(error, 'SOLOFLIGHT_UNDECODABLE')) throw error;
+      return this.ask(key, ms, Infinity);
+    }
+  }
+
+  onEnd(key: string, wake: () => void): () => void {
+    const { subscriber, names } = this.#options;
+    if (subscriber === undefined) return () => {};
+    // The first one to wait may miss the message while this is on its way; it asks again soon anyway.
+    this.#unsubscribe ??= subscriber
+      .subscribe(names.channel, (name) => this.#wake(name))
+      .catch((error: unknown) => {
+        this.#unsubscribe = undefined;
+        throw error;
+      });
+    this.#unsubscribe.catch(() => {});
+
+    const name = textOf(names.entry(key));
+    const waiting = this.#waiting.get(name) ?? new Set();
+    this.#waiting.set(name, waiting.add(wake));
+    return () => {
+      waiting.delete(wake);
+      if (waiting.size === 0 && this.#waiting.get(name) === waiting) this.#waiting.delete(name);
+    };
+  }
+
+  /** What a script needs to tell those who wait for the lease on `key`. */
+  news(key: string): readonly [Word, Word] {
+    const { names } = this.#options;
+    return [names.channel, names.entry(key)];
+  }
+
+  async close(): Promise<void> {
+    const unsubscribe = await this.#unsubscribe?.catch(() => undefined);
+    await unsubscribe?.().catch(() => {});
+  }
+
+  #wake(name: string): void {
+    for (const wake of [...(this.#waiting.get(name) ?? [])]) wake();
+  }
+}
+
+class RedisLease implements Lease {
+  readonly token: string;
+  readonly #options: RedisLeasesOptions;
+  readonly #key: string;
+  readonly #leases: RedisLeases;
+
+  constructor(options: RedisLeasesOptions, key: string, token: string, leases: RedisLeases) {
+    this.#options = options;
+    this.#key = key;
+    this.token = token;
+    this.#leases = leases;
+  }
+
+  async renew(ms: number): Promise<boolean> {
+    const { redis, names } = this.#options;
+    const args = [this.token, String(Math.max(1, Math.ceil(ms)))];
+    return (await RENEW.run(redis, [names.lease(this.#key)], args)) === 1;
+  }
+
+  async store(entry: Entry, keepUntil: number): Promise<boolean> {
+    const { redis, names, codec } = this.#options;
+    const value = await toValue(entry, codec);
+    const args = [this.token, toText(entry.startedAt), value, toDeadline(keepUntil), ...this.#leases.news(this.#key)];
+    return (await STORE_LEASED.run(redis, [names.entry(this.#key), names.lease(this.#key)], args)) === 1;
+  }
+
+  async release(): Promise<void> {
+    const { redis, names } = this.#options;
+    await RELEASE.run(redis, [names.lease(this.#key)], [this.token, ...this.#leases.news(this.#key)]);
+  }
+}
+
+function textOf(word: Word): string {
+  return typeof word === 'string' ? word : new TextDecoder().decode(word);
+}

@@ -1,0 +1,76 @@
+import { isWellFormed } from '../codecs/payload.js';
+import { misuse } from '../errors.js';
+import { toBuffer, type Word } from './client.js';
+
+/** Ends the prefix and begins the hash tag. */
+const OPEN = '{.';
+const CLOSE = '}';
+
+/**
+ * Names in Redis for keys of a cache.
+ *
+ * `prefix{.key}` holds the entry of `key`, `prefix{.key}lease` who loads it. The braces make one hash tag of both, so
+ * that scripts may use them together on a cluster; the dot keeps the tag from being empty, which would be none. Since no
+ * prefix contains `{.`, names under different prefixes differ as well.
+ */
+export class KeyNames {
+  readonly #prefix: string;
+
+  /** @throws TypeError for a prefix that names could not be told apart by. */
+  constructor(prefix: string) {
+    if (typeof prefix !== 'string' || !isWellFormed(prefix) || prefix.includes(OPEN) || prefix.includes('{}'))
+      throw misuse('prefix', 'a string without `{.`, `{}` and lone surrogates', prefix);
+    this.#prefix = prefix;
+  }
+
+  entry(key: string): Word {
+    return toWord(this.#prefix + OPEN + key + CLOSE);
+  }
+
+  lease(key: string): Word {
+    return toWord(`${this.#prefix}${OPEN}${key}${CLOSE}lease`);
+  }
+
+  /** A glob-style pattern that all names match, and no others. */
+  get pattern(): string {
+    return `${this.#prefix.replaceAll(/[\\*?[\]^]/g, String.raw`\$&`)}${OPEN}*`;
+  }
+
+  /** The channel that tells of the end of leases. */
+  get channel(): string {
+    return `${this.#prefix}lease-ends`;
+  }
+}
+
+/** The slot of a cluster that `name` belongs to. */
+export function slotOf(name: Word): number {
+  const bytes = typeof name === 'string' ? new TextEncoder().encode(name) : name;
+  const open = bytes.indexOf(OPEN_BRACE);
+  const close = open < 0 ? -1 : bytes.indexOf(CLOSE_BRACE, open + 1);
+  const tag = close > open + 1 ? bytes.subarray(open + 1, close) : bytes;
+  let sum = 0;
+  for (const byte of tag) {
+    sum ^= byte << 8;
+    for (let bit = 0; bit < 8; bit += 1) sum = ((sum << 1) ^ (sum & 0x8000 ? POLYNOMIAL : 0)) & 0xffff;
+  }
+  return sum % SLOTS;
+}
+
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+/** CRC-16/XMODEM, as the specification of Redis Cluster says. */
+const POLYNOMIAL = 0x1021;
+const SLOTS = 16_384;
+
+/** Text as it is, or bytes if it has no UTF-8: halves of characters then take three bytes each, as no text does. */
+function toWord(name: string): Word {
+  if (isWellFormed(name)) return name;
+  const utf8 = new TextEncoder();
+  const parts: number[] = [];
+  for (const character of name) {
+    const code = character.codePointAt(0)!;
+    if (code < 0xd800 || code > 0xdfff) parts.push(...utf8.encode(character));
+    else parts.push(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f));
+  }
+  return toBuffer(Uint8Array.from(parts));
+}

@@ -1,0 +1,109 @@
+import type { RedisCommands, Word } from './client.js';
+
+/** Head of a stored value: when its load started, as text, up to a line feed. What is not ours has none. */
+const STARTED_AT = `
+local function startedAt(key)
+  local head = redis.pcall('GETRANGE', key, 0, 31)
+  if type(head) ~= 'string' then return nil end
+  return tonumber(string.match(head, '^([-+.%de]+)\\n'))
+end
+`;
+
+const STORE = `
+local function store(key, value, until_)
+  if until_ == '' then redis.call('SET', key, value) else redis.call('SET', key, value, 'PXAT', until_) end
+end
+`;
+
+/** A lease is its token, of 32 characters. Whoever waits for its end adds one more. */
+const LEASES = `
+local function holds(lease, token)
+  return redis.pcall('GETRANGE', lease, 0, 31) == token
+end
+local function finish(lease, channel, name)
+  local length = redis.pcall('STRLEN', lease)
+  local waited = type(length) == 'number' and length > 32
+  local ended = redis.call('DEL', lease)
+  if waited then redis.pcall('PUBLISH', channel, name) end
+  return ended
+end
+`;
+
+/** A Lua script that is sent by its digest once Redis has it. */
+export class Script {
+  readonly #source: string;
+  #digest: string | undefined;
+
+  constructor(source: string) {
+    this.#source = source;
+  }
+
+  /** Runs it on `keys`, all in one slot. */
+  async run(redis: RedisCommands, keys: readonly [Word, ...Word[]], args: readonly Word[]): Promise<unknown> {
+    this.#digest ??= await sha1(this.#source);
+    const rest = [String(keys.length), ...keys, ...args];
+    try {
+      return await redis.send(keys[0], ['EVALSHA', this.#digest, ...rest]);
+    } catch (error) {
+      // New node, restart, SCRIPT FLUSH: sending the source once makes it known there again.
+      if (!String((error as Error | undefined)?.message).startsWith('NOSCRIPT')) throw error;
+      return redis.send(keys[0], ['EVAL', this.#source, ...rest]);
+    }
+  }
+}
+
+/** entry · startedAt, value, until → 1 if stored, 0 if what is there started later. */
+export const SET_IF_NEWER: Script = new Script(`${STARTED_AT}${STORE}
+local there = startedAt(KEYS[1])
+if there and there > tonumber(ARGV[1]) then return 0 end
+store(KEYS[1], ARGV[2], ARGV[3])
+return 1`);
+
+/** entry, lease · value, until, channel, name. Whoever holds the lease has lost it. */
+export const SET_AND_VOID: Script = new Script(`${STORE}${LEASES}
+finish(KEYS[2], ARGV[3], ARGV[4])
+store(KEYS[1], ARGV[1], ARGV[2])
+return 1`);
+
+/** entry, lease · channel, name → how many entries were there. Whoever holds the lease has lost it. */
+export const DELETE_AND_VOID: Script = new Script(`${LEASES}
+finish(KEYS[2], ARGV[1], ARGV[2])
+return redis.call('UNLINK', KEYS[1])`);
+
+/**
+ * entry, lease · id, ms, newerThan → the token, or the entry if it is newer, each behind its kind.
+ *
+ * A token begins with the microseconds of Redis's clock: of two tokens the greater one was given later.
+ */
+export const LEASE: Script = new Script(`${STARTED_AT}
+local there = startedAt(KEYS[1])
+if there and there > tonumber(ARGV[3]) then return {'entry', redis.call('GET', KEYS[1])} end
+local now = redis.call('TIME')
+local token = string.format('%016.0f', now[1] * 1000000 + now[2]) .. ARGV[1]
+if redis.call('SET', KEYS[2], token, 'NX', 'PX', ARGV[2]) then return {'lease', token} end
+if redis.call('STRLEN', KEYS[2]) == 32 then redis.call('APPEND', KEYS[2], '+') end
+return {'held'}`);
+
+/** lease · token, ms → 1 if the lease goes on, 0 if it is lost. */
+export const RENEW: Script = new Script(`${LEASES}
+if not holds(KEYS[1], ARGV[1]) then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])`);
+
+/** entry, lease · token, startedAt, value, until, channel, name → 1 if stored, 0 if the lease is lost or a newer entry there. */
+export const STORE_LEASED: Script = new Script(`${STARTED_AT}${STORE}${LEASES}
+if not holds(KEYS[2], ARGV[1]) then return 0 end
+local there = startedAt(KEYS[1])
+local newer = there and there > tonumber(ARGV[2])
+if not newer then store(KEYS[1], ARGV[3], ARGV[4]) end
+finish(KEYS[2], ARGV[5], ARGV[6])
+return newer and 0 or 1`);
+
+/** lease · token, channel, name. */
+export const RELEASE: Script = new Script(`${LEASES}
+if not holds(KEYS[1], ARGV[1]) then return 0 end
+return finish(KEYS[1], ARGV[2], ARGV[3])`);
+
+async function sha1(text: string): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-1', new TextEncoder().encode(text)));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}

@@ -1,0 +1,109 @@
+import { misuse } from '../errors.js';
+import { isIoredis, isNodeRedis, type RedisClient } from './client.js';
+
+/** A connection that listens to channels, whichever the client. */
+export interface RedisSubscriber {
+  /**
+   * Calls `receive` with each message, as text. Resolves, once Redis has confirmed it, with what ends it.
+   *
+   * `lost` is called when messages may have been lost and new ones come again.
+   */
+  subscribe(channel: string, receive: (message: string) => void, lost?: () => void): Promise<() => Promise<void>>;
+}
+
+/** @throws TypeError for what is neither client. `sharded`: channels belong to slots of a cluster. */
+export function subscriberOf(name: string, client: RedisClient, sharded = false): RedisSubscriber {
+  if (isIoredis(client)) return new IoredisSubscriber(client as unknown as Ioredis, sharded);
+  if (isNodeRedis(client)) return new NodeRedisSubscriber(client as unknown as NodeRedis, sharded);
+  throw misuse(name, 'a client of node-redis 5 or later, or of ioredis 5 or later', client);
+}
+
+/** Whether `client` can listen to channels that belong to slots of a cluster. */
+export function canShard(client: RedisClient): boolean {
+  if (!isIoredis(client)) return typeof (Object(client) as { readonly nodeClient?: unknown }).nodeClient === 'function';
+  const { isCluster, options } = client as {
+    readonly isCluster?: boolean;
+    readonly options?: { readonly shardedSubscribers?: boolean };
+  };
+  return isCluster === true && options?.shardedSubscribers === true;
+}
+
+interface Emitter {
+  on(event: string, listener: (...args: never[]) => void): unknown;
+  off(event: string, listener: (...args: never[]) => void): unknown;
+}
+
+type Listener = (message: string) => void;
+
+interface NodeRedis extends Emitter {
+  subscribe(channel: string, listener: Listener): Promise<unknown>;
+  unsubscribe(channel: string, listener: Listener): Promise<unknown>;
+  sSubscribe(channel: string, listener: Listener): Promise<unknown>;
+  sUnsubscribe(channel: string, listener: Listener): Promise<unknown>;
+}
+
+class NodeRedisSubscriber implements RedisSubscriber {
+  readonly #client: NodeRedis;
+  readonly #sharded: boolean;
+
+  constructor(client: NodeRedis, sharded: boolean) {
+    this.#client = client;
+    this.#sharded = sharded;
+  }
+
+  async subscribe(channel: string, receive: Listener, lost: () => void = ignore): Promise<() => Promise<void>> {
+    const client = this.#client;
+    // Emitted when a new connection listens to all channels again.
+    const ready = (): void => lost();
+    await (this.#sharded ? client.sSubscribe(channel, receive) : client.subscribe(channel, receive));
+    client.on('ready', ready);
+    return async () => {
+      client.off('ready', ready);
+      await (this.#sharded ? client.sUnsubscribe(channel, receive) : client.unsubscribe(channel, receive));
+    };
+  }
+}
+
+interface Ioredis extends Emitter {
+  subscribe(channel: string): Promise<unknown>;
+  unsubscribe(channel: string): Promise<unknown>;
+  ssubscribe(channel: string): Promise<unknown>;
+  sunsubscribe(channel: string): Promise<unknown>;
+}
+
+class IoredisSubscriber implements RedisSubscriber {
+  readonly #client: Ioredis;
+  readonly #sharded: boolean;
+
+  constructor(client: Ioredis, sharded: boolean) {
+    this.#client = client;
+    this.#sharded = sharded;
+  }
+
+  async subscribe(channel: string, receive: Listener, lost: () => void = ignore): Promise<() => Promise<void>> {
+    const client = this.#client;
+    const event = this.#sharded ? 'smessage' : 'message';
+    const subscribe = (): Promise<unknown> => (this.#sharded ? client.ssubscribe(channel) : client.subscribe(channel));
+    const message = (from: string, text: string): void => {
+      if (from === channel) receive(text);
+    };
+    // Emitted before the new connection listens to anything: only when it surely does, nothing is lost any more.
+    const ready = (): void => void subscribe().then(lost, ignore);
+    client.on(event, message);
+    try {
+      await subscribe();
+    } catch (error) {
+      client.off(event, message);
+      throw error;
+    }
+    client.on('ready', ready);
+    // The channel itself is left alone: others may listen to it on the same connection.
+    return () => {
+      client.off(event, message);
+      client.off('ready', ready);
+      return Promise.resolve();
+    };
+  }
+}
+
+function ignore(): void {}

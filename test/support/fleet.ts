@@ -1,0 +1,80 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+import type { Answer, Order, Question, Settings } from '../services/fixtures/orders.ts';
+
+type Unnumbered<T> = T extends { readonly id: number } ? Omit<T, 'id'> : never;
+/** What a member of a fleet can be told. */
+export type Command = Unnumbered<Exclude<Order, { kind: 'loaded' }>>;
+
+const MEMBER = fileURLToPath(new URL('../services/fixtures/member.ts', import.meta.url));
+
+/** One process of a {@link Fleet}. */
+export class Member {
+  readonly #child: ChildProcess;
+  readonly #waiting = new Map<number, (answer: Answer) => void>();
+  #orders = 0;
+  /** Keys it has asked the upstream for. */
+  readonly loads: string[] = [];
+
+  constructor(settings: Settings, upstream: (key: string, member: Member) => Promise<unknown>) {
+    this.#child = fork(MEMBER, [JSON.stringify(settings)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    this.#child.on('message', (message: Answer | Question) => {
+      if (message.kind === 'done') this.#waiting.get(message.id)?.(message);
+      if (message.kind === 'load') {
+        this.loads.push(message.key);
+        void upstream(message.key, this).then(
+          (value) => this.#send({ kind: 'loaded', id: message.id, value }),
+          (error: unknown) => this.#send({ kind: 'loaded', id: message.id, error: String(error) }),
+        );
+      }
+    });
+  }
+
+  async ready(): Promise<void> {
+    await once(this.#child, 'message');
+  }
+
+  tell(command: Command): Promise<Answer> {
+    this.#orders += 1;
+    const id = this.#orders;
+    return new Promise((resolve) => {
+      this.#waiting.set(id, (answer) => {
+        this.#waiting.delete(id);
+        resolve(answer);
+      });
+      this.#send({ ...command, id });
+    });
+  }
+
+  async kill(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.#child.kill('SIGKILL');
+    await once(this.#child, 'exit');
+  }
+
+  #send(order: Order): void {
+    if (this.#child.connected) this.#child.send(order, () => {});
+  }
+}
+
+/** Several processes with a cache each, over one Redis. Their upstream is here. */
+export interface Fleet {
+  readonly members: readonly Member[];
+  readonly stop: () => Promise<void>;
+}
+
+/** Starts `count` members, half of them on each client unless `settings` say which. */
+export async function startFleet(
+  count: number,
+  settings: Omit<Settings, 'client'> & Partial<Settings>,
+  upstream: (key: string, member: Member) => Promise<unknown>,
+): Promise<Fleet> {
+  const members = Array.from(
+    { length: count },
+    (_, index) => new Member({ client: index % 2 === 0 ? 'redis' : 'ioredis', ...settings }, upstream),
+  );
+  await Promise.all(members.map((member) => member.ready()));
+  return { members, stop: async () => void (await Promise.all(members.map((member) => member.kill()))) };
+}

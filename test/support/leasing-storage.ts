@@ -1,0 +1,86 @@
+import type { Clock, Lease, LeaseAnswer } from '../../src/contracts.js';
+import { mapStorage, type StorageTier } from '../../src/index.js';
+
+/** A storage with leases that several caches in this process share as if each were a process of its own. */
+export interface LeasingStorage extends StorageTier {
+  readonly lease: (key: string, ms: number, newerThan: number) => Promise<LeaseAnswer>;
+  /** How often a lease was asked for. */
+  readonly asked: () => number;
+  /** The token of the lease on `key`, if there is one. */
+  readonly holder: (key: string) => string | undefined;
+  /** Whether those who wait are told of the end of leases. */
+  messages: boolean;
+}
+
+/** `mapStorage` that answers later, with leases that end by `clock`. */
+export function leasingStorage(clock: Clock): LeasingStorage {
+  const map = mapStorage();
+  const leases = new Map<string, { readonly token: string; until: number }>();
+  const listeners = new Set<{ readonly key: string; readonly wake: () => void }>();
+  let asked = 0;
+
+  const current = (key: string): { readonly token: string; until: number } | undefined => {
+    const held = leases.get(key);
+    if (held !== undefined && held.until <= clock.now()) leases.delete(key);
+    return leases.get(key);
+  };
+  const end = (key: string): void => {
+    leases.delete(key);
+    if (storage.messages) for (const { key: about, wake } of listeners) if (about === key) wake();
+  };
+  const leaseOf = (key: string, token: string): Lease => ({
+    token,
+    renew: async (ms) => {
+      const held = current(key);
+      if (held?.token !== token) return false;
+      held.until = clock.now() + ms;
+      return true;
+    },
+    store: async (entry, keepUntil) => {
+      if (current(key)?.token !== token) return false;
+      const stored = map.setIfNewer!(key, entry, keepUntil);
+      end(key);
+      return stored;
+    },
+    release: async () => {
+      if (current(key)?.token === token) end(key);
+    },
+  });
+  const storage: LeasingStorage = {
+    name: 'leasing',
+    messages: true,
+    asked: () => asked,
+    holder: (key) => current(key)?.token,
+    get: async (key) => map.get(key),
+    getMany: async (keys) => map.getMany!(keys),
+    set: async (key, entry, keepUntil) => {
+      end(key);
+      await map.set(key, entry, keepUntil);
+    },
+    setIfNewer: async (key, entry, keepUntil) => map.setIfNewer!(key, entry, keepUntil),
+    delete: async (key) => {
+      end(key);
+      return map.delete(key);
+    },
+    clear: async () => {
+      for (const key of leases.keys()) end(key);
+      await map.clear!();
+    },
+    close: async () => {},
+    lease: async (key, ms, newerThan) => {
+      asked += 1;
+      const entry = await map.get(key);
+      if (entry !== undefined && entry.startedAt > newerThan) return { kind: 'entry', entry };
+      if (current(key) !== undefined) return { kind: 'held' };
+      const token = `token-${asked}`;
+      leases.set(key, { token, until: clock.now() + ms });
+      return { kind: 'lease', lease: leaseOf(key, token) };
+    },
+    onLeaseEnd: (key, wake) => {
+      const listener = { key, wake };
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+  return storage;
+}

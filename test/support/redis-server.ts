@@ -1,0 +1,140 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A Redis server of its own, on loopback, that keeps nothing on disk. */
+export interface RedisServer {
+  readonly port: number;
+  readonly url: string;
+  readonly pid: number;
+  /** Ends it as it likes to be ended; what it held is lost. */
+  readonly stop: () => Promise<void>;
+  /** Ends it without any notice. */
+  readonly kill: () => Promise<void>;
+  /** Starts another one, empty, on the same port. The old one must have ended. */
+  readonly restart: () => Promise<void>;
+  /** Holds it still (`SIGSTOP`), and lets it go on. */
+  readonly pause: () => void;
+  readonly resume: () => void;
+  /** Sends one command of plain words. Does not wait for the reply. */
+  readonly send: (command: string) => Promise<void>;
+}
+
+const WHAT_TO_DO =
+  'The tests need a redis-server 6.2 or later on the path. Install it (Debian: apt-get install redis-server; macOS: brew install redis)';
+
+/** Called once before the tests: sees to it that there is a redis-server. */
+export function setup(): void {
+  if (isInstalled()) return;
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) throw new Error(WHAT_TO_DO);
+  try {
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+    execFileSync('apt-get', ['update', '-qq'], { env, stdio: 'pipe' });
+    execFileSync('apt-get', ['install', '-qq', '-y', '--no-install-recommends', 'redis-server'], {
+      env,
+      stdio: 'pipe',
+    });
+  } catch {
+    throw new Error(WHAT_TO_DO);
+  }
+  if (!isInstalled()) throw new Error(WHAT_TO_DO);
+}
+
+function isInstalled(): boolean {
+  try {
+    return /v=(?:6\.[2-9]|[7-9]|\d\d)/.test(execFileSync('redis-server', ['--version'], { encoding: 'utf8' }));
+  } catch {
+    return false;
+  }
+}
+
+/** Starts a server, on a free port unless one is given, and resolves when it answers. `settings`: words of its command line. */
+export async function startRedis(settings: readonly string[] = [], given?: number): Promise<RedisServer> {
+  const port = given ?? (await freePort());
+  let running = await launch(port, settings);
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    const { child, folder } = running;
+    if (child.exitCode === null && child.signalCode === null) {
+      // One that is held still would not hear of anything else.
+      child.kill('SIGCONT');
+      child.kill(signal);
+      await once(child, 'exit');
+    }
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    get pid() {
+      return running.child.pid!;
+    },
+    stop: () => end('SIGTERM'),
+    kill: () => end('SIGKILL'),
+    restart: async () => {
+      running = await launch(port, settings);
+    },
+    pause: () => void running.child.kill('SIGSTOP'),
+    resume: () => void running.child.kill('SIGCONT'),
+    send: async (command) => {
+      const socket = connect(port, '127.0.0.1');
+      await once(socket, 'connect');
+      socket.end(`${command}\r\n`);
+      await once(socket.resume(), 'close');
+    },
+  };
+}
+
+/** A port of loopback that nobody listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function launch(
+  port: number,
+  settings: readonly string[],
+): Promise<{ readonly child: ChildProcess; readonly folder: string }> {
+  const folder = mkdtempSync(join(tmpdir(), 'soloflight-redis-'));
+  const flags = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'];
+  const child = spawn('redis-server', [...flags, ...settings], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output = (output + text).slice(-2_000);
+    });
+  // Nothing here outlives the tests, not even where they end by `process.exit`.
+  const last = (): void => void child.kill('SIGKILL');
+  process.once('exit', last);
+  child.once('exit', () => process.off('exit', last));
+  const patience = performance.now() + 20_000;
+  while (!(await answers(port))) {
+    if (child.exitCode !== null || child.signalCode !== null || performance.now() > patience) {
+      child.kill('SIGKILL');
+      throw new Error(`redis-server did not come up: ${output.trim()}`);
+    }
+  }
+  return { child, folder };
+}
+
+/** Whether a server answers `PING`, be it with an error. */
+async function answers(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    socket.write('PING\r\n');
+    const [reply] = (await once(socket, 'data')) as [Buffer];
+    return reply.toString().startsWith('+PONG');
+  } catch {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}

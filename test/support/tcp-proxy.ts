@@ -1,0 +1,53 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+
+/** A network between clients and a server on loopback, as bad as the test wants it. */
+export interface TcpProxy {
+  readonly port: number;
+  /** How long each chunk takes, milliseconds. */
+  delay: number;
+  /** Chunks vanish, in both directions, while connections stay: half-open. */
+  swallow: boolean;
+  /** Resets all connections. */
+  readonly cut: () => void;
+  readonly close: () => Promise<void>;
+}
+
+/** Opens a proxy to `port`. */
+export async function tcpProxy(port: number): Promise<TcpProxy> {
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(port, '127.0.0.1');
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(from);
+      from.on('error', () => {});
+      from.on('close', () => {
+        sockets.delete(from);
+        to.destroy();
+      });
+      from.on('data', (chunk) => {
+        if (proxy.swallow) return;
+        if (proxy.delay === 0) to.write(chunk);
+        else setTimeout(() => to.destroyed || to.write(chunk), proxy.delay);
+      });
+    }
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const proxy: TcpProxy = {
+    port: (server.address() as AddressInfo).port,
+    delay: 0,
+    swallow: false,
+    cut: () => {
+      for (const socket of sockets) socket.resetAndDestroy();
+    },
+    close: async () => {
+      proxy.cut();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+  return proxy;
+}
