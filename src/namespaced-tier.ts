@@ -58,11 +58,11 @@ export class NamespacedTier {
     newerThan: number,
     onRefused: () => void,
   ): Promise<NamespacedAnswer | undefined> {
-    const along = this.#cleared.along();
     const answer = await this.#guard.lease(this.#space.keyOf(key), ms, newerThan, onRefused);
     if (answer?.kind !== 'entry') return answer;
     const { entry } = answer;
-    const marks = await this.#storedMarks(entry.tags, this.#cleared.confirmed(along));
+    // Most who ask get no entry: a marker read along would mostly be read for nothing.
+    const marks = await this.#storedMarks(entry.tags, this.#cleared.confirmed(undefined));
     const judged = marks === undefined ? undefined : this.#judged(key, entry, marks);
     return { kind: 'entry', entry: judged, startedAt: entry.startedAt };
   }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A network between clients and a server on loopback, as bad as the test wants it. */
 export interface TcpProxy {
@@ -23,6 +24,7 @@ export async function tcpProxy(port: number): Promise<TcpProxy> {
       [upstream, client],
     ] as const) {
       sockets.add(from);
+      let before = Promise.resolve();
       from.on('error', () => {});
       from.on('close', () => {
         sockets.delete(from);
@@ -30,8 +32,9 @@ export async function tcpProxy(port: number): Promise<TcpProxy> {
       });
       from.on('data', (chunk) => {
         if (proxy.swallow) return;
-        if (proxy.delay === 0) to.write(chunk);
-        else setTimeout(() => to.destroyed || to.write(chunk), proxy.delay);
+        // However the delay changes, bytes of one connection never overtake each other.
+        const arrives = proxy.delay === 0 ? undefined : sleep(proxy.delay);
+        before = before.then(() => arrives).then(() => void (to.destroyed || to.write(chunk)));
       });
     }
   }).listen(0, '127.0.0.1');
