@@ -4,6 +4,7 @@ export default defineConfig({
   entry: {
     index: 'src/index.ts',
     backplane: 'src/backplane/index.ts',
+    browser: 'src/browser/index.ts',
     cloudflare: 'src/cloudflare/index.ts',
     codecs: 'src/codecs/index.ts',
     http: 'src/http/index.ts',

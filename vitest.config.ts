@@ -6,6 +6,7 @@ import { betterSqlite3 } from './test/support/better-sqlite3.ts';
 const PACKAGE = 'test/package/**/*.test.ts';
 const SERVICES = 'test/services/**/*.test.ts';
 const WORKERS = 'test/workers/**/*.test.ts';
+const BROWSER = 'test/browser/**/*.test.ts';
 
 // The tools of Workers would otherwise ask the network for their own news, and for a description of this place.
 Object.assign(process.env, {
@@ -24,7 +25,7 @@ export default defineConfig({
           name: 'unit',
           globalSetup: ['test/support/better-sqlite3.ts'],
           include: ['test/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, PACKAGE, SERVICES, WORKERS],
+          exclude: [...configDefaults.exclude, PACKAGE, SERVICES, WORKERS, BROWSER],
           // Tests of what is left in memory collect garbage first.
           execArgv: ['--expose-gc'],
           // Generous, since machines may be slow: nothing waits for real time.
@@ -52,6 +53,9 @@ export default defineConfig({
           hookTimeout: 30_000,
           allowOnly: false,
         },
+      },
+      {
+        test: { name: 'browser', globalSetup: ['test/browser/support/setup.ts'], include: [BROWSER], allowOnly: false },
       },
       {
         test: { name: 'package', include: [PACKAGE], testTimeout: 60_000, allowOnly: false },

@@ -12,6 +12,7 @@ import { nodeOf, NODES } from './nodes.ts';
 const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   index: ['lru-cache'],
   backplane: [],
+  browser: [],
   cloudflare: ['cloudflare:workers', 'lru-cache'],
   codecs: [],
   http: ['lru-cache'],
@@ -26,7 +27,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
 /** What the tarball may hold. Declarations that entries share are in files of their own. */
 const FILES = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
-  /^dist\/(index|backplane|cloudflare|codecs|keyv|redis|sqlite|testing|unstorage|writes|http)(\.d\.ts|\.js)$/,
+  /^dist\/(index|backplane|browser|cloudflare|codecs|keyv|redis|sqlite|testing|unstorage|writes|http)(\.d\.ts|\.js)$/,
   /^dist\/[a-z-]+-[\w-]{8}\.d\.ts$/,
 ];
 const NEEDED = [

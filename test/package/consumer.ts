@@ -22,6 +22,7 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
     'toCacheStatus',
   ],
   'soloflight/backplane': ['broadcastChannelBackplane'],
+  'soloflight/browser': ['indexedDbStorage', 'webStorageStorage'],
   'soloflight/codecs': ['gzip', 'structuredCloneCodec'],
   'soloflight/http': [
     'HttpStatusError',
@@ -148,6 +149,7 @@ export const wrong = (env: Env) => products(env).set('1', 'name');
 /** A program that uses each entry point with types, right and wrong. */
 const TYPED = `
 import { isSoloflightError, loaded, lruMemory, Singleflight, TieredCache } from 'soloflight';
+import { indexedDbStorage, webStorageStorage } from 'soloflight/browser';
 import { gzip, structuredCloneCodec } from 'soloflight/codecs';
 import { cachedFetch, cachedHandler, fetchUpstream, type CachedFetch, type StoredResponse } from 'soloflight/http';
 import { keyvStorage, type KeyvLike } from 'soloflight/keyv';
@@ -173,6 +175,7 @@ export const cache = new TieredCache<Post>({
 export const title: Promise<string> = cache.get('post').then((post) => post.title);
 export const failed: string | undefined = isSoloflightError(doubled) ? doubled.code : undefined;
 export type Open = StorageSuiteOptions['open'];
+export const kept = [webStorageStorage({ area: 'session' }), indexedDbStorage({ openTimeout: '1s' })];
 export const codec = gzip(structuredCloneCodec, { above: 4_096 });
 export const cached: CachedFetch = cachedFetch({ cache: new TieredCache<StoredResponse>({ ttl: 0 }), targeted: true });
 export const plain: typeof globalThis.fetch = cached;

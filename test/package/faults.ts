@@ -75,6 +75,10 @@ export const FAULTS: Readonly<Record<string, Sample>> = {
     ['../cloudflare/client.js', '../testing/index.js', 'node:http', 'lru-cache'],
     ['./cache-control.js', '../tiered-cache.js', '../lookup.js', '../memory/lru.js', '../storage/map.js'],
   ),
+  'src/browser/web-storage.ts': imports(
+    ['../storage/sqlite.js', '../cloudflare/client.js', '../testing/index.js', 'idb', 'node:fs'],
+    ['./web-area.js', '../codecs/envelope.js', '../contracts.js', '../namespace.js', '../clock.js'],
+  ),
   'src/testing/storage-suite.ts': imports(
     ['node:test', 'vitest', '../http/cache-status.js'],
     ['../contracts.js', './manual-clock.js', '../storage/map.js'],

@@ -1,0 +1,132 @@
+import type { Clock } from '../contracts.js';
+import { SoloflightError } from '../errors.js';
+import { openDatabase, type Schema } from './open-database.js';
+import { full, isQuotaError } from './storage-errors.js';
+
+/** What a {@link Database} is opened with. */
+export interface DatabaseOptions extends Schema {
+  /** How long to wait for the browser to open it, milliseconds. */
+  readonly openTimeout: number;
+  /** `'strict'`: what was written is on the disk, not only on its way there. */
+  readonly durability: IDBTransactionDurability;
+  readonly clock: Clock;
+}
+
+/** One transaction, as the work in it sees it. */
+export interface Work<T> {
+  readonly store: IDBObjectStore;
+  /** Runs `next` with the result of `request`. What `next` throws undoes the transaction. */
+  readonly after: <R>(request: IDBRequest<R>, next: (result: R) => void) => void;
+  /** Says what the transaction gives once it is complete. */
+  readonly give: (result: T) => void;
+}
+
+/**
+ * A database with one object store, opened at first use and again whenever the connection was lost.
+ *
+ * It never stands in the way of others: when another tab wants to upgrade or delete the database, it lets go.
+ */
+export class Database {
+  readonly #options: DatabaseOptions;
+  #connection: IDBDatabase | undefined;
+  #opening: Promise<IDBDatabase> | undefined;
+  #closed = false;
+
+  constructor(options: DatabaseOptions) {
+    this.#options = options;
+  }
+
+  /** Runs `work` in one transaction, and gives what that gave once all of it is stored. If anything fails, nothing is. */
+  async transact<T>(mode: IDBTransactionMode, work: (work: Work<T>) => void): Promise<T> {
+    const transaction = await this.#begin(mode);
+    return new Promise<T>((resolve, reject) => {
+      let given: T | undefined;
+      let failure: { readonly error: unknown } | undefined;
+      const attempt = (run: () => void): void => {
+        try {
+          run();
+        } catch (error) {
+          failure ??= { error };
+          transaction.abort();
+        }
+      };
+      transaction.addEventListener('complete', () => resolve(given as T));
+      transaction.addEventListener('abort', () => {
+        const error = failure === undefined ? transaction.error : failure.error;
+        reject(isQuotaError(error) ? full('IndexedDB', error) : error);
+      });
+      attempt(() =>
+        work({
+          store: transaction.objectStore(this.#options.store),
+          after: (request, next) => {
+            request.addEventListener('success', () => attempt(() => next(request.result)));
+          },
+          give: (result) => {
+            given = result;
+          },
+        }),
+      );
+    });
+  }
+
+  /** Lets go of the database once what is under way is done. What is asked for later fails. */
+  close(): void {
+    this.#closed = true;
+    this.#connection?.close();
+    this.#connection = undefined;
+  }
+
+  async #begin(mode: IDBTransactionMode): Promise<IDBTransaction> {
+    const { store, durability } = this.#options;
+    const connection = await this.#connected();
+    try {
+      return connection.transaction(store, mode, { durability });
+    } catch (error) {
+      // Closed by the browser, which has not said so yet.
+      if ((error as { readonly name?: unknown }).name !== 'InvalidStateError') throw error;
+      this.#lost(connection);
+      return (await this.#connected()).transaction(store, mode, { durability });
+    }
+  }
+
+  async #connected(): Promise<IDBDatabase> {
+    const { name } = this.#options;
+    if (this.#closed)
+      throw new SoloflightError('SOLOFLIGHT_DATABASE_CLOSED', `The IndexedDB database '${name}' was closed`);
+    return this.#connection ?? this.#inTime((this.#opening ??= this.#open()));
+  }
+
+  async #open(): Promise<IDBDatabase> {
+    try {
+      const connection = await openDatabase(this.#options);
+      connection.addEventListener('versionchange', () => this.#lost(connection));
+      connection.addEventListener('close', () => this.#lost(connection));
+      if (this.#closed) connection.close();
+      else this.#connection = connection;
+      return connection;
+    } finally {
+      this.#opening = undefined;
+    }
+  }
+
+  /** An opening that takes too long goes on, and is used by whoever asks when it is over. */
+  #inTime(opening: Promise<IDBDatabase>): Promise<IDBDatabase> {
+    const { name, openTimeout, clock } = this.#options;
+    return new Promise((resolve, reject) => {
+      const cancel = clock.after(openTimeout, () =>
+        reject(
+          new SoloflightError(
+            'SOLOFLIGHT_DATABASE_BLOCKED',
+            `The IndexedDB database '${name}' could not be opened within ${openTimeout} ms (\`openTimeout\`). Another tab may hold an older version of it open: close or reload that`,
+          ),
+        ),
+      );
+      void opening.then(resolve, reject).then(cancel);
+    });
+  }
+
+  #lost(connection: IDBDatabase): void {
+    connection.close();
+    if (this.#connection === connection) this.#connection = undefined;
+  }
+}

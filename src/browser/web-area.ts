@@ -1,0 +1,108 @@
+import { isWellFormed } from '../codecs/payload.js';
+import { full, isQuotaError, unavailable } from './storage-errors.js';
+
+/** Which of the two web storages: `'local'` outlives the tab and is shared by all of the origin, `'session'` is the tab's own. */
+export type WebStorageArea = 'local' | 'session';
+
+/** What is used of a `Storage`. */
+interface WebStorage {
+  readonly length: number;
+  key(index: number): string | null;
+  getItem(name: string): string | null;
+  setItem(name: string, text: string): void;
+  removeItem(name: string): void;
+}
+
+/**
+ * The part of a web storage whose names begin with a prefix.
+ *
+ * The storage is looked up at each use: where site data is blocked, merely naming it throws.
+ */
+export class WebArea {
+  /** Shown in events and errors. */
+  readonly title: 'localStorage' | 'sessionStorage';
+  readonly #prefix: string;
+  /** Where {@link someKeys} goes on. */
+  #next = 0;
+
+  constructor(area: WebStorageArea, prefix: string) {
+    this.title = area === 'local' ? 'localStorage' : 'sessionStorage';
+    this.#prefix = prefix;
+  }
+
+  get(key: string): string | undefined {
+    return this.#storage().getItem(this.#nameOf(key)) ?? undefined;
+  }
+
+  /** @throws SoloflightError with code `SOLOFLIGHT_STORAGE_FULL`; what was stored for `key` before then still is. */
+  set(key: string, text: string): void {
+    try {
+      this.#storage().setItem(this.#nameOf(key), text);
+    } catch (error) {
+      throw isQuotaError(error) ? full(this.title, error, key) : error;
+    }
+  }
+
+  /** Removes `key` and tells whether it was there. */
+  delete(key: string): boolean {
+    const storage = this.#storage();
+    const name = this.#nameOf(key);
+    const there = storage.getItem(name) !== null;
+    if (there) storage.removeItem(name);
+    return there;
+  }
+
+  /** All keys, as they are now. */
+  keys(): string[] {
+    const storage = this.#storage();
+    const keys: string[] = [];
+    for (let index = 0; index < storage.length; index += 1) this.#collect(storage.key(index), keys);
+    return keys;
+  }
+
+  /**
+   * The keys among the next `looks` names, going round.
+   *
+   * Names lie in an order of the browser's own, which may change with every write: a key may be passed over for a while.
+   */
+  someKeys(looks: number): string[] {
+    const storage = this.#storage();
+    const keys: string[] = [];
+    for (let left = Math.min(looks, storage.length); left > 0; left -= 1) {
+      if (this.#next >= storage.length) this.#next = 0;
+      this.#collect(storage.key(this.#next), keys);
+      this.#next += 1;
+    }
+    return keys;
+  }
+
+  #collect(name: string | null, keys: string[]): void {
+    if (name?.startsWith(this.#prefix) === true) keys.push(unescapeKey(name.slice(this.#prefix.length)));
+  }
+
+  #nameOf(key: string): string {
+    return this.#prefix + escapeKey(key);
+  }
+
+  #storage(): WebStorage {
+    let storage: WebStorage | null | undefined;
+    try {
+      storage = (globalThis as { readonly [name: string]: unknown })[this.title] as WebStorage | null | undefined;
+    } catch (error) {
+      throw unavailable(this.title, error);
+    }
+    // Some web views have the property and nothing in it.
+    if (storage === null || storage === undefined) throw unavailable(this.title);
+    return storage;
+  }
+}
+
+/** NUL ends strings in some browsers' databases, and halves of characters have no UTF-8. */
+function escapeKey(key: string): string {
+  if (isWellFormed(key) && !/[%\0]/.test(key)) return key;
+  return key.replaceAll(/[%\0]|\p{Surrogate}/gu, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+function unescapeKey(name: string): string {
+  return name.replaceAll(/%([0-9a-f]{4})/g, (_match, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
+}

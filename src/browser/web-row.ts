@@ -1,0 +1,34 @@
+import { chain } from '../codecs/chain.js';
+import { sealAsText, unseal } from '../codecs/envelope.js';
+import type { Codec, MaybePromise } from '../contracts.js';
+import type { Entry } from '../entry.js';
+import { UndecodableError } from '../errors.js';
+
+/** What is said of an entry before the entry itself, so that it need not be decoded to be compared or swept. */
+export interface WebRow {
+  readonly keepUntil: number;
+  readonly startedAt: number;
+  readonly sealed: string;
+}
+
+/** `<keepUntil> <startedAt> <sealed entry>` */
+const ROW = /^(-?[\w.+-]{1,30}) (-?[\d.e+-]{1,30}) (?=soloflight\/)/;
+
+export function writeRow(entry: Entry, keepUntil: number, codec: Codec): MaybePromise<string> {
+  return chain(sealAsText(entry, codec), (sealed) => `${keepUntil} ${entry.startedAt} ${sealed}`);
+}
+
+/** The parts of `text`; `undefined` for what is no row. */
+export function parseRow(text: string | undefined): WebRow | undefined {
+  const [head, keepUntil, startedAt] = ROW.exec(text ?? '') ?? [];
+  if (text === undefined || head === undefined) return undefined;
+  const row = { keepUntil: Number(keepUntil), startedAt: Number(startedAt), sealed: text.slice(head.length) };
+  return Number.isNaN(row.keepUntil) || Number.isNaN(row.startedAt) ? undefined : row;
+}
+
+/** @throws {@link UndecodableError}, at once or as a rejection. */
+export function readRow(key: string, text: string, codec: Codec): MaybePromise<Entry> {
+  const row = parseRow(text);
+  if (row === undefined) throw new UndecodableError(key, 'it was not written by soloflight');
+  return unseal(key, row.sealed, codec);
+}

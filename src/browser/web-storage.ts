@@ -1,0 +1,168 @@
+import { chain, isThenable } from '../codecs/chain.js';
+import { jsonCodec } from '../codecs/json.js';
+import { isCodec } from '../codecs/payload.js';
+import type { Codec, MaybePromise, StorageTier, StorageWrite } from '../contracts.js';
+import type { Entry } from '../entry.js';
+import { isSoloflightError, misuse } from '../errors.js';
+import { keyInStorage } from '../namespace.js';
+import { checkNames, checkObject } from '../option-checks.js';
+import { WebArea, type WebStorageArea } from './web-area.js';
+import { parseRow, readRow, writeRow } from './web-row.js';
+
+/** Options of {@link webStorageStorage}. */
+export interface WebStorageStorageOptions {
+  /** `'local'` for localStorage, `'session'` for sessionStorage. @default 'local' */
+  readonly area?: WebStorageArea;
+  /** Comes before each key, with a colon between: 1 to 60 letters, digits, `-` and `_`. @default 'soloflight' */
+  readonly prefix?: string;
+  /** Turns values into text or bytes. Bytes are kept as base64. @default jsonCodec */
+  readonly codec?: Codec;
+}
+
+/**
+ * A storage tier in localStorage or sessionStorage: synchronous, and small, about five million characters per origin.
+ *
+ * Keys are any strings. When the browser's quota is used up, entries that are outlived soonest make room for new ones,
+ * never markers of tags and of `clear`; what then still finds no room is refused with `SOLOFLIGHT_STORAGE_FULL`. All calls
+ * are synchronous, unless the codec is not.
+ *
+ * localStorage is shared by the tabs of an origin. What one writes, others see a moment later: `setIfNewer` is atomic
+ * within a tab, and two tabs that write the same key in the same moment may overwrite each other.
+ *
+ * Where there is none, or site data is blocked, every call throws `SOLOFLIGHT_STORAGE_UNAVAILABLE`, and a cache goes on
+ * without the tier. Constructing never throws for that, so that the same code may run on a server.
+ *
+ * @throws TypeError for an option that makes no sense.
+ */
+export function webStorageStorage(options: WebStorageStorageOptions = {}): StorageTier {
+  checkObject('options', options);
+  checkNames(options, ['area', 'prefix', 'codec']);
+  const { area = 'local', prefix = 'soloflight', codec = jsonCodec } = options;
+  checkArea(area);
+  checkPrefix(prefix);
+  if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
+  return new WebStorageTier(new WebArea(area, `${prefix}:`), codec);
+}
+
+export function checkArea(area: unknown): void {
+  if (area !== 'local' && area !== 'session') throw misuse('area', "'local' or 'session'", area);
+}
+
+export function checkPrefix(prefix: unknown): void {
+  if (typeof prefix !== 'string' || !/^[\w-]{1,60}$/.test(prefix))
+    throw misuse('prefix', 'a name of 1 to 60 letters, digits, `-` and `_`', prefix);
+}
+
+/** A sweep looks at so many names per entry it may remove. */
+const LOOKS_PER_REMOVAL = 16;
+
+class WebStorageTier implements StorageTier {
+  readonly name: string;
+  readonly #area: WebArea;
+  readonly #codec: Codec;
+
+  constructor(area: WebArea, codec: Codec) {
+    this.name = area.title === 'localStorage' ? 'local-storage' : 'session-storage';
+    this.#area = area;
+    this.#codec = codec;
+  }
+
+  get(key: string): MaybePromise<Entry | undefined> {
+    const row = this.#area.get(key);
+    return row === undefined ? undefined : readRow(key, row, this.#codec);
+  }
+
+  set(key: string, entry: Entry, keepUntil: number): MaybePromise<void> {
+    return chain(writeRow(entry, keepUntil, this.#codec), (row) => this.#write(key, row));
+  }
+
+  setIfNewer(key: string, entry: Entry, keepUntil: number): MaybePromise<boolean> {
+    return chain(writeRow(entry, keepUntil, this.#codec), (row) => {
+      const stored = parseRow(this.#area.get(key));
+      if (stored !== undefined && stored.startedAt > entry.startedAt) return false;
+      this.#write(key, row);
+      return true;
+    });
+  }
+
+  delete(key: string): boolean {
+    return this.#area.delete(key);
+  }
+
+  /** An entry that can't be decoded is `undefined` here: it must not cost the caller the others. */
+  getMany(keys: readonly string[]): MaybePromise<(Entry | undefined)[]> {
+    const entries = keys.map((key) => this.#getDecodable(key));
+    return entries.some(isThenable) ? Promise.all(entries) : (entries as (Entry | undefined)[]);
+  }
+
+  setMany(writes: readonly StorageWrite[]): MaybePromise<void> {
+    const rows = writes.map(({ entry, keepUntil }) => writeRow(entry, keepUntil, this.#codec));
+    const writeAll = (all: readonly string[]): void => {
+      for (const [index, { key }] of writes.entries()) this.#write(key, all[index] ?? '');
+    };
+    return rows.some(isThenable) ? Promise.all(rows).then(writeAll) : writeAll(rows as string[]);
+  }
+
+  deleteMany(keys: readonly string[]): void {
+    for (const key of keys) this.#area.delete(key);
+  }
+
+  clear(): void {
+    this.deleteMany(this.#area.keys());
+  }
+
+  sweep(now: number, limit: number): number {
+    let removed = 0;
+    for (const key of this.#area.someKeys(limit * LOOKS_PER_REMOVAL)) {
+      if (removed >= limit) break;
+      const row = parseRow(this.#area.get(key));
+      if (row !== undefined && row.keepUntil <= now && this.#area.delete(key)) removed += 1;
+    }
+    return removed;
+  }
+
+  /** The storage is the browser's to open and to close. */
+  close(): void {}
+
+  #write(key: string, row: string): void {
+    try {
+      this.#area.set(key, row);
+    } catch (error) {
+      if (!isSoloflightError(error, 'SOLOFLIGHT_STORAGE_FULL') || !this.#makeRoom(key, row.length)) throw error;
+      this.#area.set(key, row);
+    }
+  }
+
+  /** Removes entries, those outlived soonest first, until they have left `needed` characters. None if all would not. */
+  #makeRoom(key: string, needed: number): boolean {
+    const removable: { readonly other: string; readonly length: number; readonly keepUntil: number }[] = [];
+    for (const other of this.#area.keys()) {
+      // Without its marker, what was invalidated would be valid again.
+      if (other === key || keyInStorage(other) === undefined) continue;
+      const text = this.#area.get(other);
+      const row = parseRow(text);
+      if (row !== undefined) removable.push({ other, length: text?.length ?? 0, keepUntil: row.keepUntil });
+    }
+    if (removable.reduce((sum, { length }) => sum + length, 0) < needed) return false;
+    let made = 0;
+    for (const { other, length } of removable.sort((a, b) => a.keepUntil - b.keepUntil)) {
+      if (made >= needed) break;
+      this.#area.delete(other);
+      made += length;
+    }
+    return true;
+  }
+
+  #getDecodable(key: string): MaybePromise<Entry | undefined> {
+    try {
+      const entry = this.get(key);
+      return isThenable(entry) ? entry.then(undefined, skipUndecodable) : entry;
+    } catch (error) {
+      return skipUndecodable(error);
+    }
+  }
+}
+
+function skipUndecodable(error: unknown): undefined {
+  if (!isSoloflightError(error, 'SOLOFLIGHT_UNDECODABLE')) throw error;
+}
