@@ -17,6 +17,8 @@ export async function servePage(): Promise<Server> {
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://server');
     if (pathname === '/') return response.setHeader('content-type', 'text/html').end(PAGE);
+    // A sandboxed frame has an origin of its own.
+    response.setHeader('access-control-allow-origin', '*');
     if (pathname === '/page.js') return response.setHeader('content-type', 'text/javascript').end(script);
     return response.writeHead(pathname === '/health' ? 204 : 404).end();
   });

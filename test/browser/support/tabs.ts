@@ -1,4 +1,4 @@
-import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import { chromium, type Browser, type BrowserContext, type Frame, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, inject } from 'vitest';
 
 /** Where the page is. */
@@ -41,6 +41,19 @@ export async function openTab(profile?: BrowserContext): Promise<Page> {
   const tab = await (profile ?? (await newProfile())).newPage();
   await tab.goto(origin);
   return tab;
+}
+
+/** A frame in `tab` that may run scripts and store nothing, as where site data is blocked. */
+export async function openSandbox(tab: Page): Promise<Frame> {
+  const frame = await tab.evaluateHandle((source) => {
+    const element = document.createElement('iframe');
+    element.sandbox.add('allow-scripts');
+    const loaded = new Promise((resolve) => element.addEventListener('load', resolve));
+    element.srcdoc = `<script type="module" src="${source}"></script>`;
+    document.body.append(element);
+    return loaded.then(() => element);
+  }, `${origin}/page.js`);
+  return (await frame.contentFrame())!;
 }
 
 async function create(): Promise<BrowserContext> {
