@@ -1,3 +1,5 @@
+export type { ConnectivityOptions, ProbeContext } from './connectivity-options.js';
+export { connectivity, type Connectivity, type ConnectivityState } from './connectivity.js';
 export { indexedDbStorage, type IndexedDbStorageOptions } from './indexed-db.js';
 export type { WebStorageArea } from './web-area.js';
 export { webStorageStorage, type WebStorageStorageOptions } from './web-storage.js';

@@ -18,7 +18,6 @@ describe('a cache over IndexedDB', () => {
           bytes: new Uint8Array([0, 255]),
           blob,
           cycle,
-          hole: [, 1],
         };
       };
       const cache = new TieredCache<unknown>({ ttl: '1h', storage: indexedDbStorage(), upstream });

@@ -1,0 +1,71 @@
+import { systemClock } from '../clock.js';
+import type { Clock, Duration, MaybePromise } from '../contracts.js';
+import { parseDuration } from '../duration.js';
+import { misuse } from '../errors.js';
+import { checkClock, checkFunction, checkNames, checkObject } from '../option-checks.js';
+
+/** Options of `connectivity`. */
+export interface ConnectivityOptions {
+  /**
+   * Finds out whether the server can be reached. A URL is asked with `HEAD`, past all HTTP caches: every answer below 500
+   * counts. A function says so by what it returns: anything but `false`, or a rejection. Should not be answered by a
+   * service worker. Left out: nothing is asked, and requests find out.
+   */
+  readonly probe?: string | URL | ((context: ProbeContext) => MaybePromise<unknown>);
+  /** How long one probe may take. @default '5s' */
+  readonly probeTimeout?: Duration;
+  /** The pause after a first failure, doubled by each further one, and the longest. Half of each is by chance. @default { initial: '1s', max: '1m' } */
+  readonly backoff?: { readonly initial?: Duration; readonly max?: Duration };
+  /** Whether a failed request says something about the network. @default a `TypeError`, as `fetch` fails with, or a `TimeoutError` */
+  readonly isFailure?: (error: unknown) => boolean;
+  /** @default systemClock */
+  readonly clock?: Clock;
+}
+
+/** What a probe is told. */
+export interface ProbeContext {
+  /** Aborts when the answer is not waited for any more. */
+  readonly signal: AbortSignal;
+}
+
+/** Gives whether the server was reached; `undefined` where nothing can be asked. */
+export type Probe = (context: ProbeContext) => MaybePromise<unknown>;
+
+/** {@link ConnectivityOptions} with nothing left open. Durations are milliseconds. */
+export interface ConnectivitySettings {
+  readonly probe: Probe | undefined;
+  readonly probeTimeout: number;
+  readonly initial: number;
+  readonly max: number;
+  readonly isFailure: (error: unknown) => boolean;
+  readonly clock: Clock;
+}
+
+/** @throws TypeError for an option that makes no sense. */
+export function resolveConnectivity(options: ConnectivityOptions): ConnectivitySettings {
+  checkObject('options', options);
+  checkNames(options, ['probe', 'probeTimeout', 'backoff', 'isFailure', 'clock']);
+  const { backoff = {}, isFailure = isNetworkFailure, clock = systemClock } = options;
+  checkObject('backoff', backoff);
+  checkNames(backoff, ['initial', 'max']);
+  checkFunction('isFailure', isFailure);
+  checkClock(clock);
+  const initial = parseDuration('backoff.initial', backoff.initial ?? '1s', { zero: false });
+  const max = parseDuration('backoff.max', backoff.max ?? Math.max(60_000, initial), { zero: false });
+  if (max < initial) throw misuse('backoff.max', 'at least `backoff.initial`', backoff.max);
+  const probeTimeout = parseDuration('probeTimeout', options.probeTimeout ?? '5s', { zero: false });
+  return { probe: toProbe(options.probe), probeTimeout, initial, max, isFailure, clock };
+}
+
+function toProbe(probe: unknown): Probe | undefined {
+  if (probe === undefined) return undefined;
+  if (typeof probe === 'function') return probe as Probe;
+  if (typeof probe !== 'string' && !(probe instanceof URL)) throw misuse('probe', 'a URL or a function', probe);
+  return async ({ signal }) => (await fetch(probe, { method: 'HEAD', cache: 'no-store', signal })).status < 500;
+}
+
+/** So `fetch` fails where there is no answer; what was given up on purpose is no failure of the network. */
+function isNetworkFailure(error: unknown): boolean {
+  const name = (error as { readonly name?: unknown } | undefined)?.name;
+  return name === 'TypeError' || name === 'TimeoutError';
+}

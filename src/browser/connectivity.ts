@@ -1,0 +1,221 @@
+import type { MaybePromise } from '../contracts.js';
+import { misuse, SoloflightError } from '../errors.js';
+import { rejection, silenced } from '../flight.js';
+import { checkSignal } from '../option-checks.js';
+import { resolveConnectivity, type ConnectivityOptions, type ConnectivitySettings } from './connectivity-options.js';
+import { Prober } from './prober.js';
+
+/**
+ * Whether the server can be reached, as far as is known.
+ *
+ * `'online'`: nothing speaks against it. `'offline'`: the browser says that there is no network. `'unreachable'`: the browser
+ * says that there is one, and requests fail all the same.
+ */
+export type ConnectivityState = 'online' | 'offline' | 'unreachable';
+
+/** What {@link connectivity} makes. */
+export interface Connectivity {
+  readonly state: ConnectivityState;
+  /** Since when, epoch milliseconds. */
+  readonly since: number;
+  /** `fetch`, with its failures noticed. Any response, whatever its status, says that the server is there. */
+  readonly fetch: typeof fetch;
+  /** Runs `request` and notices how it ends. Gives what it gives. */
+  track<T>(request: () => MaybePromise<T>): Promise<T>;
+  /** Calls `listener` at each change of the state until the returned function is called. */
+  on(listener: (state: ConnectivityState) => void): () => void;
+  /** Asks the probe now, whatever the state, and resolves with the state after that. */
+  check(): Promise<ConnectivityState>;
+  /** Resolves once the state is `'online'`. Rejects with `signal.reason`, or when this is closed before. */
+  whenOnline(options?: { readonly signal?: AbortSignal }): Promise<void>;
+  /** Stops listening, probing and telling. No timer is left. */
+  close(): void;
+}
+
+/**
+ * Watches whether the server can be reached: by the browser's `online` and `offline` events, and by requests that fail.
+ *
+ * With a `probe`, the probe decides: a failed request and an `online` event make it ask, and while the server can't be
+ * reached it asks again after growing pauses. Without, requests decide: after a failure the state is `'unreachable'` for
+ * such a pause, then `'online'` again, so that the next request may find out.
+ *
+ * No timer runs while the state is `'online'` or `'offline'`. Where there is no browser, it is `'online'` until something
+ * fails.
+ *
+ * @throws TypeError for an option that makes no sense.
+ */
+export function connectivity(options: ConnectivityOptions = {}): Connectivity {
+  return new ConnectivitySignal(resolveConnectivity(options));
+}
+
+/** What is used of a window, or of the global scope of a worker. */
+interface Platform {
+  readonly navigator?: { readonly onLine?: boolean };
+  addEventListener?(type: 'online' | 'offline', listener: () => void): void;
+  removeEventListener?(type: 'online' | 'offline', listener: () => void): void;
+  reportError?(error: unknown): void;
+}
+
+class ConnectivitySignal implements Connectivity {
+  readonly fetch: typeof fetch = (input, init) => this.track(() => globalThis.fetch(input, init));
+  readonly #settings: ConnectivitySettings;
+  readonly #prober: Prober;
+  readonly #listeners = new Set<(state: ConnectivityState) => void>();
+  readonly #closing = new AbortController();
+  #state: ConnectivityState;
+  #since: number;
+  /** What the browser says. */
+  #network: boolean;
+
+  constructor(settings: ConnectivitySettings) {
+    this.#settings = settings;
+    this.#prober = new Prober({ settings, settled: (reached) => this.#probed(reached) });
+    const platform = globalThis as Platform;
+    this.#network = platform.navigator?.onLine !== false;
+    this.#state = this.#network ? 'online' : 'offline';
+    this.#since = settings.clock.now();
+    platform.addEventListener?.('online', this.#wentOnline);
+    platform.addEventListener?.('offline', this.#wentOffline);
+  }
+
+  get state(): ConnectivityState {
+    return this.#state;
+  }
+
+  get since(): number {
+    return this.#since;
+  }
+
+  async track<T>(request: () => MaybePromise<T>): Promise<T> {
+    if (typeof request !== 'function') throw misuse('request', 'a function', request);
+    let result: T;
+    try {
+      result = await request();
+    } catch (error) {
+      if (this.#settings.isFailure(error)) this.#failed();
+      throw error;
+    }
+    this.#succeeded();
+    return result;
+  }
+
+  on(listener: (state: ConnectivityState) => void): () => void {
+    if (typeof listener !== 'function') throw misuse('listener', 'a function', listener);
+    // A function of its own, so that the same listener registered twice is called twice and leaves one at a time.
+    const own = (state: ConnectivityState): void => listener(state);
+    if (!this.#closing.signal.aborted) this.#listeners.add(own);
+    return () => void this.#listeners.delete(own);
+  }
+
+  async check(): Promise<ConnectivityState> {
+    const { probe } = this.#settings;
+    if (probe !== undefined && !this.#closing.signal.aborted) await this.#prober.ask(probe);
+    return this.#state;
+  }
+
+  whenOnline(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const { signal } = options;
+    checkSignal(signal);
+    if (signal?.aborted === true) return rejection(signal.reason);
+    if (this.#closing.signal.aborted) return rejection(this.#closing.signal.reason);
+    if (this.#state === 'online') return Promise.resolve();
+    const closing = this.#closing.signal;
+    const waiting = new Promise<void>((resolve, reject) => {
+      const leave = (): void => {
+        off();
+        closing.removeEventListener('abort', closed);
+        signal?.removeEventListener('abort', aborted);
+      };
+      const aborted = (): void => {
+        leave();
+        reject(signal?.reason);
+      };
+      const closed = (): void => {
+        leave();
+        reject(closing.reason);
+      };
+      const off = this.on((state) => {
+        if (state !== 'online') return;
+        leave();
+        resolve();
+      });
+      closing.addEventListener('abort', closed);
+      signal?.addEventListener('abort', aborted);
+    });
+    return silenced(waiting);
+  }
+
+  close(): void {
+    const platform = globalThis as Platform;
+    platform.removeEventListener?.('online', this.#wentOnline);
+    platform.removeEventListener?.('offline', this.#wentOffline);
+    this.#prober.stop();
+    this.#listeners.clear();
+    this.#closing.abort(new SoloflightError('SOLOFLIGHT_CONNECTIVITY_CLOSED', 'Connectivity is not watched any more'));
+  }
+
+  readonly #wentOffline = (): void => {
+    this.#network = false;
+    this.#prober.stop();
+    this.#become('offline');
+  };
+
+  /** A network is not yet a server. */
+  readonly #wentOnline = (): void => {
+    this.#network = true;
+    this.#prober.stop();
+    if (this.#settings.probe === undefined) this.#become('online');
+    else void this.#prober.ask(this.#settings.probe);
+  };
+
+  #succeeded(): void {
+    // While there is no network, a service worker may answer.
+    if (!this.#network || this.#closing.signal.aborted) return;
+    const { probe } = this.#settings;
+    if (probe === undefined) {
+      this.#prober.succeed();
+      this.#become('online');
+    } else if (this.#state !== 'online') void this.#prober.ask(probe);
+  }
+
+  #failed(): void {
+    if (!this.#network || this.#closing.signal.aborted) return;
+    // One failure of many at the same time counts.
+    if (this.#prober.busy) return;
+    const { probe } = this.#settings;
+    if (probe === undefined) {
+      this.#prober.pause(() => this.#become('online'));
+      this.#become('unreachable');
+    } else void this.#prober.ask(probe);
+  }
+
+  #probed(reached: boolean): void {
+    const { probe } = this.#settings;
+    if (reached) {
+      // Whatever the browser says.
+      this.#network = true;
+      this.#prober.succeed();
+      this.#become('online');
+      return;
+    }
+    if (!this.#network || probe === undefined) return;
+    this.#prober.pause(() => void this.#prober.ask(probe));
+    this.#become('unreachable');
+  }
+
+  #become(state: ConnectivityState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#since = this.#settings.clock.now();
+    for (const listener of [...this.#listeners]) {
+      // A listener that changed the state has told everybody, and one may have sent others away.
+      if (this.#state !== state) return;
+      if (!this.#listeners.has(listener)) continue;
+      try {
+        listener(state);
+      } catch (error) {
+        (globalThis as Platform).reportError?.(error);
+      }
+    }
+  }
+}
