@@ -55,7 +55,13 @@ export default defineConfig({
         },
       },
       {
-        test: { name: 'browser', globalSetup: ['test/browser/support/setup.ts'], include: [BROWSER], allowOnly: false },
+        test: {
+          name: 'browser',
+          globalSetup: ['test/browser/support/setup.ts'],
+          include: [BROWSER],
+          testTimeout: 20_000,
+          allowOnly: false,
+        },
       },
       {
         test: { name: 'package', include: [PACKAGE], testTimeout: 60_000, allowOnly: false },

@@ -61,7 +61,10 @@ function toProbe(probe: unknown): Probe | undefined {
   if (probe === undefined) return undefined;
   if (typeof probe === 'function') return probe as Probe;
   if (typeof probe !== 'string' && !(probe instanceof URL)) throw misuse('probe', 'a URL or a function', probe);
-  return async ({ signal }) => (await fetch(probe, { method: 'HEAD', cache: 'no-store', signal })).status < 500;
+  return async ({ signal }) => {
+    const request = { method: 'HEAD', cache: 'no-store', signal } as const;
+    return (await fetch(probe, request)).status < 500;
+  };
 }
 
 /** So `fetch` fails where there is no answer; what was given up on purpose is no failure of the network. */

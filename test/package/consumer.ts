@@ -22,7 +22,7 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
     'toCacheStatus',
   ],
   'soloflight/backplane': ['broadcastChannelBackplane'],
-  'soloflight/browser': ['connectivity', 'indexedDbStorage', 'webStorageStorage'],
+  'soloflight/browser': ['connectivity', 'indexedDbStorage', 'webStorageStorage', 'whileLeading'],
   'soloflight/codecs': ['gzip', 'structuredCloneCodec'],
   'soloflight/http': [
     'HttpStatusError',

@@ -10,11 +10,18 @@ const COMMANDS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrom
 const FLAGS = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'];
 const MORE_FLAGS = ['--disable-component-update', '--disable-sync'];
 
+/** A name by which the page is not a secure context. */
+export const INSECURE_HOST = 'insecure.test';
+
 /** The browser of all tests, with a new profile that goes when it ends. */
 export async function launchChromium(): Promise<BrowserServer> {
   const executablePath = findChromium() ?? installChromium();
   // Not as root, and not in a container, could it make a sandbox.
-  return chromium.launchServer({ executablePath, args: [...FLAGS, ...MORE_FLAGS], chromiumSandbox: false });
+  return chromium.launchServer({
+    executablePath,
+    args: [...FLAGS, ...MORE_FLAGS, `--host-resolver-rules=MAP ${INSECURE_HOST} 127.0.0.1`],
+    chromiumSandbox: false,
+  });
 }
 
 function findChromium(): string | undefined {

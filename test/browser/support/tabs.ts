@@ -1,8 +1,13 @@
 import { chromium, type Browser, type BrowserContext, type Frame, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, inject } from 'vitest';
 
+import { INSECURE_HOST } from './chromium.js';
+
 /** Where the page is. */
 export const origin: string = inject('browser').origin;
+
+/** The same page without TLS, and so without Web Locks. */
+export const insecureOrigin: string = origin.replace('127.0.0.1', INSECURE_HOST);
 
 let browser: Browser;
 const profiles: BrowserContext[] = [];
@@ -37,9 +42,9 @@ export function sharedProfile(): () => BrowserContext {
 }
 
 /** A tab that shows the page, in `profile` or in one of its own. */
-export async function openTab(profile?: BrowserContext): Promise<Page> {
+export async function openTab(profile?: BrowserContext, from: string = origin): Promise<Page> {
   const tab = await (profile ?? (await newProfile())).newPage();
-  await tab.goto(origin);
+  await tab.goto(from);
   return tab;
 }
 

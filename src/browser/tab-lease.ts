@@ -1,0 +1,176 @@
+import type { Clock } from '../contracts.js';
+import { WebArea } from './web-area.js';
+
+/** How long a lease lasts that is not renewed, and how often it is. Tabs in the background may be run once a second. */
+const LEASE = 10_000;
+const RENEWAL = 3_000;
+/** So long another tab's claim may take to be seen here. */
+const SETTLE = 250;
+
+/** How a lock is held that one tab of the origin has at a time. */
+export interface TabLockParts {
+  readonly name: string;
+  readonly clock: Clock;
+  /** Ends the wait for the lock. Does not take it away. */
+  readonly stop: AbortSignal;
+  /** Runs while the lock is held, which ends when it settles. Must not reject. `lost` aborts if the lock is taken away. */
+  readonly run: (lost: AbortSignal) => Promise<void>;
+}
+
+interface Lease {
+  readonly owner: string;
+  readonly until: number;
+}
+
+/** What is used of a window. */
+interface Window {
+  addEventListener?(type: string, listener: (event: { readonly key?: string | null }) => void): void;
+  removeEventListener?(type: string, listener: (event: { readonly key?: string | null }) => void): void;
+}
+
+/**
+ * Holds a lock by a lease in localStorage, renewed for as long as its tab runs.
+ *
+ * Weaker than a Web Lock: a tab that was suspended may find that another one has led meanwhile, and for moments both may
+ * believe that they lead.
+ *
+ * @throws SoloflightError where there is no localStorage, or it is full.
+ */
+export async function holdLease({ name, clock, stop, run }: TabLockParts): Promise<void> {
+  const lease = new TabLease(name, clock);
+  const lost = new AbortController();
+  // A tab that goes has no time for more, and others need not wait for the end of its lease.
+  let back = Promise.resolve();
+  const leave = (): void => {
+    back = shownAgain(stop);
+    lease.release();
+    lost.abort();
+  };
+  const window = globalThis as Window;
+  window.addEventListener?.('pagehide', leave);
+  try {
+    if (!(await lease.claim(stop))) return;
+    const stopRenewing = lease.keep(() => lost.abort());
+    await run(lost.signal);
+    stopRenewing();
+    lease.release();
+  } finally {
+    window.removeEventListener?.('pagehide', leave);
+  }
+  await back;
+}
+
+/** What still runs in a tab that goes must not claim the lease again. It may also come back, from the browser's history. */
+function shownAgain(stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      (globalThis as Window).removeEventListener?.('pageshow', end);
+      stop.removeEventListener('abort', end);
+      resolve();
+    };
+    (globalThis as Window).addEventListener?.('pageshow', end);
+    stop.addEventListener('abort', end);
+  });
+}
+
+class TabLease {
+  readonly #area = new WebArea('local', 'soloflight-lease:');
+  readonly #name: string;
+  readonly #clock: Clock;
+  readonly #owner: string;
+
+  constructor(name: string, clock: Clock) {
+    this.#name = name;
+    this.#clock = clock;
+    // `crypto.randomUUID` is missing on the very pages that have no Web Locks.
+    this.#owner = `${clock.random()}`.slice(2) + `${clock.random()}`.slice(2);
+  }
+
+  /** Waits until the lease is free, and takes it. `false`: stopped before. */
+  async claim(stop: AbortSignal): Promise<boolean> {
+    while (!stop.aborted) {
+      const wait = this.#untilFree();
+      if (wait > 0) {
+        await this.#pause(wait + this.#clock.random() * SETTLE, stop);
+        continue;
+      }
+      this.#write();
+      // Of several that claimed it at the same time, the last one has it.
+      await this.#pause(SETTLE, stop);
+      if (this.#isMine()) {
+        if (!stop.aborted) return true;
+        this.release();
+      }
+    }
+    return false;
+  }
+
+  /** Renews the lease until the returned function is called, or it is no longer ours: then calls `lose`. */
+  keep(lose: () => void): () => void {
+    let cancel = (): void => {};
+    const renew = (): void => {
+      if (!this.#renewed()) {
+        lose();
+        return;
+      }
+      cancel = this.#clock.after(RENEWAL, renew);
+    };
+    cancel = this.#clock.after(RENEWAL, renew);
+    return () => cancel();
+  }
+
+  release(): void {
+    if (this.#isMine()) this.#area.delete(this.#name);
+  }
+
+  #renewed(): boolean {
+    try {
+      if (!this.#isMine()) return false;
+      this.#write();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #write(): void {
+    this.#area.set(this.#name, `${this.#owner} ${this.#clock.now() + LEASE}`);
+  }
+
+  #isMine(): boolean {
+    return this.#read()?.owner === this.#owner;
+  }
+
+  /** Milliseconds until the lease may be taken. */
+  #untilFree(): number {
+    const lease = this.#read();
+    if (lease === undefined || lease.owner === this.#owner) return 0;
+    const left = lease.until - this.#clock.now();
+    // Longer than any lease lasts: the clock was set back.
+    return left > 2 * LEASE ? 0 : Math.max(0, left);
+  }
+
+  #read(): Lease | undefined {
+    const [, owner, until] = /^(\d+) (\d+(?:\.\d+)?)$/.exec(this.#area.get(this.#name) ?? '') ?? [];
+    return owner === undefined ? undefined : { owner, until: Number(until) };
+  }
+
+  /** Ends early when another tab changes the lease, or when stopped. */
+  #pause(ms: number, stop: AbortSignal): Promise<void> {
+    const window = globalThis as Window;
+    return new Promise((resolve) => {
+      const end = (): void => {
+        cancel();
+        window.removeEventListener?.('storage', changed);
+        stop.removeEventListener('abort', end);
+        resolve();
+      };
+      const changed = ({ key }: { readonly key?: string | null }): void => {
+        if (ms > SETTLE && key?.startsWith('soloflight-lease:') !== false) end();
+      };
+      const cancel = this.#clock.after(ms, end);
+      window.addEventListener?.('storage', changed);
+      stop.addEventListener('abort', end);
+    });
+  }
+}
