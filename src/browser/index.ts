@@ -1,6 +1,10 @@
 export type { ConnectivityOptions, ProbeContext } from './connectivity-options.js';
 export { connectivity, type Connectivity, type ConnectivityState } from './connectivity.js';
-export { indexedDbStorage, type IndexedDbStorageOptions } from './indexed-db.js';
+export type { IndexedDbOptions } from './indexed-db-options.js';
+export { indexedDbQueue } from './indexed-db-queue.js';
+export { indexedDbStorage } from './indexed-db.js';
 export { whileLeading, type LeadContext, type Leadership, type LeadOptions } from './while-leading.js';
 export type { WebStorageArea } from './web-area.js';
-export { webStorageStorage, type WebStorageStorageOptions } from './web-storage.js';
+export type { WebStorageOptions } from './web-storage-options.js';
+export { webStorageQueue } from './web-storage-queue.js';
+export { webStorageStorage } from './web-storage.js';

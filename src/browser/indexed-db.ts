@@ -1,20 +1,8 @@
-import { systemClock } from '../clock.js';
-import type { Clock, Duration, StorageTier, StorageWrite } from '../contracts.js';
-import { parseDuration } from '../duration.js';
+import type { StorageTier, StorageWrite } from '../contracts.js';
 import { isEntry, plain, type Entry } from '../entry.js';
-import { misuse, UndecodableError } from '../errors.js';
-import { checkClock, checkNames, checkObject } from '../option-checks.js';
+import { UndecodableError } from '../errors.js';
 import { Database, type Work } from './database.js';
-
-/** Options of {@link indexedDbStorage}. */
-export interface IndexedDbStorageOptions {
-  /** Name of the database, which holds nothing else. @default 'soloflight' */
-  readonly database?: string;
-  /** How long a call waits for the browser to open the database, another tab's upgrade included. @default '5s' */
-  readonly openTimeout?: Duration;
-  /** @default systemClock */
-  readonly clock?: Clock;
-}
+import { resolveDatabase, type IndexedDbOptions } from './indexed-db-options.js';
 
 /**
  * A storage tier in an IndexedDB database of its own.
@@ -29,21 +17,12 @@ export interface IndexedDbStorageOptions {
  *
  * @throws TypeError for an option that makes no sense.
  */
-export function indexedDbStorage(options: IndexedDbStorageOptions = {}): StorageTier {
-  checkObject('options', options);
-  checkNames(options, ['database', 'openTimeout', 'clock']);
-  const { database: name = 'soloflight', clock = systemClock } = options;
-  checkDatabaseName(name);
-  checkClock(clock);
-  const openTimeout = parseDuration('openTimeout', options.openTimeout ?? '5s', { zero: false });
-  return new IndexedDbTier(
-    new Database({ name, store: 'entries', version: 1, create, openTimeout, durability: 'relaxed', clock }),
-  );
+export function indexedDbStorage(options: IndexedDbOptions = {}): StorageTier {
+  const settings = resolveDatabase(options, 'soloflight');
+  return new IndexedDbTier(new Database({ ...settings, store: STORE, version: 1, create, durability: 'relaxed' }));
 }
 
-export function checkDatabaseName(name: unknown): void {
-  if (typeof name !== 'string' || name === '') throw misuse('database', 'a name of at least one character', name);
-}
+const STORE = 'entries';
 
 /** Version of the records. Those of another version are neither read nor removed, only replaced or swept. */
 const FORMAT = 1;
@@ -59,7 +38,7 @@ interface EntryRecord {
 }
 
 function create(database: IDBDatabase): void {
-  database.createObjectStore('entries', { keyPath: 'key' }).createIndex('keepUntil', 'keepUntil');
+  database.createObjectStore(STORE, { keyPath: 'key' }).createIndex('keepUntil', 'keepUntil');
 }
 
 class IndexedDbTier implements StorageTier {

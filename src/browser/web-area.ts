@@ -19,14 +19,16 @@ interface WebStorage {
  * The storage is looked up at each use: where site data is blocked, merely naming it throws.
  */
 export class WebArea {
-  /** Shown in events and errors. */
-  readonly title: 'localStorage' | 'sessionStorage';
+  /** What a tier or a queue in it is called. */
+  readonly name: 'local-storage' | 'session-storage';
+  readonly #title: 'localStorage' | 'sessionStorage';
   readonly #prefix: string;
   /** Where {@link someKeys} goes on. */
   #next = 0;
 
   constructor(area: WebStorageArea, prefix: string) {
-    this.title = area === 'local' ? 'localStorage' : 'sessionStorage';
+    this.name = area === 'local' ? 'local-storage' : 'session-storage';
+    this.#title = area === 'local' ? 'localStorage' : 'sessionStorage';
     this.#prefix = prefix;
   }
 
@@ -39,7 +41,7 @@ export class WebArea {
     try {
       this.#storage().setItem(this.#nameOf(key), text);
     } catch (error) {
-      throw isQuotaError(error) ? full(this.title, error, key) : error;
+      throw isQuotaError(error) ? full(this.#title, error, key) : error;
     }
   }
 
@@ -87,12 +89,12 @@ export class WebArea {
   #storage(): WebStorage {
     let storage: WebStorage | null | undefined;
     try {
-      storage = (globalThis as { readonly [name: string]: unknown })[this.title] as WebStorage | null | undefined;
+      storage = (globalThis as { readonly [name: string]: unknown })[this.#title] as WebStorage | null | undefined;
     } catch (error) {
-      throw unavailable(this.title, error);
+      throw unavailable(this.#title, error);
     }
     // Some web views have the property and nothing in it.
-    if (storage === null || storage === undefined) throw unavailable(this.title);
+    if (storage === null || storage === undefined) throw unavailable(this.#title);
     return storage;
   }
 }

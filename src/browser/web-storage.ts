@@ -1,23 +1,11 @@
-import { chain, isThenable } from '../codecs/chain.js';
-import { jsonCodec } from '../codecs/json.js';
-import { isCodec } from '../codecs/payload.js';
-import type { Codec, MaybePromise, StorageTier, StorageWrite } from '../contracts.js';
+import { chain } from '../codecs/chain.js';
+import { isThenable, type Codec, type MaybePromise, type StorageTier, type StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
-import { isSoloflightError, misuse } from '../errors.js';
+import { isSoloflightError } from '../errors.js';
 import { keyInStorage } from '../namespace.js';
-import { checkNames, checkObject } from '../option-checks.js';
-import { WebArea, type WebStorageArea } from './web-area.js';
+import type { WebArea } from './web-area.js';
 import { parseRow, readRow, writeRow } from './web-row.js';
-
-/** Options of {@link webStorageStorage}. */
-export interface WebStorageStorageOptions {
-  /** `'local'` for localStorage, `'session'` for sessionStorage. @default 'local' */
-  readonly area?: WebStorageArea;
-  /** Comes before each key, with a colon between: 1 to 60 letters, digits, `-` and `_`. @default 'soloflight' */
-  readonly prefix?: string;
-  /** Turns values into text or bytes. Bytes are kept as base64. @default jsonCodec */
-  readonly codec?: Codec;
-}
+import { resolveWebStorage, type WebStorageOptions } from './web-storage-options.js';
 
 /**
  * A storage tier in localStorage or sessionStorage: synchronous, and small, about five million characters per origin.
@@ -34,23 +22,9 @@ export interface WebStorageStorageOptions {
  *
  * @throws TypeError for an option that makes no sense.
  */
-export function webStorageStorage(options: WebStorageStorageOptions = {}): StorageTier {
-  checkObject('options', options);
-  checkNames(options, ['area', 'prefix', 'codec']);
-  const { area = 'local', prefix = 'soloflight', codec = jsonCodec } = options;
-  checkArea(area);
-  checkPrefix(prefix);
-  if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
-  return new WebStorageTier(new WebArea(area, `${prefix}:`), codec);
-}
-
-export function checkArea(area: unknown): void {
-  if (area !== 'local' && area !== 'session') throw misuse('area', "'local' or 'session'", area);
-}
-
-export function checkPrefix(prefix: unknown): void {
-  if (typeof prefix !== 'string' || !/^[\w-]{1,60}$/.test(prefix))
-    throw misuse('prefix', 'a name of 1 to 60 letters, digits, `-` and `_`', prefix);
+export function webStorageStorage(options: WebStorageOptions = {}): StorageTier {
+  const { area, codec } = resolveWebStorage(options, 'soloflight');
+  return new WebStorageTier(area, codec);
 }
 
 /** A sweep looks at so many names per entry it may remove. */
@@ -62,7 +36,7 @@ class WebStorageTier implements StorageTier {
   readonly #codec: Codec;
 
   constructor(area: WebArea, codec: Codec) {
-    this.name = area.title === 'localStorage' ? 'local-storage' : 'session-storage';
+    this.name = area.name;
     this.#area = area;
     this.#codec = codec;
   }

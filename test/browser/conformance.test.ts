@@ -1,8 +1,7 @@
 import type { Page } from 'playwright-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 
-import { storageSuite } from '../../src/testing/index.js';
-import { STORAGES } from './suites.js';
+import { addSuite, QUEUES, STORAGES } from './suites.js';
 import { openTab, sharedProfile } from './support/tabs.js';
 
 const equal = (actual: unknown, expected: unknown): void => expect(actual).toEqual(expected);
@@ -13,7 +12,7 @@ beforeAll(async () => {
   tab = await openTab(profile());
 });
 
-describe.each(Object.entries(STORAGES))('%s, in Chromium', (suite, options) => {
+describe.each([...Object.keys(STORAGES), ...Object.keys(QUEUES)])('%s, in Chromium', (suite) => {
   const inside = (title: string): unknown =>
     test(title, async () => {
       const run = tab.evaluate(([suite, title]) => window.soloflight.runSuiteTest(suite, title), [
@@ -23,5 +22,5 @@ describe.each(Object.entries(STORAGES))('%s, in Chromium', (suite, options) => {
 
       await expect(run).resolves.toBeUndefined();
     });
-  storageSuite({ test: inside, equal }, options);
+  addSuite({ test: inside, equal }, suite);
 });

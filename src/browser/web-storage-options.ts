@@ -1,0 +1,34 @@
+import { jsonCodec } from '../codecs/json.js';
+import { isCodec } from '../codecs/payload.js';
+import type { Codec } from '../contracts.js';
+import { misuse } from '../errors.js';
+import { checkNames, checkObject } from '../option-checks.js';
+import { WebArea, type WebStorageArea } from './web-area.js';
+
+/** Options of `webStorageStorage` and `webStorageQueue`. */
+export interface WebStorageOptions {
+  /** `'local'` for localStorage, `'session'` for sessionStorage. @default 'local' */
+  readonly area?: WebStorageArea;
+  /** Comes before each key, with a colon between: 1 to 60 letters, digits, `-` and `_`. @default 'soloflight', and 'soloflight-writes' for a queue */
+  readonly prefix?: string;
+  /** Turns values into text or bytes. Bytes are kept as base64. @default jsonCodec */
+  readonly codec?: Codec;
+}
+
+/** {@link WebStorageOptions} with nothing left open. */
+export interface WebStorageSettings {
+  readonly area: WebArea;
+  readonly codec: Codec;
+}
+
+/** @throws TypeError for an option that makes no sense. */
+export function resolveWebStorage(options: WebStorageOptions, defaultPrefix: string): WebStorageSettings {
+  checkObject('options', options);
+  checkNames(options, ['area', 'prefix', 'codec']);
+  const { area = 'local', prefix = defaultPrefix, codec = jsonCodec } = options;
+  if (area !== 'local' && area !== 'session') throw misuse('area', "'local' or 'session'", area);
+  if (typeof prefix !== 'string' || !/^[\w-]{1,60}$/.test(prefix))
+    throw misuse('prefix', 'a name of 1 to 60 letters, digits, `-` and `_`', prefix);
+  if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
+  return { area: new WebArea(area, `${prefix}:`), codec };
+}
