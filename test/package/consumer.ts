@@ -22,7 +22,15 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
     'toCacheStatus',
   ],
   'soloflight/backplane': ['broadcastChannelBackplane'],
-  'soloflight/browser': ['connectivity', 'indexedDbStorage', 'webStorageStorage', 'whileLeading'],
+  'soloflight/browser': [
+    'connectivity',
+    'indexedDbQueue',
+    'indexedDbStorage',
+    'sharedWrites',
+    'webStorageQueue',
+    'webStorageStorage',
+    'whileLeading',
+  ],
   'soloflight/codecs': ['gzip', 'structuredCloneCodec'],
   'soloflight/http': [
     'HttpStatusError',
@@ -149,7 +157,7 @@ export const wrong = (env: Env) => products(env).set('1', 'name');
 /** A program that uses each entry point with types, right and wrong. */
 const TYPED = `
 import { isSoloflightError, loaded, lruMemory, Singleflight, TieredCache } from 'soloflight';
-import { indexedDbStorage, webStorageStorage } from 'soloflight/browser';
+import { connectivity, indexedDbQueue, indexedDbStorage, sharedWrites, webStorageStorage } from 'soloflight/browser';
 import { gzip, structuredCloneCodec } from 'soloflight/codecs';
 import { cachedFetch, cachedHandler, fetchUpstream, type CachedFetch, type StoredResponse } from 'soloflight/http';
 import { keyvStorage, type KeyvLike } from 'soloflight/keyv';
@@ -157,7 +165,7 @@ import { redisStorage, type RedisClient } from 'soloflight/redis';
 import { sqliteQueue, sqliteStorage } from 'soloflight/sqlite';
 import { manualClock, type StorageSuiteOptions } from 'soloflight/testing';
 import { unstorageStorage, type UnstorageLike } from 'soloflight/unstorage';
-import { Batcher, WriteBehind, type WriteOutcome } from 'soloflight/writes';
+import { Batcher, WriteBehind, type WriteOutcome, type WriteStatus } from 'soloflight/writes';
 
 interface Post {
   readonly title: string;
@@ -187,6 +195,11 @@ export const writes = new WriteBehind<Post>({
   queue: sqliteQueue({ database: 'writes.db' }),
   sink: async (batch): Promise<WriteOutcome<Post>[]> => batch.map(({ kind }) => (kind === 'put' ? 'ok' : { reject: kind })),
 });
+export const shared = sharedWrites<Post, WriteStatus>({
+  name: 'posts',
+  open: () => new WriteBehind<Post>({ queue: indexedDbQueue(), sink: () => {} }),
+});
+export const reachable: Promise<boolean> = connectivity({ probe: '/health' }).check().then((state) => state === 'online');
 
 export const inRedis = (client: RedisClient) => redisStorage({ client, codec });
 
