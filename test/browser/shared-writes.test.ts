@@ -118,22 +118,23 @@ describe('a tab that crashes while it leads', () => {
   test('takes no accepted write with it, and calls that it did not answer are made again', async () => {
     const profile = await newProfile();
     const sink = await openSink(profile);
-    const [first, second] = [await openTab(profile), await openTab(profile)];
+    const [first, second, third] = [await openTab(profile), await openTab(profile), await openTab(profile)];
     await joinLeading(first);
     await join(second);
+    await join(third);
     sink.down = true;
     await put(second, 'a', '1');
     // It still hears the call, and dies before it has answered.
     await first.evaluate(() => Object.assign(BroadcastChannel.prototype, { postMessage: () => {} }));
-    const asked = put(second, 'b', '2');
+    const asked = [put(second, 'b', '2'), put(third, 'c', '3')];
 
     const crashed = first.waitForEvent('crash');
     first.goto('chrome://crash').catch(() => {});
     await crashed;
-    await asked;
+    await Promise.all(asked);
     sink.down = false;
 
-    await expect.poll(() => new Set(sink.log)).toEqual(new Set(['a=1', 'b=2']));
+    await expect.poll(() => new Set(sink.log)).toEqual(new Set(['a=1', 'b=2', 'c=3']));
   });
 });
 
@@ -215,6 +216,32 @@ describe('a tab that leads', () => {
 });
 
 describe('leaving', () => {
+  test('takes no call with it that the next one may still answer', async () => {
+    const profile = await newProfile();
+    const sink = await openSink(profile);
+    const [first, second] = [await openTab(profile), await openTab(profile)];
+    await first.evaluate(async () => {
+      // Waits for room as long as it is open.
+      const closing = new AbortController();
+      const never = () => new Promise<never>((_resolve, reject) => closing.signal.addEventListener('abort', reject));
+      const refuse = () => Promise.reject(Object.assign(new Error('closed'), { code: 'SOLOFLIGHT_WRITES_CLOSED' }));
+      const wait = (): Promise<never> => never().catch(refuse);
+      const close = async (): Promise<void> => closing.abort();
+      const open = () => ({ put: wait, delete: wait, read: wait, flush: wait, status: () => ({ pending: 0 }), close });
+      const writes = window.soloflight.sharedWrites<string, { pending: number }>({ name: 'profile', open });
+      Object.assign(window, { writes });
+      while (!writes.leading) await new Promise((resolve) => setTimeout(resolve, 5));
+    });
+    await join(second);
+
+    const asked = put(second, 'a', '1');
+    await first.waitForTimeout(50);
+    await first.evaluate(() => (window as unknown as Writing).writes.close());
+    await asked;
+
+    await expect.poll(() => sink.log).toEqual(['a=1']);
+  });
+
   test('hands on what is pending without delivering it, if so wished, and answers no more calls', async () => {
     const profile = await newProfile();
     const sink = await openSink(profile);

@@ -1,7 +1,7 @@
 import type { BrowserContext, Page } from 'playwright-core';
 
 /** A delivery that reached the sink. */
-export interface Delivered {
+interface Delivered {
   readonly tab: Page;
   readonly key: string;
   readonly value: string | undefined;
