@@ -82,7 +82,7 @@ export class Database {
     try {
       return connection.transaction(store, mode, { durability });
     } catch (error) {
-      // Closed by the browser, which has not said so yet.
+      // The browser took it away, for example because the user cleared the site's data.
       if ((error as { readonly name?: unknown }).name !== 'InvalidStateError') throw error;
       this.#lost(connection);
       return (await this.#connected()).transaction(store, mode, { durability });
@@ -100,7 +100,6 @@ export class Database {
     try {
       const connection = await openDatabase(this.#options);
       connection.addEventListener('versionchange', () => this.#lost(connection));
-      connection.addEventListener('close', () => this.#lost(connection));
       if (this.#closed) connection.close();
       else this.#connection = connection;
       return connection;
