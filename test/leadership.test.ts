@@ -9,7 +9,14 @@ const SETTLED = 600;
 beforeEach(stubBrowser);
 
 describe('tabs without Web Locks', () => {
-  test('that come at the same moment agree on one of them', async () => {
+  test('that come at the same moment, each before it sees the others, agree on one of them', async () => {
+    let blindReads = 3;
+    const { localStorage } = globalThis as unknown as { localStorage: { getItem(name: string): string | null } };
+    const getItem = (name: string): string | null => {
+      blindReads -= 1;
+      return blindReads < 0 ? (stored.get(name) ?? null) : null;
+    };
+    vi.stubGlobal('localStorage', Object.assign(Object.create(localStorage), { getItem }));
     const tabs = [openTab(), openTab(), openTab()];
 
     await pass(60_000, ...tabs);

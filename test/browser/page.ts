@@ -3,10 +3,19 @@ import { isSoloflightError, TieredCache } from '../../src/index.js';
 import { WriteBehind } from '../../src/writes/index.js';
 import { runSuiteTest } from './suites.js';
 import { codeOf } from './support/code-of.js';
-import { sampleEntry } from './support/sample-entry.js';
+import { sampleEntry, sampleWrite } from './support/samples.js';
 
 /** What code that tests run inside the page finds in `window.soloflight`. */
-const inside = { ...browser, TieredCache, WriteBehind, isSoloflightError, runSuiteTest, sampleEntry, codeOf };
+const inside = {
+  ...browser,
+  TieredCache,
+  WriteBehind,
+  isSoloflightError,
+  runSuiteTest,
+  sampleEntry,
+  sampleWrite,
+  codeOf,
+};
 
 declare global {
   interface Window {

@@ -1,4 +1,5 @@
 import type { Entry } from '../../../src/index.js';
+import type { QueuedWrite } from '../../../src/writes/index.js';
 
 /** An entry that is fresh for an hour, whose load started `age` milliseconds ago. For code inside the page. */
 export function sampleEntry(value: unknown, age = 0): Entry {
@@ -15,4 +16,10 @@ export function sampleEntry(value: unknown, age = 0): Entry {
     tags: [],
     meta: undefined,
   };
+}
+
+/** A write that was accepted and not delivered. For code inside the page. */
+export function sampleWrite(sequence: number, value: unknown): QueuedWrite {
+  const counts = { attempts: 0, revision: 0, triedFor: 0 };
+  return { id: `writer-${sequence}`, sequence, key: 'k', kind: 'put', value, at: 1, ...counts, dead: undefined };
 }
