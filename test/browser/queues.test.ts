@@ -21,7 +21,7 @@ describe('a queue in a full localStorage', () => {
     });
 
     expect(left.code).toBe('SOLOFLIGHT_STORAGE_FULL');
-    expect([left.held.toSorted(), left.items]).toEqual([['before', 'untouched'], 2]);
+    expect([left.held.map(String).toSorted(), left.items]).toEqual([['before', 'untouched'], 2]);
   });
 });
 
@@ -70,7 +70,7 @@ describe('what others wrote into a queue', () => {
       const names = found.map((write) =>
         'value' in write ? write.value : ((write as { code?: string }).code ?? write.name),
       );
-      return { names: names.toSorted(), dead: (await queue.listDead()).length, items: localStorage.length };
+      return { names: names.map(String).toSorted(), dead: (await queue.listDead()).length, items: localStorage.length };
     });
 
     const broken = Array.from({ length: 7 }, () => 'SOLOFLIGHT_UNDECODABLE');
@@ -94,7 +94,12 @@ describe('what others wrote into a queue', () => {
       store.put({ id: 'letter', format: 1, dead: 1, write: { ...sampleWrite(3, ''), dead: 'no reason' } });
       const shown = (found: readonly object[]) =>
         found.map((write) => ('value' in write ? write.value : (write as { code?: string }).code));
-      return [shown(await queue.load()).toSorted(), shown(await queue.listDead())];
+      return [
+        shown(await queue.load())
+          .map(String)
+          .toSorted(),
+        shown(await queue.listDead()),
+      ];
     });
 
     const undecodable = 'SOLOFLIGHT_UNDECODABLE';
