@@ -59,7 +59,10 @@ export default defineConfig({
           name: 'browser',
           globalSetup: ['test/browser/support/setup.ts'],
           include: [BROWSER],
+          // A browser on a busy machine takes its time; what hangs is told by the tests themselves.
           testTimeout: 20_000,
+          hookTimeout: 30_000,
+          expect: { poll: { timeout: 10_000 } },
           allowOnly: false,
         },
       },

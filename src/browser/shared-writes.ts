@@ -132,7 +132,8 @@ class TabWrites<V, S> implements SharedWrites<V, S> {
       if (!signal.aborted) await new Promise<unknown>((resolve) => signal.addEventListener('abort', resolve));
     } finally {
       this.#own = undefined;
-      await writes.close({ flush: this.#flushAtEnd });
+      // Where the lead was lost, another tab delivers already.
+      await writes.close({ flush: this.#closing !== undefined && this.#flushAtEnd });
       await Promise.all(this.#answers.values());
       this.#answers.clear();
     }

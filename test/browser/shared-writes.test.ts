@@ -215,6 +215,34 @@ describe('a tab that leads', () => {
   });
 });
 
+describe('a tab that loses the lead', () => {
+  test('delivers nothing more, and opens the queue anew when it leads again', async () => {
+    const tab = await openTab();
+
+    const outcome = await tab.evaluate(async () => {
+      const calls: string[] = [];
+      const nothing = async (): Promise<undefined> => undefined;
+      const open = () => {
+        calls.push('open');
+        const close = async (options?: { readonly flush?: boolean }) =>
+          void calls.push(`close, flush: ${options?.flush}`);
+        return { put: nothing, delete: nothing, read: nothing, flush: nothing, status: () => undefined, close };
+      };
+      const writes = window.soloflight.sharedWrites<string, undefined>({ name: 'lost', open });
+      const until = async (done: () => boolean): Promise<void> => {
+        while (!done()) await new Promise((resolve) => setTimeout(resolve, 5));
+      };
+      await until(() => writes.leading);
+      await navigator.locks.request('soloflight:lost', { steal: true }, () => until(() => !writes.leading));
+      await until(() => writes.leading);
+      await writes.close();
+      return calls;
+    });
+
+    expect(outcome).toEqual(['open', 'close, flush: false', 'open', 'close, flush: true']);
+  });
+});
+
 describe('leaving', () => {
   test('takes no call with it that the next one may still answer', async () => {
     const profile = await newProfile();
