@@ -1,26 +1,15 @@
-import { UndecodableError } from '../errors.js';
 import type { SqliteValue } from '../storage/sqlite-database.js';
 import { COLUMN_TYPES, COLUMNS, toKey, type Row } from '../storage/sqlite-row.js';
 import type { DurableLeases } from './durable-leases.js';
 import { isMissingTable } from './missing-table.js';
-
-/** Bytes that go into one row. The platform takes 2 MB, key and metadata included. */
-const CHUNK = 1_000_000;
-
-/** Bytes of a UTF-16 unit in UTF-8, at most. */
-const WIDEST_UNIT = 3;
+import { assembled, eachChunk, fromSql, longPayload, type LongPayload } from './payload-chunks.js';
 
 const MOST_SWEPT = 1_000_000_000;
 
 /** A row as it is read: `pieces` is the kind of a payload that lies in the table of chunks, `size` its bytes. */
 interface StoredRow extends Row {
-  readonly pieces: 'text' | 'bytes' | null;
+  readonly pieces: LongPayload['kind'] | null;
   readonly size: number | null;
-}
-
-interface Payload {
-  readonly kind: 'text' | 'bytes';
-  readonly bytes: Uint8Array;
 }
 
 type Statement = 'get' | 'startedAt' | 'set' | 'setIfNewer' | 'delete' | 'clear' | 'sweep' | 'first' | ChunkStatement;
@@ -68,8 +57,7 @@ export class DurableRows {
       const inline = [...row.slice(0, -1), null, payload.kind, payload.bytes.length];
       if (this.#write(statement, ...inline).length === 0) return false;
       this.#write('dropChunks', key);
-      for (let at = 0, part = 0; at < payload.bytes.length; at += CHUNK, part += 1)
-        this.#write('addChunk', key, part, payload.bytes.slice(at, at + CHUNK));
+      eachChunk(payload, (part, bytes) => void this.#write('addChunk', key, part, bytes));
       return true;
     });
   }
@@ -108,17 +96,9 @@ export class DurableRows {
     return this.#storage.transactionSync(run);
   }
 
-  #assemble(key: string, kind: Payload['kind'], size: number): string | Uint8Array {
+  #assemble(key: string, kind: LongPayload['kind'], size: number): string | Uint8Array {
     const chunks = this.#read('chunks', toKey(key)).map(({ bytes }) => new Uint8Array(bytes as ArrayBuffer));
-    const found = chunks.reduce((sum, { length }) => sum + length, 0);
-    if (found !== size) throw new UndecodableError(key, `it has ${size} bytes, and ${found} of them are there`);
-    const bytes = new Uint8Array(size);
-    let at = 0;
-    for (const chunk of chunks) {
-      bytes.set(chunk, at);
-      at += chunk.length;
-    }
-    return kind === 'text' ? new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes) : bytes;
+    return assembled(key, kind, size, chunks);
   }
 
   #read(statement: Statement, ...values: unknown[]): Record<string, SqlStorageValue>[] {
@@ -173,15 +153,4 @@ function statementsFor(name: string): Record<Statement, string> {
     dropChunks: `DELETE FROM ${chunks} WHERE key = ?`,
     clearChunks: `DELETE FROM ${chunks}`,
   };
-}
-
-function longPayload(payload: SqliteValue): Payload | undefined {
-  if (payload instanceof Uint8Array) return payload.length > CHUNK ? { kind: 'bytes', bytes: payload } : undefined;
-  if (typeof payload !== 'string' || payload.length * WIDEST_UNIT <= CHUNK) return undefined;
-  return { kind: 'text', bytes: new TextEncoder().encode(payload) };
-}
-
-function fromSql(value: SqlStorageValue): string | Uint8Array | null {
-  if (typeof value === 'string') return value;
-  return value instanceof ArrayBuffer ? new Uint8Array(value) : null;
 }

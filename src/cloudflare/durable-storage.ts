@@ -1,13 +1,14 @@
 import { chain } from '../codecs/chain.js';
-import { isCodec } from '../codecs/payload.js';
 import { structuredCloneCodec } from '../codecs/structured-clone.js';
 import { isThenable, type Codec, type MaybePromise, type StorageTier, type StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
-import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
+import { isSoloflightError, misuse } from '../errors.js';
 import type { SqliteValue } from '../storage/sqlite-database.js';
 import { toEntry, toRow } from '../storage/sqlite-row.js';
+import { checkStorage, checkStorageCodec, checkTableName } from './durable-checks.js';
 import { DurableLeases } from './durable-leases.js';
 import { DurableRows } from './durable-rows.js';
+import { checkPayload } from './payload-size.js';
 
 /** Options of {@link durableStorage}. */
 export interface DurableStorageOptions {
@@ -49,13 +50,6 @@ export interface DurableStorageTier extends StorageTier {
    */
   lease?(key: string, ms: number, newerThan: number): MaybePromise<DurableLeaseAnswer>;
 }
-
-/**
- * Bytes that a value may take once encoded.
- *
- * Just below the 32 MiB of one RPC message, so that what can be stored can also be answered.
- */
-const LARGEST_VALUE = 32_000_000;
 
 /**
  * A storage tier in the SQLite storage of a Durable Object.
@@ -175,7 +169,7 @@ export class DurableStorage implements DurableStorageTier {
   }
 
   #toRow({ key, entry, keepUntil }: StorageWrite): MaybePromise<SqliteValue[]> {
-    return chain(toRow(key, entry, keepUntil, this.#codec), (row) => checkSize(key, row));
+    return chain(toRow(key, entry, keepUntil, this.#codec), (row) => checkPayload(key, row));
   }
 
   #toRows(writes: readonly StorageWrite[]): MaybePromise<SqliteValue[][]> {
@@ -204,53 +198,12 @@ function resolveOptions(
   storage: DurableObjectStorage,
   options: DurableStorageOptions,
 ): Required<DurableStorageOptions> {
-  if (!hasSql(storage)) {
-    throw misuse(
-      'storage',
-      "the `ctx.storage` of a Durable Object whose class is listed in `new_sqlite_classes` of the Worker's migrations",
-      storage,
-    );
-  }
-  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
+  checkStorage(storage, options);
   const { table = 'soloflight', codec = structuredCloneCodec, lease = false } = options;
-  // The table's name is the one thing that can't be a bound parameter.
-  if (typeof table !== 'string' || !/^(?!sqlite_|_cf_)[a-z_]\w{0,62}$/i.test(table)) {
-    throw misuse(
-      'table',
-      "a name of 1 to 63 letters, digits and underscores that starts with neither a digit, 'sqlite_' nor '_cf_'",
-      table,
-    );
-  }
-  if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
+  checkTableName(table);
+  checkStorageCodec(codec);
   if (typeof lease !== 'boolean') throw misuse('lease', 'a boolean', lease);
   return { table, codec, lease };
-}
-
-/** In classes without SQLite the property is there, and throws. */
-function hasSql(storage: DurableObjectStorage | undefined): boolean {
-  try {
-    return typeof storage?.sql.exec === 'function' && typeof storage.transactionSync === 'function';
-  } catch {
-    return false;
-  }
-}
-
-function checkSize(key: string, row: SqliteValue[]): SqliteValue[] {
-  const payload = row.at(-1) ?? null;
-  const size = sizeOf(payload);
-  if (size <= LARGEST_VALUE) return row;
-  throw new SoloflightError(
-    'SOLOFLIGHT_VALUE_TOO_LARGE',
-    `The value of '${key.slice(0, 80)}' takes ${size} bytes, and a Durable Object stores no more than ${LARGEST_VALUE} (32 MB) of one. Keep it elsewhere (R2) and cache where it is, or compress it: \`codec: gzip(structuredCloneCodec)\``,
-    { key },
-  );
-}
-
-function sizeOf(payload: SqliteValue): number {
-  if (payload instanceof Uint8Array) return payload.length;
-  if (typeof payload !== 'string') return 0;
-  // Every unit takes one byte at least and three at most: most texts need no counting.
-  return payload.length * 3 <= LARGEST_VALUE ? payload.length : new TextEncoder().encode(payload).length;
 }
 
 function skipUndecodable(error: unknown): undefined {

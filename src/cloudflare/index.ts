@@ -2,6 +2,7 @@ export { Alarms, type AlarmHandler, type AlarmsOptions, type DueAlarm } from './
 export { cacheApiStorage, type CacheApiStorageOptions, type CachedResponse, type CacheLike } from './cache-api.js';
 export { CacheObject } from './cache-object.js';
 export { durableCache, type DurableCacheClient } from './durable-cache.js';
+export { durableQueue, type DurableQueueOptions } from './durable-queue.js';
 export {
   durableStorage,
   type DurableLease,

@@ -64,6 +64,7 @@ const WORKER_ENTRIES: typeof ENTRIES = {
     'CacheObject',
     'cacheApiStorage',
     'durableCache',
+    'durableQueue',
     'durableStorage',
     'workerCache',
     'workersKvStorage',
@@ -125,6 +126,7 @@ import {
   cacheApiStorage,
   CacheObject,
   durableCache,
+  durableQueue,
   durableStorage,
   workerCache,
   workersKvStorage,
@@ -146,7 +148,11 @@ export const name = async (env: Env): Promise<string> => (await products(env).ge
 export const front = (env: Env) => new TieredCache<Product>({ ttl: '1s', upstream: products(env).upstream });
 export const plain = (kv: KVNamespace) =>
   workerCache<Product>({ ttl: '1s', storage: [cacheApiStorage(caches.default), workersKvStorage(kv)] });
-export const own = (state: DurableObjectState) => [durableStorage(state.storage), new Alarms(state.storage)];
+export const own = (state: DurableObjectState) => [
+  durableStorage(state.storage),
+  durableQueue(state.storage),
+  new Alarms(state.storage),
+];
 
 // @ts-expect-error A product has no price.
 export const price = async (env: Env) => (await products(env).get('1')).price;

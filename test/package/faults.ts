@@ -87,6 +87,7 @@ export const FAULTS: Readonly<Record<string, Sample>> = {
     ['../lookup.js', '../stages.js', '../storage/map.js', '../storage/sqlite.js', '../index.js', 'node:fs'],
     [
       '../storage/sqlite-row.js',
+      '../writes/write-behind.js',
       'cloudflare:workers',
       './alarms.js',
       '../tiered-cache.js',
