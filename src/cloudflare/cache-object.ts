@@ -3,37 +3,40 @@ import { DurableObject } from 'cloudflare:workers';
 import { systemClock } from '../clock.js';
 import type { Clock } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { checkNames, checkObject } from '../option-checks.js';
-import type { ReadOptions } from '../read-options.js';
 import type { CacheStats } from '../stats.js';
 import type { Lookup, LookupOutcome } from '../story.js';
 import { TieredCache } from '../tiered-cache.js';
-import { signalOf } from './abort-link.js';
+import type { WriteBehind, WriteStatus } from '../writes/write-behind.js';
 import { Alarms } from './alarms.js';
+import { DurableQueue } from './durable-queue.js';
 import { DurableStorage } from './durable-storage.js';
 import { toErrorData } from './error-data.js';
-import { byteLength, failure, respond } from './json-face.js';
+import { failure, respond } from './json-face.js';
+import { checkKey, checkKeyOrKeys, checkKeys, checkLifetime, optionsOf, readOptions } from './object-arguments.js';
 import { resolveObjectOptions, type DurableCacheOptions, type ObjectSettings } from './object-options.js';
+import { FLUSH, ObjectWriter } from './object-writer.js';
 import { plainValue } from './plain-values.js';
-import {
-  LONGEST_KEY,
-  type AskedRead,
-  type ObjectLifetimeOptions,
-  type ObjectReadOptions,
-  type Question,
-  type Reply,
-} from './question.js';
+import type { ObjectLifetimeOptions, ObjectReadOptions, Question, Reply } from './question.js';
+import { Sockets, type Socket } from './sockets.js';
 import { Upkeep, type Kept } from './upkeep.js';
+import { isWriteRequest, respondToWrite } from './write-face.js';
+import { WriteGate } from './write-gate.js';
 
 /** What an object runs on, made at its first use. */
 interface Engine<V> {
   readonly settings: ObjectSettings<V>;
   readonly cache: TieredCache<V>;
   readonly kept: Kept;
+  readonly writing: Writing<V> | undefined;
 }
 
-const READ_OPTIONS = ['signal', 'maxStale', 'softTimeout', 'timeout'] as const;
-const LIFETIME_OPTIONS = ['ttl', 'staleWhileRevalidate', 'staleIfError', 'tags'] as const;
+/** What an object with the option `writes` has. */
+interface Writing<V> {
+  readonly writer: ObjectWriter<V>;
+  readonly gate: WriteGate<V>;
+}
+
+const METHODS = { reads: 'GET, HEAD', writes: 'GET, HEAD, PUT, PATCH, DELETE' } as const;
 
 /**
  * A cache in a Durable Object: memory, then the object's SQLite, then one coalesced load for the whole world.
@@ -41,6 +44,9 @@ const LIFETIME_OPTIONS = ['ttl', 'staleWhileRevalidate', 'staleIfError', 'tags']
  * Say in `configure` what to cache. Workers ask through `durableCache(env.BINDING)`, by RPC, or by `fetch` (`GET /?key=…`
  * answers JSON). The class must be listed in `new_sqlite_classes`. Keys may take 2,048 bytes. Values are what
  * `structuredClone` makes of what the upstream returns.
+ *
+ * With the option `writes` it takes writes too, by RPC, `PUT`, `PATCH` and `DELETE`, and WebSocket. An accepted one is in the
+ * object's SQLite, seen by readers and by all WebSockets at once, and delivered in a batch by the object's alarm.
  *
  * @example
  * ```ts
@@ -61,6 +67,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
   /** The alarms of this object. Say what to do in the constructor: `this.alarms.on('report', …)`. */
   protected readonly alarms: Alarms;
   readonly #upkeep: Upkeep;
+  readonly #sockets: Sockets;
   #engine: Engine<V> | undefined;
   #requests = 0;
   /** The clock of the options, which alarms need before anything else does. */
@@ -78,6 +85,8 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
       onError: (name, error) => this.#use().settings.onAlarmError(name, error),
     });
     this.#upkeep = new Upkeep(this.alarms, () => this.#use().kept);
+    this.#sockets = new Sockets(ctx);
+    this.alarms.on(FLUSH, () => this.#use().writing?.writer.ring());
   }
 
   /**
@@ -90,6 +99,11 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
   /** The cache itself, for what a subclass adds. */
   protected get cache(): TieredCache<V> {
     return this.#use().cache;
+  }
+
+  /** The pending writes and dead letters, for what a subclass adds. @throws TypeError without the option `writes`. */
+  protected get writes(): WriteBehind<V> {
+    return this.#writer().behind;
   }
 
   /** See `TieredCache.get`. */
@@ -113,6 +127,33 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
       checkLifetime(options);
       await this.cache.set(checkKey(key), plainValue(key, value), options);
     });
+  }
+
+  /** Writes what `writes.apply` makes of the current value and `change`; resolves with that when it is accepted. */
+  async update(key: string, change: unknown): Promise<V> {
+    const { apply } = this.#use().settings.writes?.face ?? {};
+    if (apply === undefined) throw misuse('writes.apply', 'set for `update`: it makes the new value', apply);
+    return this.#update(key, (current) => apply(current, change, key));
+  }
+
+  /** Deletes `key`, as a write. */
+  async delete(key: string): Promise<void> {
+    this.#writer();
+    return this.#serve(() => this.cache.set(checkKey(key), undefined as V));
+  }
+
+  /** Delivers all pending writes now. Resolves when each was tried, or the sink failed: see `getWriteStatus`. */
+  async flush(): Promise<void> {
+    const writer = this.#writer();
+    return this.#serve(() => writer.flush());
+  }
+
+  /** How the writes of this object are doing. The `lastError` is plain data here. */
+  async getWriteStatus(): Promise<WriteStatus> {
+    const { behind } = this.#writer();
+    await behind.open();
+    const status = behind.status();
+    return status.lastError === undefined ? status : { ...status, lastError: toErrorData(status.lastError) };
   }
 
   /** See `TieredCache.invalidate`. */
@@ -144,15 +185,40 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     }
   }
 
-  /** `GET` and `HEAD` of `?key=…`: the value as JSON, with `Cache-Status`, `Age` and `Cache-Control`. */
+  /**
+   * `GET` and `HEAD` of `?key=…`: the value as JSON, with `Cache-Status`, `Age` and `Cache-Control`. With the option `writes`,
+   * also `PUT`, `PATCH` and `DELETE`, and WebSockets.
+   */
   override async fetch(request: Request): Promise<Response> {
     try {
-      const { name } = this.#use().settings;
-      return await respond(request, { name, lookup: (key) => this.#serve(() => this.cache.lookup(key)) });
+      const { settings, writing } = this.#use();
+      if (writing !== undefined && isUpgrade(request))
+        return await this.#serve(() => this.#sockets.connect(request, writing.gate));
+      if (writing !== undefined && isWriteRequest(request))
+        return await this.#serve(() => respondToWrite(request, writing.gate));
+      const methods = writing === undefined ? METHODS.reads : METHODS.writes;
+      const lookup = (key: string): Promise<Lookup<V>> => this.#serve(() => this.cache.lookup(key));
+      return await respond(request, { name: settings.name, lookup, methods });
     } catch (error) {
       reportError(error);
       return failure(500, 'INTERNAL_ERROR', 'This object can not answer. The reason is in its logs');
     }
+  }
+
+  /** Takes a message of a WebSocket. A subclass that overrides it must call it, like the next two. */
+  override async webSocketMessage(socket: Socket, message: string | ArrayBuffer): Promise<void> {
+    if (!this.#sockets.has(socket)) return;
+    const { writing } = this.#use();
+    if (writing === undefined) this.#sockets.end(socket);
+    else await this.#serve(() => this.#sockets.receive(socket, message, writing.gate));
+  }
+
+  override webSocketClose(socket: Socket, _code: number, _reason: string, _wasClean: boolean): void {
+    if (this.#sockets.has(socket)) this.#sockets.end(socket);
+  }
+
+  override webSocketError(socket: Socket, _error: unknown): void {
+    if (this.#sockets.has(socket)) this.#sockets.end(socket);
   }
 
   /** Carries out the alarms that are due. A subclass that overrides it must call it. */
@@ -173,8 +239,14 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
       case 'invalidate':
       case 'expire':
         return this[question.verb](question.key);
+      case 'update':
+        return this.update(question.key, question.change);
+      case 'delete':
+        return this.delete(question.key);
       case 'getStats':
-        return this.getStats();
+      case 'getWriteStatus':
+      case 'flush':
+        return this[question.verb]();
       default:
         throw misuse('verb', 'one that this version of soloflight knows', (question as Partial<Question>)?.verb);
     }
@@ -189,18 +261,53 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     if (typeof this.configure !== 'function')
       throw misuse('configure', 'a method of your class that returns the options of its cache', undefined);
     const settings = resolveObjectOptions(this.configure(this.env, this.ctx));
-    const { codec } = settings;
+    const { codec, clock } = settings;
     const storage = new DurableStorage(this.ctx.storage, codec === undefined ? {} : { codec }, (keepUntil) =>
       this.#upkeep.wrote(keepUntil),
     );
-    const cache = new TieredCache<V>({ ...settings.cache, storage });
+    // Also without writes: those accepted by an earlier version of the program must not be deleted.
+    const queueCodec = settings.writes?.codec;
+    const queue = new DurableQueue(this.ctx.storage, queueCodec === undefined ? {} : { codec: queueCodec });
+    const writing = this.#startWriting(settings, queue);
+    const writes = writing?.writer.behind;
+    const cache = new TieredCache<V>({ ...settings.cache, ...(writes === undefined ? {} : { writes }), storage });
     const kept: Kept = {
-      ...settings,
-      storage,
-      isBusy: () => this.#requests > 0 || cache.getStats().inFlight > 0,
+      ...{ ...settings, clock, storage },
+      isBusy: () => this.#requests > 0 || cache.getStats().inFlight > 0 || !queue.isEmpty,
       deleteAll: () => this.#deleteAll(),
     };
-    return { settings, cache, kept };
+    return { settings, cache, kept, writing };
+  }
+
+  #startWriting({ writes, clock }: ObjectSettings<V>, queue: DurableQueue): Writing<V> | undefined {
+    if (writes === undefined) return undefined;
+    const { alarms } = this;
+    const writer = new ObjectWriter<V>({
+      ...{ settings: writes, queue, alarms, clock },
+      changed: (change) => this.#sockets.broadcast(change),
+    });
+    const gate = new WriteGate<V>(writes.face, clock, {
+      set: (key, value) => this.set(key, value),
+      update: (key, change) => this.#update(key, change),
+      delete: (key) => this.delete(key),
+    });
+    return { writer, gate };
+  }
+
+  #writer(): ObjectWriter<V> {
+    const { writing } = this.#use();
+    if (writing === undefined) throw misuse('writes', 'set in what `configure` returns: where do writes go?', writing);
+    return writing.writer;
+  }
+
+  #update(key: string, change: (current: V | undefined) => V): Promise<V> {
+    return this.#serve(() =>
+      this.cache.update(checkKey(key), (current) => {
+        const next = change(current);
+        if (next === undefined) throw misuse('result of writes.apply', 'a value (there is `delete`)', next);
+        return plainValue(key, next);
+      }),
+    );
   }
 
   #ownClock(): Clock {
@@ -227,49 +334,17 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
   async #deleteAll(): Promise<void> {
     // First what is held, so that a request that comes meanwhile finds neither.
     this.#engine = undefined;
-    await this.ctx.storage.deleteAlarm();
-    await this.ctx.storage.deleteAll();
+    const { storage } = this.ctx;
+    // Both in this turn: a write that is accepted in the next one must stay.
+    await Promise.all([storage.deleteAlarm(), storage.deleteAll()]);
   }
-}
-
-function optionsOf({ options, abort }: AskedRead): ObjectReadOptions | undefined {
-  if (options !== undefined) checkObject('options', options);
-  const signal = signalOf(abort);
-  return signal === undefined ? options : { ...options, signal };
-}
-
-function readOptions(options: ObjectReadOptions | undefined): ReadOptions | undefined {
-  if (options === undefined) return undefined;
-  checkObject('options', options);
-  checkNames(options, READ_OPTIONS);
-  return options;
-}
-
-function checkLifetime(options: ObjectLifetimeOptions): void {
-  checkObject('options', options);
-  checkNames(options, LIFETIME_OPTIONS);
-  // Over RPC a function arrives as something to call the caller with, long after it has left.
-  if (typeof options.ttl === 'function') throw misuse('ttl', 'a duration: functions stay where they are', options.ttl);
-  if (typeof options.tags === 'function') throw misuse('tags', 'an array of strings', options.tags);
-}
-
-function checkKey(key: string): string {
-  // Most keys are far too short to be counted.
-  if (typeof key === 'string' && (key.length * 3 <= LONGEST_KEY || byteLength(key) <= LONGEST_KEY)) return key;
-  throw misuse('key', `a string of at most ${LONGEST_KEY} bytes`, key);
-}
-
-function checkKeys(keys: readonly string[]): readonly string[] {
-  if (!Array.isArray(keys)) throw misuse('keys', 'an array of strings', keys);
-  for (const key of keys) checkKey(key as string);
-  return keys;
-}
-
-function checkKeyOrKeys(key: string | readonly string[]): string | readonly string[] {
-  return Array.isArray(key) ? checkKeys(key) : checkKey(key as string);
 }
 
 /** A story whose error, which may be anything, can be sent. */
 function sendable<S extends { readonly error?: unknown }>(story: S): S {
   return 'error' in story ? { ...story, error: toErrorData(story.error) } : story;
+}
+
+function isUpgrade({ method, headers }: Request): boolean {
+  return method === 'GET' && headers.get('upgrade')?.toLowerCase() === 'websocket';
 }

@@ -6,6 +6,7 @@ import { loaded } from '../loaded.js';
 import { checkNames, checkObject, checkSignal } from '../option-checks.js';
 import type { CacheStats } from '../stats.js';
 import type { Lookup, LookupOutcome } from '../story.js';
+import type { WriteStatus } from '../writes/write-behind.js';
 import { AbortLink } from './abort-link.js';
 import type { CacheObject } from './cache-object.js';
 import { fromErrorData, type ErrorData } from './error-data.js';
@@ -23,8 +24,19 @@ export interface DurableCacheClient<V> {
   getMany(keys: readonly string[], options?: ObjectReadOptions): Promise<(V | undefined)[]>;
   /** Like {@link getMany}, with the story of each read, or its failure. */
   lookupMany(keys: readonly string[], options?: ObjectReadOptions): Promise<LookupOutcome<V>[]>;
-  /** Stores `value`. Loads that started earlier never overwrite it. */
+  /**
+   * Stores `value`. Loads that started earlier never overwrite it. In an object with `writes`, resolves when the write is
+   * accepted: readers see it, and it reaches the main database later.
+   */
   set(key: string, value: V, options?: ObjectLifetimeOptions): Promise<void>;
+  /** Writes what the option `writes.apply` makes of the current value and `change`, and resolves with that when it is accepted. */
+  update(key: string, change: unknown): Promise<V>;
+  /** Deletes `key`, as a write. Takes an object with `writes`. */
+  delete(key: string): Promise<void>;
+  /** Has the object that has `key` deliver all its pending writes now. Resolves when each was tried. */
+  flush(key: string): Promise<void>;
+  /** How the writes of the object that has `key` are doing. */
+  getWriteStatus(key: string): Promise<WriteStatus>;
   /** Loads `key` anew. */
   refresh(key: string, options?: ObjectReadOptions): Promise<V>;
   /** Makes what is stored for `key` unusable, and tells whether there was something. */
@@ -45,7 +57,7 @@ export interface DurableCacheClient<V> {
  *
  * Errors arrive as they were in the object: our own with their `code`, an upstream's with name, message, `code` and own
  * plain properties. A call that the platform failed because the object was reset or overloaded is made once more, except
- * `set`; then it fails with code `SOLOFLIGHT_OBJECT_UNAVAILABLE`.
+ * writes; then it fails with code `SOLOFLIGHT_OBJECT_UNAVAILABLE`.
  *
  * @throws TypeError for an option that makes no sense, or a missing binding.
  */
@@ -133,6 +145,24 @@ class Client<V> implements DurableCacheClient<V> {
 
   async expire(key: string): Promise<void> {
     await this.#ask(this.#nameFor(key), { verb: 'expire', key });
+  }
+
+  update(key: string, change: unknown): Promise<V> {
+    return this.#ask(this.#nameFor(key), { verb: 'update', key, change }) as Promise<V>;
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#ask(this.#nameFor(key), { verb: 'delete', key });
+  }
+
+  async flush(key: string): Promise<void> {
+    await this.#ask(this.#nameFor(key), { verb: 'flush' });
+  }
+
+  async getWriteStatus(key: string): Promise<WriteStatus> {
+    const status = (await this.#ask(this.#nameFor(key), { verb: 'getWriteStatus' })) as WriteStatus;
+    const { lastError } = status;
+    return lastError === undefined ? status : { ...status, lastError: fromErrorData(lastError as ErrorData) };
   }
 
   getStats(key: string): Promise<CacheStats> {

@@ -13,6 +13,7 @@ export {
 export type { DurableCacheOptions } from './object-options.js';
 export type { ObjectLifetimeOptions, ObjectReadOptions } from './question.js';
 export type { DurableCacheClientOptions } from './routing.js';
+export type { ChangeMessage } from './sockets.js';
 export { workerCache } from './worker-cache.js';
 export {
   workersKvStorage,
@@ -20,3 +21,4 @@ export {
   type WorkersKvMetadata,
   type WorkersKvStorageOptions,
 } from './workers-kv.js';
+export type { MessageRate, ObjectWriteOptions } from './write-options.js';

@@ -8,6 +8,8 @@ export interface Readable {
   /** Label in `Cache-Status`. */
   readonly name: string;
   lookup(key: string): Promise<Lookup<unknown>>;
+  /** Methods that are answered. @default 'GET, HEAD' */
+  readonly methods?: string;
 }
 
 /** A year: caches take longer ones for a mistake. */
@@ -19,17 +21,26 @@ const LONGEST_MAX_AGE = 31_536_000;
  * @see RFC 9111 §5.1 and §5.2, RFC 5861 §3, RFC 9211
  */
 export async function respond(request: Request, object: Readable): Promise<Response> {
+  const { methods = 'GET, HEAD' } = object;
   if (request.method !== 'GET' && request.method !== 'HEAD')
-    return failure(405, 'METHOD_NOT_ALLOWED', `Use GET or HEAD, not ${request.method}`, { allow: 'GET, HEAD' });
+    return failure(405, 'METHOD_NOT_ALLOWED', `Use ${methods.replace(/, (?=\w+$)/, ' or ')}, not ${request.method}`, {
+      allow: methods,
+    });
+  const key = keyOf(request);
+  if (key instanceof Response) return key;
+  const response = await answer(key, object);
+  return request.method === 'HEAD' ? new Response(null, response) : response;
+}
+
+/** The key that `request` asks for, or what is wrong with it. */
+export function keyOf(request: Request): string | Response {
   const keys = new URL(request.url).searchParams.getAll('key');
   const [key] = keys;
   if (key === undefined || keys.length > 1)
     return failure(400, 'BAD_KEY', `Expected one \`key\` in the query, got ${keys.length}`);
   if (byteLength(key) > LONGEST_KEY)
     return failure(400, 'BAD_KEY', `Expected a \`key\` of at most ${LONGEST_KEY} bytes, got ${byteLength(key)}`);
-
-  const response = await answer(key, object);
-  return request.method === 'HEAD' ? new Response(null, response) : response;
+  return key;
 }
 
 /** How long `lookup` may be kept by those it is sent to, as `Age` and `Cache-Control` say it. */

@@ -39,9 +39,9 @@ async function attempt(stub: () => Answering, question: Question): Promise<Reply
   return await stub().ask(question);
 }
 
-/** Reads may be done twice, and so may invalidations. A value set again could replace a newer one. */
+/** Reads may be done twice, and so may invalidations. A write done again could undo a newer one. */
 function isRepeatable({ verb }: Question): boolean {
-  return verb !== 'set';
+  return verb !== 'set' && verb !== 'update' && verb !== 'delete';
 }
 
 /** What another attempt would not change: something that can't be sent, or an object of another class. */

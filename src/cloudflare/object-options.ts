@@ -5,9 +5,12 @@ import { misuse } from '../errors.js';
 import { checkClock, checkFunction, checkObject } from '../option-checks.js';
 import type { TieredCacheOptions } from '../options.js';
 import { plainLoadMany, plainUpstream } from './plain-values.js';
+import { resolveWriteOptions, type ObjectWriteOptions, type ObjectWriteSettings } from './write-options.js';
 
 /** Options of a `CacheObject`: those of a `TieredCache`, whose storage is the object's own. */
-export interface DurableCacheOptions<V> extends Omit<TieredCacheOptions<V>, 'storage'> {
+export interface DurableCacheOptions<V> extends Omit<TieredCacheOptions<V>, 'storage' | 'writes'> {
+  /** Takes writes, keeps them in the object and brings them to a main database in batches. @default none are taken */
+  readonly writes?: ObjectWriteOptions<V>;
   /**
    * Time without any request after which the object deletes everything it stores, what a subclass stored included, and
    * takes no space any more. Up to a sixteenth later, so that most requests need not write when they came. @default Infinity
@@ -23,7 +26,8 @@ export interface DurableCacheOptions<V> extends Omit<TieredCacheOptions<V>, 'sto
 
 /** {@link DurableCacheOptions}, checked as far as they are not the cache's own to check. */
 export interface ObjectSettings<V> {
-  readonly cache: Omit<TieredCacheOptions<V>, 'storage'>;
+  readonly cache: Omit<TieredCacheOptions<V>, 'storage' | 'writes'>;
+  readonly writes: ObjectWriteSettings<V> | undefined;
   readonly name: string;
   readonly codec: Codec | undefined;
   readonly idleTtl: number;
@@ -42,7 +46,7 @@ export function resolveObjectOptions<V>(options: DurableCacheOptions<V>): Object
       "left out: the object's own storage is used. Use a TieredCache for another",
       options.storage,
     );
-  const { idleTtl = Infinity, sweepEvery = '1h', codec, onAlarmError, ...cache } = options;
+  const { idleTtl = Infinity, sweepEvery = '1h', codec, onAlarmError, writes, ...cache } = options;
   const { clock = systemClock, upstream, loadMany, name = 'soloflight' } = cache;
   checkClock(clock);
   checkFunction('upstream', upstream);
@@ -54,6 +58,7 @@ export function resolveObjectOptions<V>(options: DurableCacheOptions<V>): Object
       ...(upstream === undefined ? {} : { upstream: plainUpstream(upstream) }),
       ...(loadMany === undefined ? {} : { loadMany: plainLoadMany(loadMany) }),
     },
+    writes: writes === undefined ? undefined : resolveWriteOptions(writes, codec),
     name,
     codec,
     idleTtl: parseDuration('idleTtl', idleTtl, { zero: false, infinite: true }),

@@ -9,10 +9,12 @@ type DurableObjectState = import('@cloudflare/workers-types').DurableObjectState
 type DurableObjectStorage = import('@cloudflare/workers-types').DurableObjectStorage;
 type SqlStorageValue = import('@cloudflare/workers-types').SqlStorageValue;
 
+declare const WebSocketPair: typeof import('@cloudflare/workers-types').WebSocketPair;
+
 declare function reportError(error: unknown): void;
 
 declare module 'cloudflare:workers' {
-  import type { Rpc } from '@cloudflare/workers-types';
+  import type { Rpc, WebSocket } from '@cloudflare/workers-types';
 
   export function waitUntil(promise: Promise<unknown>): void;
 
@@ -27,5 +29,8 @@ declare module 'cloudflare:workers' {
     constructor(ctx: DurableObjectState, env: Env);
     alarm?(): void | Promise<void>;
     fetch?(request: Request): Response | Promise<Response>;
+    webSocketMessage?(socket: WebSocket, message: string | ArrayBuffer): void | Promise<void>;
+    webSocketClose?(socket: WebSocket, code: number, reason: string, wasClean: boolean): void | Promise<void>;
+    webSocketError?(socket: WebSocket, error: unknown): void | Promise<void>;
   }
 }

@@ -17,8 +17,10 @@ export type Question =
       readonly value: unknown;
       readonly options?: ObjectLifetimeOptions | undefined;
     }
+  | { readonly verb: 'update'; readonly key: string; readonly change: unknown }
+  | { readonly verb: 'delete'; readonly key: string }
   | { readonly verb: 'invalidate' | 'expire'; readonly key: string | readonly string[] }
-  | { readonly verb: 'getStats' };
+  | { readonly verb: 'getStats' | 'getWriteStatus' | 'flush' };
 
 /** What all reads may say. */
 export interface AskedRead {

@@ -8,7 +8,7 @@ export interface Kept {
   readonly idleTtl: number;
   readonly sweepEvery: number;
   readonly storage: DurableStorage;
-  /** Whether a request or a load is under way. */
+  /** Whether a request or a load is under way, or a write has not been delivered. */
   readonly isBusy: () => boolean;
   /** Deletes all that the object stores, and forgets all that it holds. */
   readonly deleteAll: () => Promise<void>;

@@ -1,3 +1,4 @@
+import type { ObjectWriteOptions } from '../../src/cloudflare/index.js';
 import type { Loaded, LoadContext, MaybePromise } from '../../src/index.js';
 import { manualClock, type ManualClock } from '../../src/testing/index.js';
 
@@ -7,15 +8,24 @@ export interface Product {
   readonly load: number;
 }
 
+/** What may be written to objects that take writes. */
+export type Note = Readonly<Record<string, unknown>>;
+
 /** What the objects of worker.ts are told to do. Each test file has its own. */
 interface Script {
   readonly clock: ManualClock;
   upstream: (key: string, load: LoadContext<Product>) => MaybePromise<Product | Loaded<Product>>;
+  writes: ObjectWriteOptions<Note>;
 }
 
 export const script: Script = {
   clock: manualClock(),
   upstream: () => {
     throw new Error('No test said what to load');
+  },
+  writes: {
+    sink: () => {
+      throw new Error('No test said where writes go');
+    },
   },
 };

@@ -1,7 +1,7 @@
 import { DurableObject } from 'cloudflare:workers';
 
 import { CacheObject, type DurableCacheOptions } from '../../src/cloudflare/index.js';
-import { script, type Product } from './script.js';
+import { script, type Note, type Product } from './script.js';
 
 declare global {
   namespace Cloudflare {
@@ -15,6 +15,7 @@ declare global {
       readonly IDLE: DurableObjectNamespace<IdleObject>;
       readonly BRIEF: DurableObjectNamespace<BriefObject>;
       readonly REMINDERS: DurableObjectNamespace<RemindingObject>;
+      readonly WRITING: DurableObjectNamespace<WritingObject>;
       readonly UNCONFIGURED: DurableObjectNamespace<UnconfiguredObject>;
       readonly MISCONFIGURED: DurableObjectNamespace<MisconfiguredObject>;
       readonly KV: KVNamespace;
@@ -103,6 +104,21 @@ export class RemindingObject extends CacheObject<Cloudflare.Env, string> {
 
   async remindAt(name: 'remind' | 'flaky', at: number): Promise<void> {
     await this.alarms.set(name, at);
+  }
+}
+
+/** A cache that takes writes. Its main database is empty: what is not pending was never there. */
+export class WritingObject extends CacheObject<Cloudflare.Env, Note> {
+  protected override configure(): DurableCacheOptions<Note> {
+    return {
+      ...{ ttl: '10s', idleTtl: '1d', clock: script.clock, writes: script.writes },
+      upstream: () => ({ from: 'upstream' }),
+    };
+  }
+
+  /** What has become a dead letter, by key. */
+  async dead(): Promise<string[]> {
+    return (await this.writes.deadLetters.list()).map(({ key }) => key);
   }
 }
 

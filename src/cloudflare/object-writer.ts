@@ -1,0 +1,115 @@
+import type { Clock, MaybePromise } from '../contracts.js';
+import { isSoloflightError } from '../errors.js';
+import { WriteBehind } from '../writes/write-behind.js';
+import type { Alarms } from './alarms.js';
+import type { DurableQueue } from './durable-queue.js';
+import type { ChangeMessage } from './sockets.js';
+import type { ObjectWriteSettings } from './write-options.js';
+
+/** The alarm that flushes. */
+export const FLUSH = 'soloflight:flush';
+
+/** Milliseconds that an alarm waits for its flush, less than its `maxDuration`; a longer flush goes on, and is looked at again. */
+const PATIENCE = 45_000;
+const SOON = 5_000;
+
+/** What {@link ObjectWriter} works with. */
+export interface ObjectWriterParts<V> {
+  readonly settings: ObjectWriteSettings<V>;
+  readonly queue: DurableQueue;
+  readonly alarms: Alarms;
+  readonly clock: Clock;
+  /** Told of every change that readers see. */
+  readonly changed: (change: ChangeMessage) => void;
+}
+
+/** A `WriteBehind` that lives in an object: its queue is the object's storage, its timer the object's alarm. */
+export class ObjectWriter<V> {
+  readonly behind: WriteBehind<V>;
+  readonly #parts: ObjectWriterParts<V>;
+  #flushes = 0;
+
+  /** @throws TypeError for an option that makes no sense. */
+  constructor(parts: ObjectWriterParts<V>) {
+    this.#parts = parts;
+    const { settings, queue, clock } = parts;
+    this.behind = new WriteBehind<V>({
+      ...settings.behind,
+      queue,
+      clock,
+      schedule: (dueAt) => this.#schedule(dueAt),
+    });
+    this.#listen();
+  }
+
+  /** Delivers what was accepted so far, and sets the alarm for what is left. */
+  async flush(): Promise<void> {
+    this.#flushes += 1;
+    try {
+      await this.behind.flush();
+    } finally {
+      this.#flushes -= 1;
+    }
+    if (this.#flushes > 0) return;
+    const { alarms } = this.#parts;
+    const { nextAttempt } = this.behind.status();
+    if (nextAttempt === null) await alarms.cancel(FLUSH);
+    else await alarms.set(FLUSH, nextAttempt);
+  }
+
+  /** Carries out the alarm {@link FLUSH}. Rejects if the queue can't be read. */
+  async ring(): Promise<void> {
+    const { alarms, clock, settings } = this.#parts;
+    let cancel = (): void => {};
+    const late = new Promise<'late'>((resolve) => (cancel = clock.after(PATIENCE, () => resolve('late'))));
+    const flushed = this.flush();
+    const outcome = await Promise.race([flushed, late]).finally(() => cancel());
+    if (outcome !== 'late') return;
+    flushed.catch(settings.face.onError);
+    await alarms.set(FLUSH, clock.now() + SOON);
+  }
+
+  /** An alarm that is due sooner stays: it was set before the object lost its memory. What comes of a flush is set at its end. */
+  #schedule(dueAt: number): MaybePromise<void> {
+    const { alarms } = this.#parts;
+    if (this.#flushes > 0) return;
+    const set = alarms.get(FLUSH);
+    if (set === undefined || dueAt < set) return alarms.set(FLUSH, dueAt);
+  }
+
+  #listen(): void {
+    const { behind } = this;
+    const { changed, settings } = this.#parts;
+    const { onError } = settings.face;
+    behind.on('accept', ({ key }) => changed(this.#changeOf(key)));
+    behind.on('conflict', ({ key, resolution }) =>
+      changed(resolution === 'local' ? this.#changeOf(key) : { type: 'invalidate', key }),
+    );
+    behind.on('dead-letter', ({ key, reason }) => {
+      changed({ type: 'invalidate', key });
+      onError(new Error(`The write of '${key.slice(0, 80)}' became a dead letter: ${reason}`));
+    });
+    behind.on('queue-error', ({ error }) => {
+      // What was told of it before is taken back.
+      if (isSoloflightError(error) && error.key !== undefined) changed({ type: 'invalidate', key: error.key });
+      onError(error);
+    });
+    behind.on('batch-error', ({ error }) => onError(error));
+    behind.on('error', ({ error }) => onError(error));
+  }
+
+  #changeOf(key: string): ChangeMessage {
+    try {
+      const write = this.behind.peek(key);
+      if (write === undefined) return { type: 'invalidate', key };
+      const { kind, at } = write;
+      return kind === 'delete'
+        ? { type: 'change', kind, key, at }
+        : { type: 'change', kind, key, value: write.value, at };
+    } catch (error) {
+      // The user's `merge` failed.
+      this.#parts.settings.face.onError(error);
+      return { type: 'invalidate', key };
+    }
+  }
+}

@@ -1,0 +1,144 @@
+import { byteLength, failure } from './json-face.js';
+import { Refusal, toRefusal } from './refusal.js';
+import type { Allowance, WriteGate } from './write-gate.js';
+
+/** A WebSocket of the platform. */
+export type Socket = ReturnType<DurableObjectState['getWebSockets']>[number];
+
+/** What all who are connected are told. Values as JSON has them; `at` is epoch milliseconds. */
+export type ChangeMessage =
+  | {
+      readonly type: 'change';
+      readonly kind: 'put';
+      readonly key: string;
+      readonly value: unknown;
+      readonly at: number;
+    }
+  | { readonly type: 'change'; readonly kind: 'delete'; readonly key: string; readonly at: number }
+  /** The value is another now: ask for it. */
+  | { readonly type: 'invalidate'; readonly key: string };
+
+/** Tells our sockets from those that a subclass accepts. */
+const TAG = 'soloflight';
+
+const CLOSE = { policy: 1_008, tooLarge: 1_009, failed: 1_011 } as const;
+
+/** Longest `id` of a message that comes back in its answer. */
+const LONGEST_ID = 256;
+
+/** The WebSockets of an object. All state is in the platform's hands, since hibernation takes the memory. */
+export class Sockets {
+  readonly #state: DurableObjectState;
+
+  constructor(state: DurableObjectState) {
+    this.#state = state;
+  }
+
+  /** Whether `socket` is one of these. */
+  has(socket: Socket): boolean {
+    return this.#state.getTags(socket).includes(TAG);
+  }
+
+  /** Lets who sent `request` in, if they may. */
+  async connect<V>(request: Request, gate: WriteGate<V>): Promise<Response> {
+    try {
+      await gate.authorize(request);
+      const { 0: client, 1: server } = new WebSocketPair();
+      this.#state.acceptWebSocket(server, [TAG]);
+      server.serializeAttachment(gate.allowance);
+      return new Response(null, { status: 101, webSocket: client } as ResponseInit);
+    } catch (error) {
+      const { status, code, message, headers } = toRefusal(error, gate.settings.onError);
+      return failure(status, code, message, headers);
+    }
+  }
+
+  /** Answers `message`. Never rejects. */
+  async receive<V>(socket: Socket, message: string | ArrayBuffer, gate: WriteGate<V>): Promise<void> {
+    let id: string | number | undefined;
+    try {
+      this.#count(socket, gate);
+      if (typeof message !== 'string') throw new Refusal(400, 'BAD_MESSAGE', 'Expected text, not bytes');
+      // No text takes fewer bytes than units.
+      gate.checkSize(message.length);
+      gate.checkSize(byteLength(message));
+      const asked = gate.parseJson(message);
+      if (typeof asked !== 'object' || asked === null || Array.isArray(asked))
+        throw new Refusal(400, 'BAD_MESSAGE', 'Expected a JSON object');
+      id = idOf(asked);
+      const write = gate.toWrite(asked as Record<string, unknown>);
+      const value = await gate.write(write);
+      tell(socket, { type: 'accepted', id, key: write.key, ...(value === undefined ? {} : { value }) });
+    } catch (error) {
+      const { code, message: reason, status } = toRefusal(error, gate.settings.onError);
+      tell(socket, { type: 'error', id, error: { code, message: reason } });
+      const isBad = status >= 400 && status < 500;
+      if (isBad && gate.settings.closeBad) close(socket, status === 413 ? CLOSE.tooLarge : CLOSE.policy, code);
+    }
+  }
+
+  /** Tells all who are connected. One that can't be told is closed, and keeps none of the others. */
+  broadcast(message: ChangeMessage): void {
+    const sockets = this.#state.getWebSockets(TAG);
+    if (sockets.length === 0) return;
+    const text = toText(message);
+    for (const socket of sockets) {
+      try {
+        socket.send(text);
+      } catch {
+        close(socket, CLOSE.failed, 'BROKEN');
+      }
+    }
+  }
+
+  /** Ends our half of a connection that the other side has closed, or that broke. */
+  end(socket: Socket): void {
+    close(socket, 1_000, '');
+  }
+
+  #count<V>(socket: Socket, gate: WriteGate<V>): void {
+    const allowance = gate.spend((socket.deserializeAttachment() as Allowance | null) ?? gate.allowance);
+    socket.serializeAttachment(allowance);
+    if (allowance.left >= 0) return;
+    // Whoever goes on after so many refusals won't stop by being refused.
+    if (allowance.left <= -gate.settings.rate.messages) close(socket, CLOSE.policy, 'TOO_MANY_MESSAGES');
+    throw gate.tooMany();
+  }
+}
+
+function idOf(asked: object): string | number | undefined {
+  const { id } = asked as { readonly id?: unknown };
+  if (id === undefined || typeof id === 'number') return id;
+  if (typeof id === 'string' && id.length <= LONGEST_ID) return id;
+  throw new Refusal(
+    400,
+    'BAD_MESSAGE',
+    `Expected \`id\` to be a number or a string of at most ${LONGEST_ID} characters`,
+  );
+}
+
+function toText(message: ChangeMessage): string {
+  try {
+    return JSON.stringify(message);
+  } catch {
+    // A value that JSON has no form for.
+    return JSON.stringify({ type: 'invalidate', key: message.key } satisfies ChangeMessage);
+  }
+}
+
+/** Who has left meanwhile is told nothing. */
+function tell(socket: Socket, message: object): void {
+  try {
+    socket.send(JSON.stringify(message));
+  } catch {
+    close(socket, CLOSE.failed, 'BROKEN');
+  }
+}
+
+function close(socket: Socket, code: number, reason: string): void {
+  try {
+    socket.close(code, reason);
+  } catch {
+    // It is closed already.
+  }
+}

@@ -1,0 +1,147 @@
+import { gzip } from '../codecs/gzip.js';
+import { structuredCloneCodec } from '../codecs/structured-clone.js';
+import type { Codec, Duration, MaybePromise } from '../contracts.js';
+import { parseDuration } from '../duration.js';
+import { misuse } from '../errors.js';
+import { checkCount, checkFunction, checkNames, checkObject } from '../option-checks.js';
+import type { WriteBehindOptions } from '../writes/write-options.js';
+
+/** How many messages a client may send. */
+export interface MessageRate {
+  /** At most so many at once; an integer ≥ 1 or `Infinity`. */
+  readonly messages: number;
+  /** Time in which so many more are allowed. Above 0. */
+  readonly per: Duration;
+}
+
+/**
+ * The option `writes` of a `CacheObject`: those of a `WriteBehind` whose queue is the object's SQLite and whose timer is
+ * the object's alarm.
+ */
+export interface ObjectWriteOptions<V> extends Omit<
+  WriteBehindOptions<V>,
+  'queue' | 'schedule' | 'clock' | 'current' | 'flushEvery' | 'maxPending' | 'overflow'
+> {
+  /** How long the first write waits for others at most. @default '1m' */
+  readonly flushEvery?: Duration;
+  /** Pending writes at most; those of one key that the sink has not seen yet count as one. @default 10_000 */
+  readonly maxPending?: number;
+  /** What happens to writes beyond `maxPending`. @default 'reject' */
+  readonly overflow?: 'wait' | 'reject';
+  /** Values that take more bytes than this are kept compressed, an integer ≥ 0 or `Infinity`. @default 1_024 */
+  readonly compressAbove?: number;
+  /**
+   * What a change makes of the current value, for `update`. Called with what came from a client: check it, and throw if it
+   * makes no sense. Must not alter `current`.
+   */
+  readonly apply?: (current: V | undefined, change: unknown, key: string) => V;
+  /**
+   * Checks a value that came by HTTP or WebSocket, and gives the one to store; what it throws refuses it. @default every
+   * JSON value is taken
+   */
+  readonly parse?: (value: unknown, key: string) => V;
+  /**
+   * Decides who may write by HTTP, or connect by WebSocket and then write and see every change of this object. `true`, or a
+   * non-empty string that names the client, lets in; anything else does not. Not asked for calls by RPC, nor for reads. Browsers
+   * open WebSockets from any page: look at the `Origin` too. Read the body of a clone only. @default nobody
+   */
+  readonly authorize?: (request: Request) => MaybePromise<boolean | string>;
+  /** Bytes of one message or body at most, an integer ≥ 1. @default 65_536 */
+  readonly maxMessageSize?: number;
+  /**
+   * Bound for each connection, and for all HTTP writes of each client that `authorize` names (of all others together).
+   * @default { messages: 100, per: '10s' }
+   */
+  readonly rate?: MessageRate;
+  /** Whether a connection is closed after a message that was malformed, too large or one too many. @default 'keep' */
+  readonly badMessages?: 'keep' | 'close';
+  /** Told when the sink, the queue or a function of these options failed. @default the platform's `reportError` */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** What the faces check strangers by. Durations are milliseconds, sizes bytes. */
+export interface FaceSettings<V> {
+  readonly apply: ObjectWriteOptions<V>['apply'];
+  readonly parse: ObjectWriteOptions<V>['parse'];
+  readonly authorize: ObjectWriteOptions<V>['authorize'];
+  readonly maxMessageSize: number;
+  readonly rate: { readonly messages: number; readonly per: number };
+  readonly closeBad: boolean;
+  readonly onError: (error: unknown) => void;
+}
+
+/** {@link ObjectWriteOptions} with nothing left open. */
+export interface ObjectWriteSettings<V> {
+  readonly face: FaceSettings<V>;
+  readonly codec: Codec;
+  /** For the `WriteBehind`, which checks them. */
+  readonly behind: Omit<WriteBehindOptions<V>, 'queue' | 'schedule' | 'clock' | 'current'>;
+}
+
+const DEFAULTS = Object.freeze({
+  ...{ flushEvery: '1m', maxPending: 10_000, overflow: 'reject', compressAbove: 1_024, maxMessageSize: 65_536 },
+  rate: Object.freeze({ messages: 100, per: '10s' }),
+} as const);
+
+/** Options of a `WriteBehind` that are not the user's to set here. */
+const OWN: ReadonlySet<string> = new Set(['queue', 'schedule', 'clock', 'current']);
+
+const NAMES = [
+  ...[
+    'sink',
+    'flushEvery',
+    'maxBatch',
+    'maxPending',
+    'overflow',
+    'merge',
+    'resolve',
+    'retryFor',
+    'retry',
+    'maxDuration',
+  ],
+  ...['apply', 'parse', 'authorize', 'maxMessageSize', 'rate', 'badMessages', 'compressAbove', 'onError'],
+];
+
+/** Checks what is not the `WriteBehind`'s own to check. `codec` is that of the object. */
+export function resolveWriteOptions<V>(
+  options: ObjectWriteOptions<V>,
+  codec: Codec = structuredCloneCodec,
+): ObjectWriteSettings<V> {
+  checkObject('writes', options);
+  for (const [name, value] of Object.entries(options)) {
+    if (OWN.has(name)) throw misuse(`writes.${name}`, "left out: the object's own is used", value);
+  }
+  checkNames(options, NAMES);
+  const { apply, parse, authorize, maxMessageSize, rate, badMessages, onError, compressAbove, ...behind } = options;
+  const functions = { apply, parse, authorize, onError };
+  for (const [name, value] of Object.entries(functions)) checkFunction(`writes.${name}`, value);
+  if (badMessages !== undefined && badMessages !== 'keep' && badMessages !== 'close')
+    throw misuse('writes.badMessages', "'keep' or 'close'", badMessages);
+  const above = compressAbove ?? DEFAULTS.compressAbove;
+  if (above !== Infinity && !(Number.isSafeInteger(above) && above >= 0))
+    throw misuse('writes.compressAbove', 'an integer ≥ 0 or Infinity', above);
+  const { flushEvery = DEFAULTS.flushEvery, maxPending = DEFAULTS.maxPending, overflow = DEFAULTS.overflow } = behind;
+  return {
+    face: {
+      ...{ apply, parse, authorize },
+      maxMessageSize: sizeOf(maxMessageSize ?? DEFAULTS.maxMessageSize),
+      rate: resolveRate(rate ?? DEFAULTS.rate),
+      closeBad: badMessages === 'close',
+      onError: onError ?? ((error) => reportError(error)),
+    },
+    codec: gzip(codec, { above }),
+    behind: { ...behind, flushEvery, maxPending, overflow },
+  };
+}
+
+function resolveRate(rate: MessageRate): FaceSettings<unknown>['rate'] {
+  checkObject('writes.rate', rate);
+  checkNames(rate, ['messages', 'per']);
+  checkCount('writes.rate.messages', rate.messages);
+  return { messages: rate.messages, per: parseDuration('writes.rate.per', rate.per, { zero: false }) };
+}
+
+function sizeOf(size: number): number {
+  if (!Number.isSafeInteger(size) || size < 1) throw misuse('writes.maxMessageSize', 'an integer ≥ 1 (bytes)', size);
+  return size;
+}
