@@ -245,7 +245,7 @@ describe('a sink that is down', () => {
       return runInDurableObject(object.stub, (_object, state) => state.abort('the machine is gone'));
     };
     await object.ring(60_000).catch(() => false);
-    for (let round = 0; round < 3 && calls < 2; round += 1) await object.ring(60_000);
+    for (let round = 0; round < 3; round += 1) await object.ring(60_000);
 
     expect(calls).toBe(2);
     expect(database.batches.at(-1)).toEqual([['k', { version: 1 }]]);
@@ -269,7 +269,7 @@ describe('writes that come while others are delivered', () => {
     while ((await rowsOf(object, 'soloflight_writes')) > 0) expect(await object.ring(60_000)).toBe(true);
 
     expect(database.batches[0]).toEqual([['a', { version: 1 }]]);
-    expect(database.batches.slice(1).flat().sort()).toEqual([
+    expect(database.batches.slice(1).flat()).toEqual([
       ['a', { version: 2 }],
       ['b', { version: 1 }],
     ]);
