@@ -208,9 +208,14 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
   /** Takes a message of a WebSocket. A subclass that overrides it must call it, like the next two. */
   override async webSocketMessage(socket: Socket, message: string | ArrayBuffer): Promise<void> {
     if (!this.#sockets.has(socket)) return;
-    const { writing } = this.#use();
-    if (writing === undefined) this.#sockets.end(socket);
-    else await this.#serve(() => this.#sockets.receive(socket, message, writing.gate));
+    try {
+      const { writing } = this.#use();
+      if (writing === undefined) this.#sockets.end(socket, 'NO_WRITES');
+      else await this.#serve(() => this.#sockets.receive(socket, message, writing.gate));
+    } catch (error) {
+      reportError(error);
+      this.#sockets.end(socket, 'INTERNAL_ERROR');
+    }
   }
 
   override webSocketClose(socket: Socket, _code: number, _reason: string, _wasClean: boolean): void {
@@ -253,7 +258,11 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
   }
 
   #use(): Engine<V> {
-    return (this.#engine ??= this.#start());
+    if (this.#engine !== undefined) return this.#engine;
+    const engine = (this.#engine = this.#start());
+    // The platform holds answers back until what was written before them is safe.
+    engine.writing?.writer.resume().catch((error: unknown) => reportError(error));
+    return engine;
   }
 
   /** Not in the constructor: a subclass is complete only after it. */

@@ -49,6 +49,11 @@ export class DurableQueue implements WriteQueue {
     return this.#rows.isEmpty;
   }
 
+  /** Whether something is stored that is no dead letter. */
+  get hasPending(): boolean {
+    return this.#rows.hasPending;
+  }
+
   load(): Promise<(QueuedWrite | Error)[]> {
     return this.#list(false);
   }

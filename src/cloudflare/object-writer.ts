@@ -42,6 +42,12 @@ export class ObjectWriter<V> {
     this.#listen();
   }
 
+  /** Sets the alarm for what a version of the program left that had one, and was followed by one that took no writes. */
+  async resume(): Promise<void> {
+    const { queue, alarms, clock } = this.#parts;
+    if (queue.hasPending && alarms.get(FLUSH) === undefined) await alarms.set(FLUSH, clock.now());
+  }
+
   /** Delivers what was accepted so far, and sets the alarm for what is left. */
   async flush(): Promise<void> {
     this.#flushes += 1;

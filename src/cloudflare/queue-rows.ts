@@ -26,6 +26,11 @@ export class QueueRows {
     return this.#read('SELECT 1 FROM $ LIMIT 1').length === 0;
   }
 
+  /** Whether there is a row that is no dead letter. */
+  get hasPending(): boolean {
+    return this.#read('SELECT 1 FROM $ WHERE dead_at IS NULL LIMIT 1').length > 0;
+  }
+
   /** All rows that are dead letters, or all that are none; an error in the place of one whose chunks are not all there. */
   list(dead: boolean): (QueueRow | Error)[] {
     const rows = this.#read(`SELECT * FROM $ WHERE dead_at IS ${dead ? 'NOT NULL' : 'NULL'} ORDER BY sequence`);

@@ -21,7 +21,7 @@ export type ChangeMessage =
 /** Tells our sockets from those that a subclass accepts. */
 const TAG = 'soloflight';
 
-const CLOSE = { policy: 1_008, tooLarge: 1_009, failed: 1_011 } as const;
+const CLOSE = { normal: 1_000, policy: 1_008, tooLarge: 1_009, failed: 1_011 } as const;
 
 /** Longest `id` of a message that comes back in its answer. */
 const LONGEST_ID = 256;
@@ -91,9 +91,9 @@ export class Sockets {
     }
   }
 
-  /** Ends our half of a connection that the other side has closed, or that broke. */
-  end(socket: Socket): void {
-    close(socket, 1_000, '');
+  /** Ends a connection: in answer to the other side, or because of `failure`. */
+  end(socket: Socket, failure?: string): void {
+    close(socket, failure === undefined ? CLOSE.normal : CLOSE.failed, failure ?? '');
   }
 
   #count<V>(socket: Socket, gate: WriteGate<V>): void {

@@ -1,6 +1,6 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { durableCache, type DurableCacheClient } from '../../src/cloudflare/index.js';
 import { openMainDatabase, type MainDatabase } from './main-database.js';
@@ -273,6 +273,56 @@ describe('writes that come while others are delivered', () => {
       ['a', { version: 2 }],
       ['b', { version: 1 }],
     ]);
+  });
+});
+
+describe('a delivery that takes longer than an alarm', () => {
+  test('goes on, is looked at again, and ends with no alarm left', async () => {
+    script.writes = { ...script.writes, maxDuration: '5m' };
+    const object = setup();
+    let isReached = false;
+    let isReleased = false;
+    database.before = async () => {
+      isReached = true;
+      while (!isReleased) await new Promise<void>((resolve) => void script.clock.after(1_000, resolve));
+    };
+    /** Inside of the object, whose timers go off. */
+    const advance = (ms: number): Promise<void> => runInDurableObject(object.stub, () => void script.clock.advance(ms));
+    await object.cache.set('k', { version: 1 });
+    const ringing = object.ring(60_000);
+    await vi.waitFor(() => expect(isReached).toBe(true));
+    await advance(45_000);
+
+    expect(await ringing).toBe(true);
+    expect(database.batches).toEqual([]);
+
+    isReleased = true;
+    await advance(5_000);
+    expect(database.batches).toEqual([[['k', { version: 1 }]]]);
+    expect(database.errors).toEqual([]);
+    expect(await object.cache.getWriteStatus('k')).toMatchObject({ pending: 0, nextAttempt: null });
+    await object.ring(1);
+    expect(database.batches).toHaveLength(1);
+  });
+});
+
+describe('a version of the program that takes no writes', () => {
+  test('keeps what an earlier one accepted, and the next one delivers it', async () => {
+    const object = setup();
+    await object.cache.set('k', { version: 1 });
+    const { writes } = script;
+    script.writes = undefined as never;
+    await evictDurableObject(object.stub);
+    await object.ring(60_000);
+    await object.ring(2 * 86_400_000);
+    expect([await rowsOf(object, 'soloflight_writes'), database.batches]).toEqual([1, []]);
+
+    script.writes = writes;
+    await evictDurableObject(object.stub);
+    await object.cache.lookup('other');
+    await object.ring(0);
+
+    expect(database.batches).toEqual([[['k', { version: 1 }]]]);
   });
 });
 

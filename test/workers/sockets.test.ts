@@ -160,6 +160,16 @@ describe('a connection', () => {
     expect(await left?.hears(1)).toEqual([change('k', { version: 1 })]);
   });
 
+  test('is closed when the next version of the program takes no writes', async () => {
+    const stub = open();
+    const ann = await connect(stub);
+    script.writes = undefined as never;
+    await evictDurableObject(stub);
+    ann.say({ type: 'delete', key: 'k' });
+
+    await vi.waitFor(() => expect(ann.closed).toEqual([1011]));
+  });
+
   test('that fails when it is written to is closed, and the others hear all the same', () => {
     const closed: number[] = [];
     const heard: string[] = [];
