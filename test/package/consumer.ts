@@ -130,6 +130,7 @@ import {
   durableStorage,
   workerCache,
   workersKvStorage,
+  type DurableCacheOptions,
 } from 'soloflight/cloudflare';
 
 interface Product {
@@ -143,6 +144,22 @@ export class Products extends CacheObject<Env, Product> {
     return { ttl: '10s', idleTtl: '1d', upstream: (key: string) => ({ name: key + typeof env }) } as const;
   }
 }
+export class Profiles extends CacheObject<Env, Product> {
+  protected override configure(): DurableCacheOptions<Product> {
+    const sink = (writes: readonly { readonly value?: Product }[]) => writes.map(({ value }) => value?.name === '' ? { reject: 'no name' } : 'ok' as const);
+    return { ttl: '10s', writes: { sink, flushEvery: '1m', authorize: ({ headers }) => headers.get('cookie') ?? false } };
+  }
+  override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    await super.webSocketMessage(socket, message);
+    this.writes.on('dead-letter', ({ key }) => key.length);
+  }
+}
+export const pending = async (env: Env): Promise<number> => (await products(env).getWriteStatus('1')).pending;
+export const renamed = async (env: Env): Promise<string> => (await products(env).update('1', 'name')).name;
+// @ts-expect-error The queue is the object's own.
+export const queued: DurableCacheOptions<Product> = { ttl: '1s', writes: { sink: () => {}, queue: null } };
+// @ts-expect-error Writes go somewhere.
+export const nowhere: DurableCacheOptions<Product> = { ttl: '1s', writes: {} };
 export const products = (env: Env) => durableCache(env.PRODUCTS, { shards: 4, locationHint: 'weur' });
 export const name = async (env: Env): Promise<string> => (await products(env).get('1')).name;
 export const front = (env: Env) => new TieredCache<Product>({ ttl: '1s', upstream: products(env).upstream });
