@@ -31,6 +31,12 @@ export class KeyNames {
     return toWord(`${this.#prefix}${OPEN}${key}${CLOSE}lease`);
   }
 
+  /** Where the queue called `queue` keeps its pending writes and its dead letters: in one slot, and where no entry is. */
+  queue(queue: string): { readonly pending: string; readonly dead: string } {
+    const pending = `${this.#prefix}writes{${queue}${CLOSE}`;
+    return { pending, dead: `${pending}dead` };
+  }
+
   /** A glob-style pattern that all names match, and no others. */
   get pattern(): string {
     return `${this.#prefix.replaceAll(/[\\*?[\]^]/g, String.raw`\$&`)}${OPEN}*`;
@@ -63,7 +69,7 @@ const POLYNOMIAL = 0x1021;
 const SLOTS = 16_384;
 
 /** Text as it is, or bytes if it has no UTF-8: halves of characters then take three bytes each, as no text does. */
-function toWord(name: string): Word {
+export function toWord(name: string): Word {
   if (isWellFormed(name)) return name;
   const utf8 = new TextEncoder();
   const parts: number[] = [];

@@ -103,6 +103,24 @@ export const RELEASE: Script = new Script(`${LEASES}
 if not holds(KEYS[1], ARGV[1]) then return 0 end
 return finish(KEYS[1], ARGV[2], ARGV[3])`);
 
+/** pending, dead · id, 'pending' or 'dead', record, and so on. */
+export const KEEP_WRITES: Script = new Script(`
+for at = 1, #ARGV, 3 do
+  local home, other = KEYS[1], KEYS[2]
+  if ARGV[at + 1] == 'dead' then home, other = other, home end
+  redis.call('HSET', home, ARGV[at], ARGV[at + 2])
+  redis.call('HDEL', other, ARGV[at])
+end
+return 1`);
+
+/** pending, dead · ids. */
+export const FORGET_WRITES: Script = new Script(`
+for at = 1, #ARGV do
+  redis.call('HDEL', KEYS[1], ARGV[at])
+  redis.call('HDEL', KEYS[2], ARGV[at])
+end
+return 1`);
+
 async function sha1(text: string): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-1', new TextEncoder().encode(text)));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');

@@ -41,7 +41,7 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
     'sizeOfResponse',
   ],
   'soloflight/keyv': ['keyvStorage'],
-  'soloflight/redis': ['redisBackplane', 'redisStorage'],
+  'soloflight/redis': ['redisBackplane', 'redisQueue', 'redisStorage'],
   'soloflight/sqlite': ['sqliteQueue', 'sqliteStorage'],
   'soloflight/testing': [
     'InvariantError',
@@ -184,7 +184,7 @@ import { connectivity, indexedDbQueue, indexedDbStorage, sharedWrites, webStorag
 import { gzip, structuredCloneCodec } from 'soloflight/codecs';
 import { cachedFetch, cachedHandler, fetchUpstream, type CachedFetch, type StoredResponse } from 'soloflight/http';
 import { keyvStorage, type KeyvLike } from 'soloflight/keyv';
-import { redisStorage, type RedisClient } from 'soloflight/redis';
+import { redisQueue, redisStorage, type RedisClient } from 'soloflight/redis';
 import { sqliteQueue, sqliteStorage } from 'soloflight/sqlite';
 import { manualClock, type StorageSuiteOptions } from 'soloflight/testing';
 import { unstorageStorage, type UnstorageLike } from 'soloflight/unstorage';
@@ -224,7 +224,7 @@ export const shared = sharedWrites<Post, WriteStatus>({
 });
 export const reachable: Promise<boolean> = connectivity({ probe: '/health' }).check().then((state) => state === 'online');
 
-export const inRedis = (client: RedisClient) => redisStorage({ client, codec });
+export const inRedis = (client: RedisClient) => [redisStorage({ client, codec }), redisQueue({ client, queue: 'q' })];
 
 // @ts-expect-error \`ttl\` has no default.
 export const noTtl = new TieredCache<Post>({ upstream: () => ({ title: '' }) });

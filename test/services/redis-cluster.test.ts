@@ -3,9 +3,9 @@ import { createCluster } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import type { RedisClient, Word } from '../../src/redis/client.js';
-import { redisBackplane, redisStorage } from '../../src/redis/index.js';
+import { redisBackplane, redisQueue, redisStorage } from '../../src/redis/index.js';
 import { KeyNames, slotOf } from '../../src/redis/names.js';
-import { backplaneSuite, storageSuite } from '../../src/testing/index.js';
+import { backplaneSuite, storageSuite, writeQueueSuite } from '../../src/testing/index.js';
 import type { ConnectedClient } from '../support/redis-clients.ts';
 import { startCluster, type RedisClusterServers } from '../support/redis-cluster.ts';
 
@@ -66,6 +66,16 @@ describe.each(Object.entries(CLIENTS))('%s', (_, connect) => {
       });
     });
   }
+
+  describe('queue', () => {
+    writeQueueSuite(runner, {
+      open: () => {
+        number += 1;
+        return redisQueue({ client: connected.client, queue: `q${number}`, prefix: number % 2 === 0 ? 'c:' : 'c{x}:' });
+      },
+      supports: { references: false },
+    });
+  });
 
   describe.each([true, false])('backplane, sharded: %s', (sharded) => {
     backplaneSuite(runner, {

@@ -1,0 +1,66 @@
+import { chain } from '../codecs/chain.js';
+import { fromPayload, toPayload, type Payload } from '../codecs/payload.js';
+import type { Codec, MaybePromise, QueuedWrite } from '../contracts.js';
+import { UndecodableError } from '../errors.js';
+import { globalBuffer, toBuffer } from './client.js';
+
+/** Version of the format of a record. Those of another version are neither read nor removed. */
+const FORMAT = 1;
+const LINE_FEED = 10;
+
+/** What stands before a value: all of a write but its value, as one line of JSON. */
+interface Head extends Omit<QueuedWrite, 'value' | 'dead'> {
+  readonly format: number;
+  readonly dead?: QueuedWrite['dead'];
+  /** Name of the codec; absent for a delete. */
+  readonly codec?: string;
+  /** Whether the codec made text. */
+  readonly text?: boolean;
+}
+
+/** `write` as a value in Redis: its head, a line feed, its encoded value. Throws or rejects if the codec does. */
+export function toRecord(write: QueuedWrite, codec: Codec): MaybePromise<Uint8Array> {
+  const { id, sequence, key, kind, at, attempts, revision, triedFor, dead } = write;
+  const head = { format: FORMAT, id, sequence, key, kind, at, attempts, revision, triedFor, dead };
+  if (kind === 'delete') return recordOf(head, '');
+  return chain(toPayload(write.value, codec), (payload) =>
+    recordOf({ ...head, codec: codec.name, text: typeof payload === 'string' }, payload),
+  );
+}
+
+/** The write in `record`, or why it can't be read. */
+export async function fromRecord(record: Uint8Array, codec: Codec): Promise<QueuedWrite | Error> {
+  let key = '';
+  try {
+    const end = record.indexOf(LINE_FEED);
+    if (end < 0) throw new UndecodableError(key, 'it has no head');
+    const head = JSON.parse(textOf(record.subarray(0, end))) as Head;
+    ({ key } = head);
+    if (head.format !== FORMAT)
+      throw new UndecodableError(key, `it has format version ${head.format}, and only ${FORMAT} is known here`);
+    return await withValue(head, record.subarray(end + 1), codec);
+  } catch (error) {
+    return error instanceof UndecodableError ? error : new UndecodableError(key, 'it is not what was written', error);
+  }
+}
+
+async function withValue(head: Head, bytes: Uint8Array, codec: Codec): Promise<QueuedWrite> {
+  const { id, sequence, key, kind, at, attempts, revision, triedFor, dead } = head;
+  const write = { id, sequence, key, kind, at, attempts, revision, triedFor, dead };
+  if (kind === 'delete') return { ...write, value: undefined };
+  const payload = head.text === true ? textOf(bytes) : new Uint8Array(bytes);
+  return { ...write, value: await fromPayload(key, head.codec ?? '', payload, codec) };
+}
+
+function recordOf(head: Head, payload: Payload): Uint8Array {
+  const first = new TextEncoder().encode(`${JSON.stringify(head)}\n`);
+  const rest = typeof payload === 'string' ? globalBuffer().from(payload, 'utf8') : payload;
+  const record = new Uint8Array(first.length + rest.length);
+  record.set(first);
+  record.set(rest, first.length);
+  return toBuffer(record);
+}
+
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+}
