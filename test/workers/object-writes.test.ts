@@ -280,23 +280,22 @@ describe('a delivery that takes longer than an alarm', () => {
   test('goes on, is looked at again, and ends with no alarm left', async () => {
     script.writes = { ...script.writes, maxDuration: '5m' };
     const object = setup();
-    let isReached = false;
-    let isReleased = false;
+    const delivery = { isReached: false, isReleased: false };
     database.before = async () => {
-      isReached = true;
-      while (!isReleased) await new Promise<void>((resolve) => void script.clock.after(1_000, resolve));
+      delivery.isReached = true;
+      while (!delivery.isReleased) await new Promise<void>((resolve) => void script.clock.after(1_000, resolve));
     };
     /** Inside of the object, whose timers go off. */
-    const advance = (ms: number): Promise<void> => runInDurableObject(object.stub, () => void script.clock.advance(ms));
+    const advance = (ms: number): Promise<void> => runInDurableObject(object.stub, () => script.clock.advance(ms));
     await object.cache.set('k', { version: 1 });
     const ringing = object.ring(60_000);
-    await vi.waitFor(() => expect(isReached).toBe(true));
+    await vi.waitFor(() => expect(delivery.isReached).toBe(true));
     await advance(45_000);
 
     expect(await ringing).toBe(true);
     expect(database.batches).toEqual([]);
 
-    isReleased = true;
+    delivery.isReleased = true;
     await advance(5_000);
     expect(database.batches).toEqual([[['k', { version: 1 }]]]);
     expect(database.errors).toEqual([]);
