@@ -1,6 +1,14 @@
 import { chain } from '../codecs/chain.js';
 import { structuredCloneCodec } from '../codecs/structured-clone.js';
-import { isThenable, type Codec, type MaybePromise, type StorageTier, type StorageWrite } from '../contracts.js';
+import {
+  isThenable,
+  type Codec,
+  type Lease,
+  type LeaseAnswer,
+  type MaybePromise,
+  type StorageTier,
+  type StorageWrite,
+} from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse } from '../errors.js';
 import type { SqliteValue } from '../storage/sqlite-database.js';
@@ -23,34 +31,6 @@ export interface DurableStorageOptions {
   readonly lease?: boolean;
 }
 
-/** What an object says to who asks for a lease: it is theirs, the entry is there already, or somebody else has it. */
-export type DurableLeaseAnswer =
-  | { readonly kind: 'lease'; readonly lease: DurableLease }
-  | { readonly kind: 'entry'; readonly entry: Entry }
-  | { readonly kind: 'held' };
-
-/** The right to load a key, until it ends. What comes after its end is refused, not an error. */
-export interface DurableLease {
-  /** Differs from that of every other lease. */
-  readonly token: string;
-  /** Lets the lease last for `ms` milliseconds from now. `false`: it has ended. */
-  renew(ms: number): boolean;
-  /** Stores `entry` and ends the lease. `false`: the lease had ended, or a newer entry is there; nothing is stored. */
-  store(entry: Entry, keepUntil: number): MaybePromise<boolean>;
-  /** Ends the lease without an entry. */
-  release(): void;
-}
-
-/** A storage tier in an object. */
-export interface DurableStorageTier extends StorageTier {
-  /**
-   * Asks for the lease on `key` for `ms` milliseconds, or gives the stored entry if its `startedAt` is later than
-   * `newerThan`. There only with the option `lease`. A lease ends by itself, by its own `store` or `release`, and by
-   * `set` or `delete` of the key.
-   */
-  lease?(key: string, ms: number, newerThan: number): MaybePromise<DurableLeaseAnswer>;
-}
-
 /**
  * A storage tier in the SQLite storage of a Durable Object.
  *
@@ -60,14 +40,14 @@ export interface DurableStorageTier extends StorageTier {
  *
  * @throws TypeError for an option that makes no sense, or an object whose class has no SQLite storage.
  */
-export function durableStorage(storage: DurableObjectStorage, options: DurableStorageOptions = {}): DurableStorageTier {
+export function durableStorage(storage: DurableObjectStorage, options: DurableStorageOptions = {}): StorageTier {
   return new DurableStorage(storage, options);
 }
 
 /** What {@link durableStorage} makes, with what an object's own upkeep needs. */
-export class DurableStorage implements DurableStorageTier {
+export class DurableStorage implements StorageTier {
   readonly name = 'durable-object';
-  declare readonly lease?: NonNullable<DurableStorageTier['lease']>;
+  declare readonly lease?: NonNullable<StorageTier['lease']>;
   readonly #rows: DurableRows;
   readonly #codec: Codec;
   readonly #wrote: (keepUntil: number) => void;
@@ -149,12 +129,12 @@ export class DurableStorage implements DurableStorageTier {
   }
 
   /** Nothing else runs between the look at the entry and the taking of the lease, nor between its end and the writing. */
-  #lease(leases: DurableLeases, key: string, ms: number, newerThan: number): MaybePromise<DurableLeaseAnswer> {
+  #lease(leases: DurableLeases, key: string, ms: number, newerThan: number): MaybePromise<LeaseAnswer> {
     if ((this.#rows.startedAt(key) ?? -Infinity) > newerThan)
       return chain(this.get(key), (entry) => (entry === undefined ? { kind: 'held' } : { kind: 'entry', entry }));
     const token = leases.take(key, ms);
     if (token === undefined) return { kind: 'held' };
-    const lease: DurableLease = {
+    const lease: Lease = {
       token,
       renew: (more) => leases.renew(key, token, more),
       store: (entry, keepUntil) =>

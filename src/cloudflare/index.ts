@@ -3,13 +3,7 @@ export { cacheApiStorage, type CacheApiStorageOptions, type CachedResponse, type
 export { CacheObject } from './cache-object.js';
 export { durableCache, type DurableCacheClient } from './durable-cache.js';
 export { durableQueue, type DurableQueueOptions } from './durable-queue.js';
-export {
-  durableStorage,
-  type DurableLease,
-  type DurableLeaseAnswer,
-  type DurableStorageOptions,
-  type DurableStorageTier,
-} from './durable-storage.js';
+export { durableStorage, type DurableStorageOptions } from './durable-storage.js';
 export type { DurableCacheOptions } from './object-options.js';
 export type { ObjectLifetimeOptions, ObjectReadOptions } from './question.js';
 export type { DurableCacheClientOptions } from './routing.js';

@@ -2,8 +2,8 @@ import { runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { describe, expect, test } from 'vitest';
 
-import { durableStorage, type DurableLease, type DurableStorageTier } from '../../src/cloudflare/index.js';
-import type { Entry } from '../../src/index.js';
+import { durableStorage } from '../../src/cloudflare/index.js';
+import type { Entry, Lease, StorageTier } from '../../src/index.js';
 
 const HOUR = 3_600_000;
 let objects = 0;
@@ -14,19 +14,19 @@ function entryOf(value: unknown, startedAt = 1_000): Entry {
 }
 
 /** Runs `run` with two tiers over the storage of one object: one for the loader, one for whoever else there is. */
-async function inObject(run: (own: DurableStorageTier, other: DurableStorageTier) => Promise<void>): Promise<void> {
+async function inObject(run: (own: StorageTier, other: StorageTier) => Promise<void>): Promise<void> {
   await runInDurableObject(env.BARE.getByName(`leases-${(objects += 1)}`), async (_object, { storage }) => {
     await run(durableStorage(storage, { lease: true }), durableStorage(storage, { lease: true }));
   });
 }
 
-async function take(tier: DurableStorageTier, key = 'k', ms = HOUR): Promise<DurableLease> {
+async function take(tier: StorageTier, key = 'k', ms = HOUR): Promise<Lease> {
   const answer = await tier.lease!(key, ms, -Infinity);
   if (answer.kind !== 'lease') throw new Error(`There is no lease on ${key}: ${answer.kind}`);
   return answer.lease;
 }
 
-async function kindOf(tier: DurableStorageTier, newerThan = -Infinity): Promise<string> {
+async function kindOf(tier: StorageTier, newerThan = -Infinity): Promise<string> {
   return (await tier.lease!('k', HOUR, newerThan)).kind;
 }
 
@@ -37,7 +37,7 @@ describe('a lease of an object', () => {
 
       expect(await kindOf(other)).toBe('held');
       expect((await take(other, 'another')).token).not.toBe(lease.token);
-      lease.release();
+      await lease.release();
       expect(await kindOf(other)).toBe('lease');
     }));
 
@@ -46,7 +46,7 @@ describe('a lease of an object', () => {
       const late = await take(own, 'k', 0);
       const next = await take(other);
 
-      expect(late.renew(HOUR)).toBe(false);
+      expect(await late.renew(HOUR)).toBe(false);
       expect(await late.store(entryOf('late'), Infinity)).toBe(false);
       expect(await own.get('k')).toBeUndefined();
       expect(await next.store(entryOf('in time'), Infinity)).toBe(true);
@@ -62,14 +62,11 @@ describe('a lease of an object', () => {
     }));
 
   test.each([
-    ['delete', (tier: DurableStorageTier) => tier.delete('k')],
-    ['set', (tier: DurableStorageTier) => tier.set('k', entryOf('set'), Infinity)],
-    [
-      'setMany',
-      (tier: DurableStorageTier) => tier.setMany!([{ key: 'k', entry: entryOf('set'), keepUntil: Infinity }]),
-    ],
-    ['deleteMany', (tier: DurableStorageTier) => tier.deleteMany!(['k'])],
-    ['clear', (tier: DurableStorageTier) => tier.clear!()],
+    ['delete', (tier: StorageTier) => tier.delete('k')],
+    ['set', (tier: StorageTier) => tier.set('k', entryOf('set'), Infinity)],
+    ['setMany', (tier: StorageTier) => tier.setMany!([{ key: 'k', entry: entryOf('set'), keepUntil: Infinity }])],
+    ['deleteMany', (tier: StorageTier) => tier.deleteMany!(['k'])],
+    ['clear', (tier: StorageTier) => tier.clear!()],
   ])('is void after %s: what was loaded before must not come after', (what, change) =>
     inObject(async (own, other) => {
       const lease = await take(own);
