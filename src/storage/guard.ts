@@ -349,7 +349,9 @@ export class GuardedTier {
       breaker?.succeed();
       return { done: true, held: held === true, late: undefined };
     } catch (error) {
-      breaker?.fail(clock.monotonic());
+      // A value that is too large says nothing about the health of the tier.
+      if (isSoloflightError(error, 'SOLOFLIGHT_VALUE_TOO_LARGE')) breaker?.succeed();
+      else breaker?.fail(clock.monotonic());
       report(operation, key, error);
       return { done: false, held: false, late };
     }

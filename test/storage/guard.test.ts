@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 
-import { mapStorage, TierTimeoutError, UndecodableError, type Entry, type StorageTier } from '../../src/index.js';
+import {
+  mapStorage,
+  SoloflightError,
+  TierTimeoutError,
+  UndecodableError,
+  type Entry,
+  type StorageTier,
+} from '../../src/index.js';
 import { chaos } from '../../src/testing/index.js';
 import { scriptedTier, type ScriptedTier } from '../support/scripted-tier.js';
 import { entryAt, READ_TIMEOUT, settle, setupGuard, WRITE_TIMEOUT, type GuardParts } from '../support/setup-guard.js';
@@ -275,6 +282,10 @@ describe('a read of a tier that fails', () => {
   });
 });
 
+function tooLarge(): SoloflightError {
+  return new SoloflightError('SOLOFLIGHT_VALUE_TOO_LARGE', 'The value is too large');
+}
+
 function fail(error: Error = new Error('do not touch')): never {
   throw error;
 }
@@ -339,6 +350,53 @@ describe('a tier that keeps failing', () => {
     expect(storage.calls.set).toBe(5);
     expect(guard.get('other')).toBeUndefined();
     expect(storage.calls.get).toBe(0);
+  });
+
+  test('is not skipped because of values that are too large, each of which is reported', async () => {
+    const { guard, storage, clock, reports } = troubled();
+    const error = tooLarge();
+    storage.failAlways('set', error);
+    storage.failAlways('setIfNewer', error);
+
+    for (let write = 0; write < 10; write += 1)
+      expect(await guard.put(`k${write}`, entryAt(clock, 'v'), write % 2 === 0 ? PUT : REPLACE)).toBe(false);
+
+    expect(storage.calls.set).toBe(5);
+    expect(storage.calls.setIfNewer).toBe(5);
+    expect(reports.filter(({ operation }) => operation === 'set')).toEqual(
+      Array.from({ length: 10 }, (_, write) => ({ operation: 'set', key: `k${write}`, error })),
+    );
+    await guard.get('other');
+    expect(storage.calls.get).toBe(1);
+  });
+
+  test('is used again after a probe that brought a value that is too large', async () => {
+    const parts = troubled();
+    const { guard, storage, clock } = parts;
+    await open(parts);
+    storage.restore();
+    storage.failAlways('setIfNewer', tooLarge());
+
+    clock.advance(5_000);
+    await guard.put('k', entryAt(clock, 'v'), PUT);
+    await guard.get('other');
+
+    expect(storage.calls.setIfNewer).toBe(1);
+    expect(storage.calls.get).toBe(6);
+  });
+
+  test('does not serve what a value that is too large was to replace', async () => {
+    const { guard, storage, clock } = troubled();
+    await storage.set('k', entryAt(clock, 'before', 10), Infinity);
+    storage.failNext('set', tooLarge());
+
+    await guard.put('k', entryAt(clock, 'large'), REPLACE);
+    expect(await guard.get('k')).toBeUndefined();
+    clock.advance(1_000);
+    await guard.get('other');
+    await settle();
+
+    expect(await storage.get('k')).toBeUndefined();
   });
 
   test('is skipped because of writes that hang, and a write may be the probe', async () => {
