@@ -131,7 +131,10 @@ export class DurableStorage implements StorageTier {
   /** Nothing else runs between the look at the entry and the taking of the lease, nor between its end and the writing. */
   #lease(leases: DurableLeases, key: string, ms: number, newerThan: number): MaybePromise<LeaseAnswer> {
     if ((this.#rows.startedAt(key) ?? -Infinity) > newerThan)
-      return chain(this.get(key), (entry) => (entry === undefined ? { kind: 'held' } : { kind: 'entry', entry }));
+      return chain(this.#getDecodable(key), (entry) =>
+        // Another version of the program wrote it: to this one, nothing is there.
+        entry === undefined ? this.#lease(leases, key, ms, Infinity) : { kind: 'entry', entry },
+      );
     const token = leases.take(key, ms);
     if (token === undefined) return { kind: 'held' };
     const lease: Lease = {

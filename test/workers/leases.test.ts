@@ -3,10 +3,17 @@ import { env } from 'cloudflare:workers';
 import { describe, expect, test } from 'vitest';
 
 import { durableStorage } from '../../src/cloudflare/index.js';
-import type { Entry, Lease, StorageTier } from '../../src/index.js';
+import { jsonCodec, type Entry, type Lease, type StorageTier } from '../../src/index.js';
 
 const HOUR = 3_600_000;
+const LATER_VERSION = 'written by a later version';
 let objects = 0;
+
+function decode(payload: string | Uint8Array): unknown {
+  const value = jsonCodec.decode(payload);
+  if (value === LATER_VERSION) throw new Error(LATER_VERSION);
+  return value;
+}
 
 function entryOf(value: unknown, startedAt = 1_000): Entry {
   const times = { startedAt, createdAt: startedAt, freshUntil: 2e12, staleUntil: 2e12, errorUntil: 2e12 };
@@ -14,9 +21,11 @@ function entryOf(value: unknown, startedAt = 1_000): Entry {
 }
 
 /** Runs `run` with two tiers over the storage of one object: one for the loader, one for whoever else there is. */
-async function inObject(run: (own: StorageTier, other: StorageTier) => Promise<void>): Promise<void> {
+async function inObject(
+  run: (own: StorageTier, other: StorageTier, storage: DurableObjectStorage) => Promise<void>,
+): Promise<void> {
   await runInDurableObject(env.BARE.getByName(`leases-${(objects += 1)}`), async (_object, { storage }) => {
-    await run(durableStorage(storage, { lease: true }), durableStorage(storage, { lease: true }));
+    await run(durableStorage(storage, { lease: true }), durableStorage(storage, { lease: true }), storage);
   });
 }
 
@@ -60,6 +69,21 @@ describe('a lease of an object', () => {
       expect(await other.lease!('k', HOUR, 4_999)).toMatchObject({ kind: 'entry', entry: { value: 'loaded' } });
       expect(await kindOf(other, 5_000)).toBe('lease');
     }));
+
+  test.each([
+    ['at once', { ...jsonCodec, decode }],
+    ['later', { ...jsonCodec, decode: async (payload: string | Uint8Array) => decode(payload) }],
+  ])('is for somebody to whom the entry that is there is undecodable, told %s', (_when, codec) =>
+    inObject(async (_own, _other, storage) => {
+      const tier = durableStorage(storage, { lease: true, codec });
+      await tier.set('k', entryOf(LATER_VERSION, 5_000), Infinity);
+
+      const lease = await take(tier);
+      expect(await kindOf(tier)).toBe('held');
+      expect(await lease.store(entryOf('loaded', 6_000), Infinity)).toBe(true);
+      expect((await tier.get('k'))?.value).toBe('loaded');
+    }),
+  );
 
   test.each([
     ['delete', (tier: StorageTier) => tier.delete('k')],
