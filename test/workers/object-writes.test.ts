@@ -126,6 +126,12 @@ describe('an accepted write', () => {
     expect(database.batches).toEqual([[['k', { text }]]]);
   });
 
+  test('is delivered by itself: the platform rings', async () => {
+    await env.PROMPT.getByName('prompt').set('k', { name: 'new' });
+
+    await vi.waitFor(() => expect(database.batches).toEqual([[['k', { name: 'new' }]]]), { timeout: 5_000 });
+  });
+
   test('that deletes is a write like others', async () => {
     const object = setup();
     await object.cache.set('k', { name: 'old' });
@@ -322,6 +328,58 @@ describe('a version of the program that takes no writes', () => {
     await object.ring(0);
 
     expect(database.batches).toEqual([[['k', { version: 1 }]]]);
+  });
+});
+
+describe('whatever happens', () => {
+  /** A small generator, so that what failed once fails again. */
+  function chance(seed: number): (below: number) => number {
+    let state = seed;
+    return (below) => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      return Math.floor((state / 2 ** 32) * below);
+    };
+  }
+
+  test.each([1, 2, 3, 4, 5, 6])('nothing is lost, nothing comes out of order (%i)', async (seed) => {
+    const pick = chance(seed);
+    script.writes = { ...script.writes, maxBatch: 3, compressAbove: 64 };
+    const object = setup();
+    const accepted = new Map<string, number>();
+    const text = 'long '.repeat(50);
+    for (let step = 1; step <= 60; step += 1) {
+      const key = `key-${pick(4)}`;
+      const what = pick(10);
+      if (what < 6) {
+        await object.cache.set(key, { step, ...(pick(3) === 0 ? { text } : {}) });
+        accepted.set(key, step);
+      } else if (what === 6) await evictDurableObject(object.stub).catch(() => {});
+      else {
+        const mood = pick(3);
+        database.before = async () => {
+          if (mood === 0) throw new Error('down');
+          if (mood === 1) return;
+          database.before = () => {};
+          step += 1;
+          accepted.set(key, step);
+          await object.cache.set(key, { step });
+        };
+        await object.ring(60_000);
+      }
+    }
+    database.before = () => {};
+    for (let round = 0; round < 20 && (await rowsOf(object, 'soloflight_writes')) > 0; round += 1)
+      await object.ring(60_000);
+
+    const seen = new Map<string, number[]>();
+    for (const [key, value] of database.batches.flat()) {
+      const steps = seen.get(key) ?? [];
+      steps.push(value?.['step'] as number);
+      seen.set(key, steps);
+    }
+    for (const [key, steps] of seen) expect([key, steps]).toEqual([key, [...new Set(steps)].toSorted((a, b) => a - b)]);
+    expect(new Map([...seen].map(([key, steps]) => [key, steps.at(-1)]))).toEqual(accepted);
+    expect(new Set(database.ids).size).toBe(database.ids.length);
   });
 });
 

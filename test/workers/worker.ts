@@ -16,6 +16,7 @@ declare global {
       readonly BRIEF: DurableObjectNamespace<BriefObject>;
       readonly REMINDERS: DurableObjectNamespace<RemindingObject>;
       readonly WRITING: DurableObjectNamespace<WritingObject>;
+      readonly PROMPT: DurableObjectNamespace<PromptObject>;
       readonly UNCONFIGURED: DurableObjectNamespace<UnconfiguredObject>;
       readonly MISCONFIGURED: DurableObjectNamespace<MisconfiguredObject>;
       readonly KV: KVNamespace;
@@ -119,6 +120,13 @@ export class WritingObject extends CacheObject<Cloudflare.Env, Note> {
   /** What has become a dead letter, by key. */
   async dead(): Promise<string[]> {
     return (await this.writes.deadLetters.list()).map(({ key }) => key);
+  }
+}
+
+/** The same by the platform's own clock and alarm. */
+export class PromptObject extends CacheObject<Cloudflare.Env, Note> {
+  protected override configure(): DurableCacheOptions<Note> {
+    return { ttl: '1m', writes: { ...script.writes, flushEvery: '50ms' } };
   }
 }
 
