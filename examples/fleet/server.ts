@@ -17,7 +17,6 @@ for (const connection of [client, subscriber]) connection.connect().catch(() => 
 const posts = new TieredCache<string>({
   ttl: '1m',
   staleWhileRevalidate: '10m',
-  readTimeout: '250ms',
   storage: redisStorage({ client, subscriber, prefix: 'fleet:' }),
   backplane: redisBackplane({ publisher: client, subscriber, channel: 'fleet' }),
   upstream: async (id, { signal }) => {
