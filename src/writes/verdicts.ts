@@ -98,6 +98,8 @@ export class Verdicts<V> {
     const { lanes, events, freed } = this.#parts;
     const { key, attempts } = held.write;
     lanes.finish(held);
+    // Told only now: whoever reads again must not find the write that lost among the pending ones.
+    if (remote) events.emit({ type: 'conflict', key, id: toPendingWrite(held.write).id, resolution: 'remote' });
     if (dead?.dead !== undefined && events.wants('dead-letter'))
       events.emit({ type: 'dead-letter', key, id: toPendingWrite(dead).id, reason: dead.dead.reason });
     if (dead === undefined && !remote && events.wants('deliver'))
@@ -164,9 +166,7 @@ export class Verdicts<V> {
 
   /** Leaves what the sink holds. */
   #giveUp(held: Held): void {
-    const { id, key } = toPendingWrite(held.write);
     this.#verdicts.push({ held, dead: undefined, remote: true });
-    this.#parts.events.emit({ type: 'conflict', key, id, resolution: 'remote' });
   }
 
   /** Writes `value` instead. */

@@ -131,6 +131,31 @@ describe('a cache over a WriteBehind', () => {
     await writes.close();
   });
 
+  test('nor is it read again while a slow queue still forgets it', async () => {
+    const memory = memoryQueue();
+    const remove = memory.remove.bind(memory);
+    let forget: () => void = () => {};
+    const gate = new Promise<void>((resolve) => (forget = resolve));
+    const queue = Object.assign(memory, { remove: (ids: readonly string[]) => gate.then(() => remove(ids)) });
+    const { cache, database, writes } = setup(
+      { memory: false, storage: mapStorage() },
+      { queue, sink: () => [{ conflict: 'remote' }], resolve: () => 'remote' },
+    );
+    database.set('k', 'remote');
+    await cache.set('k', 'local');
+
+    const flushed = writes.flush();
+    await settle();
+    await cache.get('k');
+    await cache.idle();
+    forget();
+    await flushed;
+    await settle();
+
+    expect(await cache.get('k')).toBe('remote');
+    await writes.close({ flush: false });
+  });
+
   test('a write that is given up is not kept', async () => {
     const { cache, database, writes } = setup({}, { sink: () => [{ reject: 'no' }] });
     database.set('k', 'theirs');
