@@ -40,7 +40,8 @@ export function resolveLifetime<V>(
     ttl: typeof ttl === 'function' ? ttl : parseDuration('ttl', ttl, { infinite: true }),
     staleWhileRevalidate: window('staleWhileRevalidate'),
     staleIfError: window('staleIfError'),
-    tags: options.tags ?? defaults?.tags,
+    // A copy: whoever changes the array later must not change what entries are invalidated by.
+    tags: Array.isArray(options.tags) ? [...(options.tags as readonly string[])] : (options.tags ?? defaults?.tags),
   };
 }
 
@@ -93,7 +94,7 @@ export function tagsOf<V>({ tags }: LifetimeSettings<V>, value: V | undefined, k
   const result = tags(value, key);
   if (!Array.isArray(result)) throw misuse('result of tags', 'an array of strings', result);
   checkTags(result);
-  return result;
+  return [...result];
 }
 
 /** Whether the lifetime is already the windows of any value. */

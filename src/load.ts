@@ -157,7 +157,7 @@ function toldEntry<V>(
   const { fallback } = flight.detail;
   const { control, kind } = result;
   const renewed = kind === 'not-modified' ? fallback?.entry : undefined;
-  const tags = control.tags ?? renewed?.tags ?? tagsFor(stages, flight, value);
+  const tags = (control.tags && [...control.tags]) ?? renewed?.tags ?? tagsFor(stages, flight, value);
   return createEntry(value, tags === undefined ? NO_WINDOWS : windowsFor(stages, flight, value, control), {
     ...times,
     tags,

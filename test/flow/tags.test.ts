@@ -131,6 +131,21 @@ describe('invalidateTags', () => {
     expect(events).toEqual([{ type: 'tags', tags: ['a', 'b'], mode: 'expire' }]);
   });
 
+  test('an array of tags that is changed afterwards changes nothing, whoever gave it', async () => {
+    const { cache, upstream } = setupCache();
+    const given = Array.from({ length: 3 }, () => ['t']);
+    await cache.set('set', 'v', { tags: given[0]! });
+    await cache.getOrLoad('function', () => 'v', { tags: () => given[1]! });
+    const read = cache.get('loaded');
+    upstream.calls[0]!.resolve(loaded('v', { tags: given[2]! }));
+    await read;
+
+    for (const tags of given) tags[0] = 'another';
+    await cache.invalidateTags('t');
+
+    expect(['set', 'function', 'loaded'].map((key) => cache.peek(key))).toEqual([undefined, undefined, undefined]);
+  });
+
   test('a tags function that fails is told, and its value is handed out and not kept', async () => {
     const { cache } = setupCache();
     const errors: CacheEvent[] = [];
