@@ -242,13 +242,19 @@ export interface WriteThrough<V> {
   ) => MaybePromise<V | void>;
 }
 
-/** What a cache uses of a `WriteBehind` from `soloflight/writes`: accepts its writes, and tells which are still pending. */
+/**
+ * What a cache uses of a `WriteBehind` from `soloflight/writes`, or of `sharedWrites` from `soloflight/browser`: accepts its
+ * writes, and tells which are still pending.
+ */
 export interface PendingWrites<V> {
   open(): Promise<void>;
-  peek(key: string): { readonly kind: 'put' | 'delete'; readonly value?: V } | undefined;
+  peek(key: string): MaybePromise<{ readonly kind: 'put' | 'delete'; readonly value?: V } | undefined>;
   put(key: string, value: V, options: { readonly signal: AbortSignal }): Promise<void>;
   delete(key: string, options: { readonly signal: AbortSignal }): Promise<void>;
-  on(type: 'accept' | 'conflict' | 'dead-letter', listener: (event: { readonly key: string }) => void): () => void;
+  on(
+    type: 'accept' | 'restore' | 'conflict' | 'dead-letter',
+    listener: (event: { readonly key: string }) => void,
+  ): () => void;
 }
 
 /** What an upstream may say about a value beside the value itself. Absent options come from the cache's own. */

@@ -29,6 +29,12 @@ export async function invalidate<V>(stages: Stages<V>, keys: readonly string[]):
   return held || reports.includes(true);
 }
 
+/** Makes what memory holds for `key` unusable now, and leaves storage alone. */
+export function drop<V>(stages: Stages<V>, key: string): void {
+  fence(stages, key);
+  stages.memory.delete(key);
+}
+
 /** Makes what is stored for `keys` stale now, and keeps it as a fallback. */
 export async function expire<V>(stages: Stages<V>, keys: readonly string[]): Promise<void> {
   // Hits go by a reading of the clock that may be a little older than now; to them too it must be stale.

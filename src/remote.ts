@@ -1,6 +1,6 @@
 import type { BackplaneMessage } from './contracts.js';
 import { heldQuietly, hold } from './held.js';
-import { fence } from './invalidate.js';
+import { drop, fence } from './invalidate.js';
 import type { Stages } from './stages.js';
 
 /**
@@ -13,10 +13,7 @@ export function applyRemote<V>(stages: Stages<V>, message: BackplaneMessage): vo
   switch (message.kind) {
     case 'set':
     case 'invalidate':
-      for (const key of message.keys ?? []) {
-        fence(stages, key);
-        stages.memory.delete(key);
-      }
+      for (const key of message.keys ?? []) drop(stages, key);
       return;
     case 'expire':
       for (const key of message.keys ?? []) expireHere(stages, key, message.at);

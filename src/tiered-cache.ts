@@ -7,7 +7,7 @@ import { rejection, silenced } from './flight.js';
 import { getMany, lookupMany } from './get-many.js';
 import { usable } from './held.js';
 import { get } from './hot-path.js';
-import { clear, expire, invalidate, invalidateTags, set } from './invalidate.js';
+import { clear, drop, expire, invalidate, invalidateTags, set } from './invalidate.js';
 import { resolveLifetime, type LifetimeOptions } from './lifetime.js';
 import { lookup, refresh } from './lookup.js';
 import { NamespaceViews } from './namespace-views.js';
@@ -75,9 +75,11 @@ export class TieredCache<V> {
       whole === undefined
         ? wireCache(this.#shared, this.#verbs, () => this.#views.used)
         : wireNamespace(this.#shared, this.#verbs, whole.space);
-    this.#unwatch = this.#shared.settings.writes?.watch((key) => {
-      // A write of the cache's own ends with what is pending then.
-      if (!this.#stages.lanes.has(key)) void silenced(invalidate(this.#stages, [key]));
+    this.#unwatch = this.#shared.settings.writes?.watch((key, restored) => {
+      this.#stages.lanes.outrun(key);
+      // What storage has of it may be that very write. Reads ask for what is pending before they look there.
+      if (restored) drop(this.#stages, key);
+      else void silenced(invalidate(this.#stages, [key]));
     });
   }
 

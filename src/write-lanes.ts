@@ -10,6 +10,8 @@ interface Turn {
 /** The writes of a cache that go to its upstream: one at a time per key, in the order of the calls. */
 export class WriteLanes {
   readonly #last = new Map<string, Turn>();
+  /** Keys of which somebody else has written a newer value while the cache's own write was under way. */
+  readonly #outrun = new Set<string>();
   readonly #clock: Clock | undefined;
 
   /** `clock`: set where the request that writes may end without a trace, to notice that. */
@@ -17,9 +19,14 @@ export class WriteLanes {
     this.#clock = clock;
   }
 
-  /** Whether a write of `key` is under way, or waits. */
-  has(key: string): boolean {
-    return this.#last.has(key);
+  /** Notes that what the write of `key` under way has written, if there is one, is not the newest value. */
+  outrun(key: string): void {
+    if (this.#last.has(key)) this.#outrun.add(key);
+  }
+
+  /** Whether {@link outrun} was called for `key` since this was last asked. */
+  takeOutrun(key: string): boolean {
+    return this.#outrun.delete(key);
   }
 
   /** Calls `write` when the writes of `key` that were asked for before are over; at once if there are none. */
@@ -30,7 +37,9 @@ export class WriteLanes {
     this.#last.set(key, turn);
     void turn.over.then(() => {
       turn.lease?.end();
-      if (this.#last.get(key) === turn) this.#last.delete(key);
+      if (this.#last.get(key) !== turn) return;
+      this.#last.delete(key);
+      this.#outrun.delete(key);
     });
     return result;
   }

@@ -2,7 +2,7 @@ import { isThenable, type MaybePromise } from './contracts.js';
 import { FlightTimeoutError, misuse } from './errors.js';
 import { ignore } from './flight.js';
 import { heldQuietly, hold } from './held.js';
-import { entryOf, expire, fence, set } from './invalidate.js';
+import { entryOf, expire, fence, invalidate, set } from './invalidate.js';
 import type { LifetimeSettings } from './lifetime.js';
 import { lookup } from './lookup.js';
 import { lookupCached } from './probe.js';
@@ -19,7 +19,7 @@ export function write<V>(
 ): Promise<void> {
   return inLane(stages, key, async () => {
     const taken = await accepted(stages, writes, key, value, ignore);
-    await set(stages, key, taken, lifetime);
+    await store(stages, key, taken, lifetime);
   });
 }
 
@@ -47,9 +47,15 @@ export function update<V>(
       if (before === undefined) stages.memory.delete(key);
       else hold(stages, key, before);
     });
-    await set(stages, key, taken, ask.lifetime);
+    await store(stages, key, taken, ask.lifetime);
     return taken;
   });
+}
+
+/** Brings what the upstream has taken into the tiers, unless a newer value was written past this cache since. */
+async function store<V>(stages: Stages<V>, key: string, taken: V, lifetime: LifetimeSettings<V>): Promise<void> {
+  if (stages.lanes.takeOutrun(key)) await invalidate(stages, [key]);
+  else await set(stages, key, taken, lifetime);
 }
 
 function inLane<V, T>(stages: Stages<V>, key: string, work: () => Promise<T>): Promise<T> {
@@ -71,6 +77,7 @@ async function accepted<V>(
   value: V,
   undo: () => void,
 ): Promise<V> {
+  stages.lanes.takeOutrun(key);
   try {
     const taken = await withinDuration(stages, key, (signal) => writes.through(key, value, { signal }));
     return taken === undefined ? value : taken;

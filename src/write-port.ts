@@ -5,8 +5,11 @@ import { misuse } from './errors.js';
 export interface WritePort<V> extends WriteThrough<V> {
   /** What writes on their way will make of `key`, if there are any. */
   readonly pending: ((key: string) => Promise<{ readonly value: V | undefined } | undefined>) | undefined;
-  /** Calls `changed` for each key of which pending writes will make something else, until the returned function is called. */
-  readonly watch: (changed: (key: string) => void) => () => void;
+  /**
+   * Calls `changed` for each key of which pending writes will make something else than `through` was told, until the returned
+   * function is called. `restored`: they did so before this process began, or in another one.
+   */
+  readonly watch: (changed: (key: string, restored: boolean) => void) => () => void;
 }
 
 /** The port for the option `writes`. */
@@ -23,21 +26,32 @@ export function resolveWrites<V>(writes: WriteThrough<V> | PendingWrites<V> | un
 }
 
 function behind<V>(writes: PendingWrites<V>): WritePort<V> {
+  /** Writes of the cache itself whose outcome was not looked at yet. */
+  const own = new Map<string, AbortSignal>();
   return {
     async through(key, value, options) {
-      if (value === undefined) return writes.delete(key, options);
-      await writes.put(key, value, options);
-      // It may have been merged with one that was pending.
-      return writes.peek(key)?.value;
+      const { signal } = options;
+      own.set(key, signal);
+      try {
+        await (value === undefined ? writes.delete(key, options) : writes.put(key, value, options));
+      } finally {
+        // One that was given up may end long after the next one began.
+        if (own.get(key) === signal) own.delete(key);
+      }
+      // It may have been merged with one that was pending, or replaced already.
+      return (await writes.peek(key))?.value;
     },
     async pending(key) {
       await writes.open();
-      const write = writes.peek(key);
+      const write = await writes.peek(key);
       return write === undefined ? undefined : { value: write.kind === 'put' ? write.value : undefined };
     },
     watch(changed) {
-      const ends = (['accept', 'conflict', 'dead-letter'] as const).map((type) =>
-        writes.on(type, ({ key }) => changed(key)),
+      const ends = (['accept', 'restore', 'conflict', 'dead-letter'] as const).map((type) =>
+        writes.on(type, ({ key }) => {
+          // What becomes of a write of the cache's own is looked at when it is accepted.
+          if (own.get(key)?.aborted !== false) changed(key, type === 'restore');
+        }),
       );
       return () => {
         for (const end of ends) end();

@@ -9,7 +9,7 @@ import { Delivery } from './delivery.js';
 import { Journal } from './journal.js';
 import { Lanes, type Held, type Incoming } from './lanes.js';
 import { Opening } from './opening.js';
-import type { PendingWrite } from './pending-write.js';
+import { toPendingWrite, type PendingWrite } from './pending-write.js';
 import { Room } from './room.js';
 import { TooManyWritesError, WritesClosedError, WritesUndeliveredError } from './write-errors.js';
 import { isWriteEventType, type WriteEvent, type WriteEventType } from './write-events.js';
@@ -90,7 +90,8 @@ export class WriteBehind<V> {
     const { queue, maxPending, clock } = settings;
     const failed = (operation: string, error: unknown): void =>
       this.#events.emit({ type: 'queue-error', operation, error });
-    const restore = (write: QueuedWrite): void => this.#restore(write);
+    const restore = (write: QueuedWrite): void => this.#restore(write, 'restore');
+    const requeue = (write: QueuedWrite): void => this.#restore(write, 'accept');
     const freed = (): void => this.#room.open();
     this.#now = turnClock(clock);
     const ids = (this.#ids = new WriteIds(clock));
@@ -104,7 +105,7 @@ export class WriteBehind<V> {
       open: () => this.open(),
     });
     const settled = (): Promise<void> => this.open().then(() => journal.idle());
-    this.deadLetters = new DeadLetters<V>({ queue, restore, failed, settled });
+    this.deadLetters = new DeadLetters<V>({ queue, restore: requeue, failed, settled });
     // Where there is an alarm instead of timers, the one set before a restart is still set.
     if (!settings.ownQueue && settings.schedule === undefined) this.#delivery.collect(settings.flushEvery);
   }
@@ -299,10 +300,13 @@ export class WriteBehind<V> {
     if (this.#events.wants('accept')) this.#events.emit({ type: 'accept', key, id, coalesced });
   }
 
-  #restore(write: QueuedWrite): void {
+  #restore(write: QueuedWrite, type: 'restore' | 'accept'): void {
     this.#ids.follow(write.sequence);
     this.#lanes.restore(write);
     this.#delivery.accepted(false);
+    if (!this.#events.wants(type)) return;
+    const { id, key } = toPendingWrite(write);
+    this.#events.emit(type === 'accept' ? { type, key, id, coalesced: false } : { type, key, id });
   }
 
   #withdraw(held: Held): void {

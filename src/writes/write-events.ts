@@ -1,7 +1,9 @@
 /** What happens to writes, as plain objects. Durations are milliseconds, instants epoch milliseconds. Keys are given as they are, values never. */
 export type WriteEvent =
-  /** A write was accepted; `coalesced` into one that waited already. */
+  /** A write was accepted; `coalesced` into one that waited already. Also a dead letter that was requeued. */
   | { readonly type: 'accept'; readonly key: string; readonly id: string; readonly coalesced: boolean }
+  /** The queue held the write when it was opened: from an earlier process, or from another tab. */
+  | { readonly type: 'restore'; readonly key: string; readonly id: string }
   /** The sink has taken the write. */
   | { readonly type: 'deliver'; readonly key: string; readonly id: string; readonly attempts: number }
   /** The write alone is tried again. */
@@ -36,10 +38,12 @@ export type WriteEvent =
 /** Names of the events of a `WriteBehind`. */
 export type WriteEventType = WriteEvent['type'];
 
-const TYPES: ReadonlySet<string> = new Set<WriteEventType>([
-  ...(['accept', 'deliver', 'retry', 'conflict', 'dead-letter'] as const),
+export const WRITE_EVENT_TYPES: readonly WriteEventType[] = [
+  ...(['accept', 'restore', 'deliver', 'retry', 'conflict', 'dead-letter'] as const),
   ...(['batch', 'batch-error', 'queue-error', 'drain', 'error'] as const),
-]);
+];
+
+const TYPES: ReadonlySet<string> = new Set(WRITE_EVENT_TYPES);
 
 /** Whether there are events called `name`. */
 export function isWriteEventType(name: unknown): name is WriteEventType {

@@ -96,6 +96,39 @@ describe('a cache over a WriteBehind', () => {
     await writes.close();
   });
 
+  test('sees writes that are made past it while one of its own is still being stored', async () => {
+    let stored: () => void = () => {};
+    const storage = Object.assign(mapStorage(), { set: () => new Promise<void>((resolve) => (stored = resolve)) });
+    const { cache, writes } = setup({ storage });
+    const written = cache.set('k', 'own');
+    await settle();
+
+    await writes.put('k', 'newer');
+
+    expect(await cache.get('k')).toBe('newer');
+    stored();
+    await written;
+    expect(await cache.get('k')).toBe('newer');
+    stored();
+    await writes.close();
+  });
+
+  test('sees writes that are made past it between the acceptance of its own and the news of that', async () => {
+    const { cache, writes } = setup();
+    const peek = writes.peek.bind(writes);
+    // As from another tab: what was read is on its way while a newer write is accepted.
+    writes.peek = (key) => {
+      const read = peek(key);
+      writes.peek = peek;
+      return writes.put(key, 'newer').then(() => read) as never;
+    };
+
+    await cache.set('k', 'own');
+
+    expect(await cache.get('k')).toBe('newer');
+    await writes.close();
+  });
+
   test('stores what a merge made of the write', async () => {
     const { cache, writes } = setup({}, { merge: (pending, incoming) => `${pending}+${incoming}` });
 
@@ -165,6 +198,41 @@ describe('a cache over a WriteBehind', () => {
     await settle();
 
     expect(await cache.get('k')).toBe('theirs');
+    await writes.close();
+  });
+
+  test('a dead letter that is requeued is what readers see again', async () => {
+    let verdict: 'ok' | { reject: string } = { reject: 'no' };
+    const { cache, database, writes } = setup({ storage: mapStorage() }, { sink: (batch) => batch.map(() => verdict) });
+    database.set('k', 'theirs');
+    await cache.set('k', 'ours');
+    await writes.flush();
+    expect(await cache.get('k')).toBe('theirs');
+    await cache.idle();
+
+    await writes.deadLetters.requeue((await writes.deadLetters.list())[0]!.id);
+
+    expect(await cache.get('k')).toBe('ours');
+    verdict = 'ok';
+    await writes.close();
+  });
+
+  test('what the queue turns out to hold comes before what memory has', async () => {
+    const queue = memoryQueue();
+    const before = setup({}, { queue });
+    await before.writes.put('k', 'pending');
+    await before.writes.close({ flush: false });
+    const load = queue.load.bind(queue);
+    let readable = false;
+    queue.load = () => (readable ? load() : Promise.reject(new Error('not yet')));
+    const { cache, database, writes } = setup({}, { queue });
+    database.set('k', 'old');
+    expect(await cache.get('k')).toBe('old');
+
+    readable = true;
+    await writes.open();
+
+    expect(await cache.get('k')).toBe('pending');
     await writes.close();
   });
 

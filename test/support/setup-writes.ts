@@ -5,9 +5,9 @@ import {
   type SinkContext,
   type WriteBehindOptions,
   type WriteEvent,
-  type WriteEventType,
   type WriteOutcome,
 } from '../../src/writes/index.js';
+import { WRITE_EVENT_TYPES } from '../../src/writes/write-events.js';
 
 /** One delivery, waiting for the test to answer it. */
 interface SinkCall<V> {
@@ -27,11 +27,6 @@ export interface WriteParts<V> {
   readonly settle: () => Promise<void>;
 }
 
-const EVENTS: readonly WriteEventType[] = [
-  ...(['accept', 'deliver', 'retry', 'conflict', 'dead-letter'] as const),
-  ...(['batch', 'batch-error', 'queue-error', 'drain', 'error'] as const),
-];
-
 export function picture({ key, kind, value }: PendingWrite<unknown>): string {
   return kind === 'delete' ? `${key}-` : `${key}=${String(value)}`;
 }
@@ -44,7 +39,7 @@ export function setupWrites<V = string>(options: Partial<WriteBehindOptions<V>> 
     new Promise((resolve, reject) => calls.push({ writes, context, answer: resolve, fail: reject }));
   const writes = new WriteBehind<V>({ sink, clock, ...options });
   const events: WriteEvent[] = [];
-  for (const type of EVENTS) writes.on(type, (event) => events.push(event));
+  for (const type of WRITE_EVENT_TYPES) writes.on(type, (event) => events.push(event));
   return {
     clock,
     writes,

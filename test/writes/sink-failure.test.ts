@@ -515,7 +515,7 @@ describe('dead letters', () => {
   });
 
   test('can be requeued with the id they had, or dropped', async () => {
-    const { writes, calls, settle } = setupWrites();
+    const { writes, calls, events, settle } = setupWrites();
     await writes.put('a', '1');
     await writes.put('b', '1');
     void writes.flush();
@@ -529,6 +529,7 @@ describe('dead letters', () => {
     await writes.deadLetters.requeue(a!.id);
     expect(await writes.deadLetters.list()).toEqual([]);
     expect(await writes.read('a')).toBe('1');
+    expect(events.at(-1)).toEqual({ type: 'accept', key: 'a', id: a!.id, coalesced: false });
     void writes.flush();
     await settle();
     calls[1]!.answer();

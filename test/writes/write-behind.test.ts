@@ -350,6 +350,8 @@ describe('close', () => {
     await second.clock.advanceAsync(5_000);
 
     expect(second.delivered()).toEqual([['a=1']]);
+    const { id } = second.calls[0]!.writes[0]!;
+    expect(second.events[0]).toEqual({ type: 'restore', key: 'a', id });
   });
 
   test('turns away those who wait for room', async () => {
