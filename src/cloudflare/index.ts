@@ -15,4 +15,5 @@ export {
   type WorkersKvMetadata,
   type WorkersKvStorageOptions,
 } from './workers-kv.js';
+export { WriteConflictError } from '../writes/write-errors.js';
 export type { MessageRate, ObjectWriteOptions } from './write-options.js';

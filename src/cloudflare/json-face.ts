@@ -85,8 +85,12 @@ export function failure(
   code: string,
   message: string,
   headers: Readonly<Record<string, string>> = {},
+  details: Readonly<Record<string, unknown>> = {},
 ): Response {
-  return Response.json({ error: { code, message } }, { status, headers: { 'cache-control': 'no-store', ...headers } });
+  return Response.json(
+    { error: { code, message }, ...details },
+    { status, headers: { 'cache-control': 'no-store', ...headers } },
+  );
 }
 
 export function byteLength(text: string): number {

@@ -70,9 +70,10 @@ export class Sockets {
       const value = await gate.write(write);
       tell(socket, { type: 'accepted', id, key: write.key, ...(value === undefined ? {} : { value }) });
     } catch (error) {
-      const { code, message: reason, status } = toRefusal(error, gate.settings.onError);
-      tell(socket, { type: 'error', id, error: { code, message: reason } });
-      const isBad = status >= 400 && status < 500;
+      const { code, message: reason, status, details } = toRefusal(error, gate.settings.onError);
+      tell(socket, { type: 'error', id, error: { code, message: reason }, ...details });
+      // A conflict is nobody's fault.
+      const isBad = status >= 400 && status < 500 && status !== 409;
       if (isBad && gate.settings.closeBad) close(socket, status === 413 ? CLOSE.tooLarge : CLOSE.policy, code);
     }
   }

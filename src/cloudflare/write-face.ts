@@ -24,8 +24,8 @@ export async function respondToWrite<V>(request: Request, gate: WriteGate<V>): P
       { status: 202, headers: { 'cache-control': 'no-store' } },
     );
   } catch (error) {
-    const { status, code, message, headers } = toRefusal(error, gate.settings.onError);
-    return failure(status, code, message, headers);
+    const { status, code, message, headers, details } = toRefusal(error, gate.settings.onError);
+    return failure(status, code, message, headers, details);
   }
 }
 

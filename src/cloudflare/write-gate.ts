@@ -1,5 +1,5 @@
 import type { Clock } from '../contracts.js';
-import { misuse } from '../errors.js';
+import { isSoloflightError, misuse } from '../errors.js';
 import { checkNames } from '../option-checks.js';
 import { byteLength } from './json-face.js';
 import { LONGEST_KEY } from './question.js';
@@ -149,7 +149,8 @@ export class WriteGate<V> {
     return this.#object.update(key, (current) => {
       try {
         return apply(current, change, key);
-      } catch {
+      } catch (error) {
+        if (isSoloflightError(error, 'SOLOFLIGHT_WRITE_CONFLICT')) throw error;
         throw new Refusal(422, 'BAD_VALUE', 'The change is not one that can be made under this key');
       }
     });

@@ -32,7 +32,7 @@ export interface ObjectWriteOptions<V> extends Omit<
   readonly compressAbove?: number;
   /**
    * What a change makes of the current value, for `update`. Called with what came from a client: check it, and throw if it
-   * makes no sense. Must not alter `current`.
+   * makes no sense, or a `WriteConflictError` if it was made without knowing `current`. Must not alter `current`.
    */
   readonly apply?: (current: V | undefined, change: unknown, key: string) => V;
   /**

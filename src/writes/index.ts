@@ -12,6 +12,7 @@ export {
   DeliveryTimeoutError,
   TooManyWritesError,
   UnknownDeadLetterError,
+  WriteConflictError,
   WriteQueueError,
   WritesClosedError,
   WritesUndeliveredError,

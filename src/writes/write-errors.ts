@@ -68,6 +68,26 @@ export class WritesUndeliveredError extends SoloflightError {
   }
 }
 
+/**
+ * The write was made without knowing `current`, and was not accepted.
+ *
+ * Thrown by the `apply` of an object that takes writes: who sent the change is told the current value, as far as it has a
+ * JSON form, and may decide anew.
+ */
+export class WriteConflictError extends SoloflightError {
+  /** The value that the change must not replace; `undefined` where there is none. */
+  readonly current: unknown;
+
+  constructor(key: string, current: unknown) {
+    super(
+      'SOLOFLIGHT_WRITE_CONFLICT',
+      `The write was made without knowing what is stored for it now. Look at \`current\`, and write again if that still makes sense`,
+      { key },
+    );
+    this.current = current;
+  }
+}
+
 /** There is no dead letter with this id. */
 export class UnknownDeadLetterError extends SoloflightError {
   constructor(id: string) {

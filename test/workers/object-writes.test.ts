@@ -2,7 +2,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'c
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { durableCache, type DurableCacheClient } from '../../src/cloudflare/index.js';
+import { durableCache, WriteConflictError, type DurableCacheClient } from '../../src/cloudflare/index.js';
 import { openMainDatabase, type MainDatabase } from './main-database.js';
 import { script, type Note } from './script.js';
 
@@ -187,6 +187,21 @@ describe('an update', () => {
     const object = setup();
 
     await expect(object.cache.update('k', 'nonsense')).rejects.toThrow('no change');
+    expect(await rowsOf(object, 'soloflight_writes')).toBe(0);
+  });
+
+  test('made without knowing the current value is told that by RPC, with the value', async () => {
+    script.writes = {
+      ...script.writes,
+      apply: (current, _change, key) => {
+        throw new WriteConflictError(key, current);
+      },
+    };
+    const object = setup();
+
+    const failed = object.cache.update('k', {}).catch((error: unknown) => error);
+
+    expect(await failed).toMatchObject({ code: 'SOLOFLIGHT_WRITE_CONFLICT', key: 'k', current: { from: 'upstream' } });
     expect(await rowsOf(object, 'soloflight_writes')).toBe(0);
   });
 

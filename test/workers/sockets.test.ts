@@ -2,6 +2,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'c
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
+import { WriteConflictError } from '../../src/cloudflare/index.js';
 import { Sockets } from '../../src/cloudflare/sockets.js';
 import { openMainDatabase, type MainDatabase } from './main-database.js';
 import { script } from './script.js';
@@ -15,7 +16,11 @@ beforeEach(() => {
   script.writes = {
     ...script.writes,
     authorize: ({ headers }) => headers.get('authorization') === 'ann',
-    apply: (current, change) => ({ ...current, ...(change as object) }),
+    apply: (current, change, key) => {
+      const { base, ...fields } = change as { readonly base?: unknown };
+      if (base !== undefined && base !== current?.['name']) throw new WriteConflictError(key, current);
+      return { ...current, ...fields };
+    },
   };
 });
 
@@ -206,6 +211,25 @@ describe('a connection', () => {
 
     expect(await ann.hears(1)).toEqual([change('k', { version: 1 })]);
     expect(heard).toEqual([]);
+  });
+});
+
+describe('a change that was made without knowing the current value', () => {
+  test('is answered with that value, stores nothing, and is held against nobody', async () => {
+    script.writes = { ...script.writes, badMessages: 'close' };
+    const stub = open();
+    await stub.set('k', { name: 'theirs' });
+    const client = await connect(stub);
+
+    client.say({ id: 1, type: 'update', key: 'k', change: { base: 'old', name: 'ours' } });
+    client.say({ id: 2, type: 'update', key: 'k', change: { base: 'theirs', name: 'ours' } });
+
+    expect(await client.hears(3)).toMatchObject([
+      { type: 'error', id: 1, key: 'k', value: { name: 'theirs' }, error: { code: 'SOLOFLIGHT_WRITE_CONFLICT' } },
+      { type: 'change', kind: 'put', key: 'k', value: { name: 'ours' } },
+      { type: 'accepted', id: 2, value: { name: 'ours' } },
+    ]);
+    expect(client.closed).toEqual([]);
   });
 });
 

@@ -2,6 +2,7 @@ import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test } from 'vitest';
 
+import { WriteConflictError } from '../../src/cloudflare/index.js';
 import { openMainDatabase, type MainDatabase } from './main-database.js';
 import { script } from './script.js';
 
@@ -15,7 +16,9 @@ beforeEach(() => {
     authorize: ({ headers }) => headers.get('authorization') ?? false,
     apply: (current, change) => {
       if (typeof change !== 'object') throw new Error('secret reason');
-      return { ...current, ...change };
+      const { base, ...fields } = change as { readonly base?: unknown };
+      if (base !== undefined && base !== current?.['name']) throw new WriteConflictError('k', current);
+      return { ...current, ...fields };
     },
     parse: (value) => {
       if (typeof value !== 'object' || value === null) throw new Error('secret reason');
@@ -80,6 +83,40 @@ describe('PATCH', () => {
     });
 
     expect(await response.json()).toEqual({ accepted: true, key: 'k', value: { name: 'new', mail: 'm' } });
+  });
+
+  test('made without knowing the current value is refused, with that value', async () => {
+    const { ask } = setup();
+    await ask('PUT', '{"name":"theirs"}');
+
+    const refused = await ask('PATCH', '{"base":"old","name":"ours"}');
+    const taken = await ask('PATCH', '{"base":"theirs","name":"ours"}');
+
+    expect([refused.status, await refused.json(), taken.status]).toEqual([
+      409,
+      {
+        error: { code: 'SOLOFLIGHT_WRITE_CONFLICT', message: expect.stringContaining('decide anew') },
+        key: 'k',
+        value: { name: 'theirs' },
+      },
+      202,
+    ]);
+    expect(await (await ask('GET')).json()).toEqual({ name: 'ours' });
+  });
+
+  test('is refused in a conflict with nothing, or with a value that JSON has no form for, without that value', async () => {
+    const { ask } = setup();
+    const refused = await ask('PATCH', '{"base":"old","name":"ours"}');
+    script.writes = {
+      ...script.writes,
+      apply: () => {
+        throw new WriteConflictError('k', { count: 1n });
+      },
+    };
+    const odd = await setup().ask('PATCH', '{}');
+
+    expect([await refused.json(), await odd.json()]).toMatchObject([{ key: 'k' }, { key: 'k' }]);
+    expect([refused.status, odd.status]).toEqual([409, 409]);
   });
 
   test('is refused where nothing can apply it, and where that fails', async () => {
