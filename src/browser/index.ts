@@ -4,7 +4,13 @@ export type { IndexedDbOptions } from './indexed-db-options.js';
 export { indexedDbQueue } from './indexed-db-queue.js';
 export { indexedDbStorage } from './indexed-db.js';
 export { whileLeading, type LeadContext, type Leadership, type LeadOptions } from './while-leading.js';
-export type { SharedWrites, SharedWritesOptions, WritesLike } from './shared-writes-options.js';
+export type {
+  CallOptions,
+  SharedDeadLetters,
+  SharedWrites,
+  SharedWritesOptions,
+  WritesLike,
+} from './shared-writes-options.js';
 export { sharedWrites } from './shared-writes.js';
 export type { WebStorageArea } from './web-area.js';
 export type { WebStorageOptions } from './web-storage-options.js';

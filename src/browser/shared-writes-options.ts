@@ -2,50 +2,86 @@ import { systemClock } from '../clock.js';
 import type { Clock } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { checkClock, checkNames, checkObject } from '../option-checks.js';
+import type { DeadLetter, PendingWrite } from '../writes/pending-write.js';
+import type { WriteStatus } from '../writes/write-behind.js';
+import type { WriteEvent, WriteEventType } from '../writes/write-events.js';
+
+/** Writes that are not delivered any more, as all tabs see them. See `DeadLetters` of `soloflight/writes`. */
+export interface SharedDeadLetters<V> {
+  list(): Promise<DeadLetter<V>[]>;
+  requeue(id: string): Promise<void>;
+  drop(id: string): Promise<void>;
+}
 
 /** What is used of a `WriteBehind`. */
-export interface WritesLike<V, S> {
-  put(key: string, value: V): Promise<void>;
-  delete(key: string): Promise<void>;
+export interface WritesLike<V> {
+  readonly deadLetters: SharedDeadLetters<V>;
+  open(): Promise<void>;
+  put(key: string, value: V, options?: CallOptions): Promise<void>;
+  delete(key: string, options?: CallOptions): Promise<void>;
   read(key: string): Promise<V | undefined>;
+  peek(key: string): PendingWrite<V> | undefined;
   flush(): Promise<void>;
-  status(): S;
+  status(): WriteStatus;
+  on<T extends WriteEventType>(type: T, listener: (event: Extract<WriteEvent, { type: T }>) => void): () => void;
   close(options?: { readonly flush?: boolean }): Promise<void>;
 }
 
+/** Options of one write. */
+export interface CallOptions {
+  /**
+   * Ends the wait for room under `maxPending`, and for a tab that leads. What was handed to another tab by then may be
+   * accepted there all the same.
+   */
+  readonly signal?: AbortSignal;
+}
+
 /** Options of `sharedWrites`. */
-export interface SharedWritesOptions<V, S> {
+export interface SharedWritesOptions<V> {
   /** Tells these writes from others of the origin. */
   readonly name: string;
   /** Makes the `WriteBehind`, in the tab that leads, each time it begins to. Its queue must be the same in every tab. */
-  readonly open: () => WritesLike<V, S>;
+  readonly open: () => WritesLike<V>;
   /** @default systemClock */
   readonly clock?: Clock;
 }
 
-/** What `sharedWrites` makes. */
-export interface SharedWrites<V, S> {
+/** What `sharedWrites` makes. It can be the `writes` of a `TieredCache` in every tab. */
+export interface SharedWrites<V> {
+  /** Writes that are not delivered any more, whichever tab accepted them. */
+  readonly deadLetters: SharedDeadLetters<V>;
   /** Whether this tab delivers. */
   readonly leading: boolean;
+  /** Resolves once a tab leads and has read its queue. Other calls wait for that by themselves. */
+  open(): Promise<void>;
   /** Writes `value`. Resolves once the tab that leads has accepted it. */
-  put(key: string, value: V): Promise<void>;
+  put(key: string, value: V, options?: CallOptions): Promise<void>;
   /** Deletes `key`. Resolves once the tab that leads has accepted that. */
-  delete(key: string): Promise<void>;
+  delete(key: string, options?: CallOptions): Promise<void>;
   /** The value of `key` as the pending writes of all tabs will leave it; `undefined` if there are none. */
   read(key: string): Promise<V | undefined>;
+  /** What the pending writes of all tabs will make of `key`, if there are any. */
+  peek(key: string): Promise<PendingWrite<V> | undefined>;
   /** Delivers what was accepted so far, whichever tab accepted it. */
   flush(): Promise<void>;
-  /** How the one `WriteBehind` is doing. */
-  status(): Promise<S>;
+  /** How the one `WriteBehind` is doing. An error in it has its name, message and code in other tabs, and nothing else. */
+  status(): Promise<WriteStatus>;
+  /**
+   * Calls `listener` for each event of `type` of the one `WriteBehind`, in all tabs, until the returned function is called.
+   *
+   * A tab hears of its own write before the call that made it resolves. When a tab takes the lead, all hear `restore` for what
+   * it found in the queue.
+   */
+  on<T extends WriteEventType>(type: T, listener: (event: Extract<WriteEvent, { type: T }>) => void): () => void;
   /** Leaves. If this tab leads, its `WriteBehind` is closed, with `flush: false` without delivering, and another tab goes on. */
   close(options?: { readonly flush?: boolean }): Promise<void>;
 }
 
 /** {@link SharedWritesOptions} with nothing left open. */
-export type SharedWritesSettings<V, S> = Required<SharedWritesOptions<V, S>>;
+export type SharedWritesSettings<V> = Required<SharedWritesOptions<V>>;
 
 /** @throws TypeError for an option that makes no sense. */
-export function resolveSharedWrites<V, S>(options: SharedWritesOptions<V, S>): SharedWritesSettings<V, S> {
+export function resolveSharedWrites<V>(options: SharedWritesOptions<V>): SharedWritesSettings<V> {
   checkObject('options', options);
   checkNames(options, ['name', 'open', 'clock']);
   const { name, open, clock = systemClock } = options;

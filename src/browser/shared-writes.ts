@@ -1,33 +1,53 @@
-import { SoloflightError } from '../errors.js';
-import { rejection, silenced } from '../flight.js';
+import { misuse, SoloflightError } from '../errors.js';
+import { Events } from '../events.js';
+import { ignore, rejection, silenced } from '../flight.js';
+import { checkSignal } from '../option-checks.js';
+import type { DeadLetter, PendingWrite } from '../writes/pending-write.js';
+import type { WriteStatus } from '../writes/write-behind.js';
+import { isWriteEventType, type WriteEvent, type WriteEventType } from '../writes/write-events.js';
+import { perform, watchAll } from './leading-writes.js';
 import {
   resolveSharedWrites,
+  type CallOptions,
+  type SharedDeadLetters,
   type SharedWrites,
   type SharedWritesOptions,
   type SharedWritesSettings,
   type WritesLike,
 } from './shared-writes-options.js';
-import { fromAnswer, isMessage, toFailure, type Call, type Message } from './tab-messages.js';
+import {
+  fromAnswer,
+  fromPlainEvent,
+  fromPlainStatus,
+  isMessage,
+  toFailure,
+  toPlainEvent,
+  toPlainStatus,
+  type Call,
+  type Message,
+} from './tab-messages.js';
 import { whileLeading, type Leadership } from './while-leading.js';
 
 /**
  * One `WriteBehind` for all tabs of an origin: it lives in the tab that leads, and the others hand their writes over.
  *
  * So one tab delivers, the writes of a key keep their order whichever tab they come from, and every tab reads what any of
- * them wrote. When the leading tab ends, however it ends, another one opens the queue and goes on; calls that were not
- * answered are made again there, so that a write may be accepted twice, by the tab that ended and by the next. Calls wait
- * for as long as no tab leads. Values must be what the structured clone algorithm takes.
+ * them wrote: as the `writes` of a `TieredCache` in each tab, it keeps those caches in step, also without network. When the
+ * leading tab ends, however it ends, another one opens the queue and goes on; calls that were not answered are made again
+ * there, so that a write may be accepted twice, by the tab that ended and by the next. Calls wait for as long as no tab
+ * leads. Values must be what the structured clone algorithm takes.
  *
  * @see {@link whileLeading} for what holds where there are no Web Locks.
  * @throws TypeError for an option that makes no sense.
  */
-export function sharedWrites<V, S>(options: SharedWritesOptions<V, S>): SharedWrites<V, S> {
+export function sharedWrites<V>(options: SharedWritesOptions<V>): SharedWrites<V> {
   return new TabWrites(resolveSharedWrites(options));
 }
 
 /** A call that was not answered yet. */
 interface Ask {
   readonly call: Call;
+  readonly signal: AbortSignal | undefined;
   readonly settle: (result: Promise<unknown>) => void;
 }
 
@@ -37,10 +57,16 @@ const CLOSED = 'SOLOFLIGHT_WRITES_CLOSED';
 /** So many answers are kept, for calls that come again because they crossed with the news of who leads. */
 const MOST_ANSWERS = 1_000;
 
-class TabWrites<V, S> implements SharedWrites<V, S> {
-  readonly #open: () => WritesLike<V, S>;
+class TabWrites<V> implements SharedWrites<V> {
+  readonly deadLetters: SharedDeadLetters<V> = {
+    list: () => this.#call<DeadLetter<V>[]>(['listDead']),
+    requeue: (id) => this.#call(['requeueDead', id]),
+    drop: (id) => this.#call(['dropDead', id]),
+  };
+  readonly #open: () => WritesLike<V>;
   readonly #channel: BroadcastChannel;
   readonly #leadership: Leadership;
+  readonly #events = new Events<WriteEvent>();
   readonly #tab: string;
   /** Calls of this tab, by id. */
   readonly #asks = new Map<string, Ask>();
@@ -48,11 +74,12 @@ class TabWrites<V, S> implements SharedWrites<V, S> {
   readonly #answers = new Map<string, Promise<Message>>();
   #calls = 0;
   /** While this tab leads. */
-  #own: WritesLike<V, S> | undefined;
+  #own: WritesLike<V> | undefined;
+  #opened: Promise<void> | undefined;
   #flushAtEnd = true;
   #closing: Promise<void> | undefined;
 
-  constructor({ name, open, clock }: SharedWritesSettings<V, S>) {
+  constructor({ name, open, clock }: SharedWritesSettings<V>) {
     this.#open = open;
     this.#tab = `${clock.random()}`.slice(2);
     this.#channel = new BroadcastChannel(`soloflight:${name}`);
@@ -66,24 +93,41 @@ class TabWrites<V, S> implements SharedWrites<V, S> {
     return this.#own !== undefined;
   }
 
-  put(key: string, value: V): Promise<void> {
-    return this.#call(['put', key, value]);
+  open(): Promise<void> {
+    if (this.#opened !== undefined) return this.#opened;
+    const opened = (this.#opened = this.#call<void>(['open']));
+    opened.catch(() => (this.#opened = undefined));
+    return opened;
   }
 
-  delete(key: string): Promise<void> {
-    return this.#call(['delete', key]);
+  put(key: string, value: V, options?: CallOptions): Promise<void> {
+    return this.#call(['put', key, value], options);
+  }
+
+  delete(key: string, options?: CallOptions): Promise<void> {
+    return this.#call(['delete', key], options);
   }
 
   read(key: string): Promise<V | undefined> {
     return this.#call(['read', key]);
   }
 
+  peek(key: string): Promise<PendingWrite<V> | undefined> {
+    return this.#call(['peek', key]);
+  }
+
   flush(): Promise<void> {
     return this.#call(['flush']);
   }
 
-  status(): Promise<S> {
-    return this.#call(['status']);
+  status(): Promise<WriteStatus> {
+    return silenced(this.#call<WriteStatus>(['status']).then(fromPlainStatus));
+  }
+
+  on<T extends WriteEventType>(type: T, listener: (event: Extract<WriteEvent, { type: T }>) => void): () => void {
+    if (!isWriteEventType(type)) throw misuse('type', 'the name of an event', type);
+    if (typeof listener !== 'function') throw misuse('listener', 'a function', listener);
+    return this.#events.on(type, listener);
   }
 
   close(options: { readonly flush?: boolean } = {}): Promise<void> {
@@ -94,20 +138,31 @@ class TabWrites<V, S> implements SharedWrites<V, S> {
   async #close(): Promise<void> {
     await this.#leadership.close();
     this.#channel.close();
+    this.#events.clear();
     for (const { settle } of this.#asks.values()) settle(rejection(closed()));
   }
 
-  #call<T>(call: Call): Promise<T> {
+  #call<T>(call: Call, options?: CallOptions): Promise<T> {
     if (this.#closing !== undefined) return rejection(closed());
-    if (this.#own !== undefined) return perform<V, S, T>(this.#own, call);
+    const signal = options?.signal;
+    try {
+      checkSignal(signal);
+    } catch (error) {
+      return rejection(error);
+    }
+    if (signal?.aborted === true) return rejection(signal.reason);
+    if (this.#own !== undefined) return silenced(answered(this.#own, call, signal) as Promise<T>);
     this.#calls += 1;
     const id = `${this.#tab}-${this.#calls}`;
     const asked = new Promise<unknown>((resolve) => {
+      const leave = (): void => settle(rejection(signal?.reason));
       const settle = (result: Promise<unknown>): void => {
+        signal?.removeEventListener('abort', leave);
         this.#asks.delete(id);
         resolve(result);
       };
-      this.#asks.set(id, { call, settle });
+      signal?.addEventListener('abort', leave);
+      this.#asks.set(id, { call, signal, settle });
       this.#ask(id, call);
     });
     return silenced(asked as Promise<T>);
@@ -126,9 +181,15 @@ class TabWrites<V, S> implements SharedWrites<V, S> {
     const writes = this.#open();
     this.#own = writes;
     try {
+      watchAll(writes, (event) => {
+        this.#events.emit(event);
+        this.#post({ kind: 'event', event: toPlainEvent(event) });
+      });
       // What was asked while nobody led is asked again.
       this.#post({ kind: 'leading' });
-      for (const { call, settle } of this.#asks.values()) settle(perform(writes, call));
+      for (const { call, signal, settle } of this.#asks.values()) settle(answered(writes, call, signal));
+      // What the queue holds is for all to know, even if nobody asks. A failure is told by an event.
+      writes.open().catch(ignore);
       if (!signal.aborted) await new Promise<unknown>((resolve) => signal.addEventListener('abort', resolve));
     } finally {
       this.#own = undefined;
@@ -147,13 +208,16 @@ class TabWrites<V, S> implements SharedWrites<V, S> {
       case 'answer':
         this.#asks.get(message.id)?.settle(fromAnswer(message));
         return;
+      case 'event':
+        this.#events.emit(fromPlainEvent(message.event));
+        return;
       case 'ask':
         if (this.#own !== undefined) this.#answer(message.id, message.call, this.#own);
     }
   }
 
-  #answer(id: string, call: Call, writes: WritesLike<V, S>): void {
-    const answer = this.#answers.get(id) ?? answerTo(id, perform(writes, call));
+  #answer(id: string, call: Call, writes: WritesLike<V>): void {
+    const answer = this.#answers.get(id) ?? answerTo(id, answered(writes, call));
     this.#answers.set(id, answer);
     for (const oldest of this.#answers.keys()) {
       if (this.#answers.size <= MOST_ANSWERS) break;
@@ -177,8 +241,10 @@ class TabWrites<V, S> implements SharedWrites<V, S> {
   }
 }
 
-async function perform<V, S, T>(writes: WritesLike<V, S>, [method, ...given]: Call): Promise<T> {
-  return (await (writes[method] as (...given: unknown[]) => unknown).apply(writes, given)) as T;
+/** What `call` gives, in the form in which it may go to other tabs. */
+async function answered<V>(writes: WritesLike<V>, call: Call, signal?: AbortSignal): Promise<unknown> {
+  const result = await perform(writes, call, signal);
+  return call[0] === 'status' ? toPlainStatus(result as WriteStatus) : result;
 }
 
 async function answerTo(id: string, result: Promise<unknown>): Promise<Message> {

@@ -1,16 +1,31 @@
 import { SoloflightError } from '../errors.js';
+import type { WriteStatus } from '../writes/write-behind.js';
+import { isWriteEventType, type WriteEvent } from '../writes/write-events.js';
 
-const METHODS = ['put', 'delete', 'read', 'flush', 'status'] as const;
+/** What a tab may ask of the one that leads. */
+export type Method =
+  | 'open'
+  | 'put'
+  | 'delete'
+  | 'read'
+  | 'peek'
+  | 'flush'
+  | 'status'
+  | 'listDead'
+  | 'requeueDead'
+  | 'dropDead';
 
-/** A call of a method, as it goes from tab to tab. */
-export type Call = readonly [method: (typeof METHODS)[number], ...given: unknown[]];
+/** A call of a method, as it goes from tab to tab. Another version of the page may know other methods. */
+export type Call = readonly [method: Method, ...given: unknown[]];
 
 /** What tabs tell each other. */
 export type Message =
   /** From the tab that leads from now on: whoever waits for an answer asks again. */
   | { readonly kind: 'leading' }
   | { readonly kind: 'ask'; readonly id: string; readonly call: Call }
-  | { readonly kind: 'answer'; readonly id: string; readonly result?: unknown; readonly failure?: Failure };
+  | { readonly kind: 'answer'; readonly id: string; readonly result?: unknown; readonly failure?: Failure }
+  /** What happened to a write, in the tab that leads. */
+  | { readonly kind: 'event'; readonly event: PlainEvent };
 
 /** An error without what can't be cloned, and with the code that cloning drops. */
 export interface Failure {
@@ -19,28 +34,58 @@ export interface Failure {
   readonly code: string | undefined;
 }
 
+/** An event whose error, if it has one, is a {@link Failure}. */
+export type PlainEvent = { readonly type: WriteEvent['type']; readonly error?: Failure };
+
 /** Whether `data` is a message of ours. What else comes is somebody else's. */
 export function isMessage(data: unknown): data is Message {
-  const { kind, id, call } = Object(data) as {
-    readonly kind?: unknown;
-    readonly id?: unknown;
-    readonly call?: unknown;
-  };
+  const { kind, id, call, event } = Object(data) as { readonly [name: string]: unknown };
   if (kind === 'leading') return true;
+  if (kind === 'event') return isWriteEventType((Object(event) as { readonly type?: unknown }).type);
   if (typeof id !== 'string') return false;
-  return kind === 'answer' || (kind === 'ask' && Array.isArray(call) && METHODS.includes(call[0]));
+  return kind === 'answer' || (kind === 'ask' && Array.isArray(call) && typeof call[0] === 'string');
 }
 
 export function toFailure(error: unknown): Failure {
-  if (!(error instanceof Error)) return { name: 'Error', message: String(error), code: undefined };
+  if (!(error instanceof Error)) return { name: 'Error', message: textOf(error), code: undefined };
   const { code } = error as { readonly code?: unknown };
   return { name: error.name, message: error.message, code: typeof code === 'string' ? code : undefined };
+}
+
+/** The error that `failure` stands for. */
+function fromFailure({ name, message, code }: Failure): Error {
+  if (code?.startsWith('SOLOFLIGHT_') === true) return new SoloflightError(code as `SOLOFLIGHT_${string}`, message);
+  return name === 'TypeError' ? new TypeError(message) : Object.assign(new Error(message), { name });
 }
 
 /** The result in an answer, or the failure as a rejection. */
 export async function fromAnswer({ result, failure }: Extract<Message, { kind: 'answer' }>): Promise<unknown> {
   if (failure === undefined) return result;
-  const { name, message, code } = failure;
-  if (code?.startsWith('SOLOFLIGHT_') === true) throw new SoloflightError(code as `SOLOFLIGHT_${string}`, message);
-  throw name === 'TypeError' ? new TypeError(message) : Object.assign(new Error(message), { name });
+  throw fromFailure(failure);
+}
+
+export function toPlainEvent(event: WriteEvent): PlainEvent {
+  return 'error' in event ? { ...event, error: toFailure(event.error) } : event;
+}
+
+export function fromPlainEvent(event: PlainEvent): WriteEvent {
+  const { error } = event;
+  return (error === undefined ? event : { ...event, error: fromFailure(error) }) as WriteEvent;
+}
+
+/** A status whose error, if it has one, is a {@link Failure}. */
+export function toPlainStatus(status: WriteStatus): WriteStatus {
+  return status.lastError === undefined ? status : { ...status, lastError: toFailure(status.lastError) };
+}
+
+export function fromPlainStatus(status: WriteStatus): WriteStatus {
+  return status.lastError === undefined ? status : { ...status, lastError: fromFailure(status.lastError as Failure) };
+}
+
+function textOf(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return typeof value;
+  }
 }

@@ -3,6 +3,7 @@ import { isSoloflightError, TieredCache } from '../../src/index.js';
 import { WriteBehind } from '../../src/writes/index.js';
 import { runSuiteTest } from './suites.js';
 import { codeOf } from './support/code-of.js';
+import { idleWrites } from './support/idle-writes.js';
 import { sampleEntry, sampleWrite } from './support/samples.js';
 
 /** What code that tests run inside the page finds in `window.soloflight`. */
@@ -14,6 +15,7 @@ const inside = {
   runSuiteTest,
   sampleEntry,
   sampleWrite,
+  idleWrites,
   codeOf,
 };
 

@@ -7,7 +7,7 @@ import { insecureOrigin, newProfile, openTab, origin } from './support/tabs.js';
 type Queue = 'indexedDbQueue' | 'webStorageQueue';
 
 interface Writing {
-  readonly writes: ReturnType<typeof window.soloflight.sharedWrites<string, { pending: number }>>;
+  readonly writes: ReturnType<typeof window.soloflight.sharedWrites<string>>;
 }
 
 /** Lets `tab` take part in writing. */
@@ -184,33 +184,34 @@ describe('a tab that leads', () => {
     const outcome = await tab.evaluate(async () => {
       const calls: string[] = [];
       const note = (call: string) => async (): Promise<undefined> => void calls.push(call);
-      const methods = { put: note('put'), delete: note('delete'), read: note('read'), flush: note('flush') };
-      const status = (): unknown => () => 'not for other tabs';
-      const open = () => ({ ...methods, status, close: note('close') });
-      const writes = window.soloflight.sharedWrites<string, unknown>({ name: 'twice', open });
+      const read = async (): Promise<string> => (() => 'not for other tabs') as never;
+      const open = () => window.soloflight.idleWrites<string>({ put: note('put'), read, close: note('close') });
+      const writes = window.soloflight.sharedWrites<string>({ name: 'twice', open });
       while (!writes.leading) await new Promise((resolve) => setTimeout(resolve, 5));
       const channel = new BroadcastChannel('soloflight:twice');
       const answers: { id: string; failure?: { name: string } }[] = [];
       channel.addEventListener('message', ({ data }) => answers.push(data));
       const put = { kind: 'ask', id: 'x-1', call: ['put', 'k', 'v'] };
-      const strange = [null, 'leading', {}, { kind: 'ask' }, { kind: 'ask', id: 'x-2', call: ['close'] }];
-      for (const message of [put, ...strange, put, { kind: 'ask', id: 'x-3', call: ['status'] }])
+      const strange = [null, 'leading', {}, { kind: 'ask' }, { kind: 'ask', id: 'x-4', call: [5] }, { kind: 'event' }];
+      const asks = [['x-2', 'close'] as const, ['x-3', 'read'] as const];
+      for (const message of [
+        put,
+        ...strange,
+        put,
+        ...asks.map(([id, method]) => ({ kind: 'ask', id, call: [method] })),
+      ])
         channel.postMessage(message);
-      while (answers.length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+      while (answers.length < 4) await new Promise((resolve) => setTimeout(resolve, 5));
       channel.close();
       const made = [...calls];
       await writes.close();
-      return { made, calls, answers: answers.map(({ id, failure }) => [id, failure?.name]) };
+      return { made, calls, answers: answers.map(({ id, failure }) => `${id} ${failure?.name}`).toSorted() };
     });
 
     expect(outcome).toEqual({
       made: ['put'],
       calls: ['put', 'close'],
-      answers: [
-        ['x-1', undefined],
-        ['x-1', undefined],
-        ['x-3', 'DataCloneError'],
-      ],
+      answers: ['x-1 undefined', 'x-1 undefined', 'x-2 TypeError', 'x-3 DataCloneError'],
     });
   });
 });
@@ -221,14 +222,13 @@ describe('a tab that loses the lead', () => {
 
     const outcome = await tab.evaluate(async () => {
       const calls: string[] = [];
-      const nothing = async (): Promise<undefined> => undefined;
       const open = () => {
         calls.push('open');
         const close = async (options?: { readonly flush?: boolean }) =>
           void calls.push(`close, flush: ${options?.flush}`);
-        return { put: nothing, delete: nothing, read: nothing, flush: nothing, status: () => undefined, close };
+        return window.soloflight.idleWrites<string>({ close });
       };
-      const writes = window.soloflight.sharedWrites<string, undefined>({ name: 'lost', open });
+      const writes = window.soloflight.sharedWrites<string>({ name: 'lost', open });
       const until = async (done: () => boolean): Promise<void> => {
         while (!done()) await new Promise((resolve) => setTimeout(resolve, 5));
       };
@@ -255,8 +255,8 @@ describe('leaving', () => {
       const refuse = () => Promise.reject(Object.assign(new Error('closed'), { code: 'SOLOFLIGHT_WRITES_CLOSED' }));
       const wait = (): Promise<never> => never().catch(refuse);
       const close = async (): Promise<void> => closing.abort();
-      const open = () => ({ put: wait, delete: wait, read: wait, flush: wait, status: () => ({ pending: 0 }), close });
-      const writes = window.soloflight.sharedWrites<string, { pending: number }>({ name: 'profile', open });
+      const open = () => window.soloflight.idleWrites<string>({ put: wait, close });
+      const writes = window.soloflight.sharedWrites<string>({ name: 'profile', open });
       Object.assign(window, { writes });
       while (!writes.leading) await new Promise((resolve) => setTimeout(resolve, 5));
     });

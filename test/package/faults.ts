@@ -77,7 +77,14 @@ export const FAULTS: Readonly<Record<string, Sample>> = {
   ),
   'src/browser/web-storage.ts': imports(
     ['../storage/sqlite.js', '../cloudflare/client.js', '../testing/index.js', 'idb', 'node:fs'],
-    ['./web-area.js', '../codecs/envelope.js', '../contracts.js', '../namespace.js', '../clock.js'],
+    [
+      './web-area.js',
+      '../codecs/envelope.js',
+      '../contracts.js',
+      '../namespace.js',
+      '../clock.js',
+      '../writes/write-events.js',
+    ],
   ),
   'src/testing/storage-suite.ts': imports(
     ['node:test', 'vitest', '../http/cache-status.js'],
