@@ -1,0 +1,17 @@
+import { element } from './elements.js';
+
+const LONGEST = 20;
+
+/** Adds `text` to what happened; screen readers read it out. */
+export function log(text: string): void {
+  const list = element('log', HTMLOListElement);
+  const item = document.createElement('li');
+  const time = document.createElement('time');
+  const now = new Date();
+  time.dateTime = now.toISOString();
+  time.textContent = now.toLocaleTimeString();
+  item.append(time, ` ${text}`);
+  list.append(item);
+  while (list.children.length > LONGEST) list.firstElementChild?.remove();
+  list.scrollTop = list.scrollHeight;
+}

@@ -1,0 +1,117 @@
+import { FIELDS, type EditableProfile } from '../profile.js';
+import { Banner } from './banner.js';
+import { element, say } from './elements.js';
+import { log } from './event-log.js';
+import { listen } from './live.js';
+import { ProfileForm } from './profile-form.js';
+import { connection, edit, edits, profiles, receive, reload, users } from './profiles.js';
+import { showRefused } from './refused-edits.js';
+import { author, noteSync, setShownUser, shownUser } from './settings.js';
+import { showSync, startPolicyChoice } from './sync-panel.js';
+
+const LABELS = { name: 'name', mail: 'e-mail' } as const;
+
+const banner = new Banner();
+const choice = element('user', HTMLSelectElement);
+const form = new ProfileForm(async (values) => {
+  await edit(user, values);
+  return connection.state === 'online' ? 'Saved.' : 'Kept in this browser, to be sent later.';
+});
+/** Whose profile is shown. */
+let user = '';
+let shown: EditableProfile | undefined;
+let stopListening = (): void => {};
+
+/** Shows the profile as it is known by now. */
+async function show(): Promise<void> {
+  const id = user;
+  let profile: EditableProfile | undefined;
+  try {
+    profile = await profiles.get(id);
+  } catch {
+    if (id === user) form.tell('This profile is not in this browser yet, and the server can not be reached.');
+  }
+  if (id !== user) return;
+  tellOfOthers(shown, profile);
+  shown = profile;
+  form.show(profile);
+  await showStatus();
+}
+
+/** What changed in front of the user, and not by the user. */
+function tellOfOthers(before: EditableProfile | undefined, after: EditableProfile | undefined): void {
+  if (before === undefined || after === undefined) return;
+  for (const name of FIELDS) {
+    const { value, by } = after[name];
+    if (value !== before[name].value && by !== author) log(`The ${LABELS[name]} is now “${value}”, edited elsewhere.`);
+  }
+}
+
+async function showStatus(): Promise<void> {
+  const { pending } = await edits.status();
+  say(element('banner', HTMLParagraphElement), banner.textFor(connection.state, pending));
+  showSync(pending);
+}
+
+function choose(id: string): void {
+  user = id;
+  shown = undefined;
+  setShownUser(id);
+  form.reset();
+  form.show(undefined);
+  stopListening();
+  stopListening = listen(id, {
+    connected: () => void reload(id).then(show, () => {}),
+    changed: (profile) => void receive(id, profile).then(show, () => {}),
+    outdated: () => void reload(id).then(show, () => {}),
+  });
+  void show();
+}
+
+async function showUsers(): Promise<void> {
+  const ids = await users.get('all');
+  choice.replaceChildren(...ids.map((id) => new Option(id, id)));
+  choice.value = ids.includes(shownUser() ?? '') ? shownUser()! : ids[0]!;
+  choose(choice.value);
+}
+
+function start(): void {
+  startPolicyChoice();
+  choice.addEventListener('change', () => choose(choice.value));
+  edits.on('accept', ({ key }) => {
+    if (key === user) void show();
+    else void showStatus();
+  });
+  edits.on('deliver', ({ key }) => {
+    noteSync(Date.now());
+    log(`Sent the edit of ${key}.`);
+    // The server may have merged it with what others wrote.
+    if (key === user) void reload(key).then(show, () => {});
+    void showStatus();
+  });
+  edits.on('conflict', ({ key, resolution }) => {
+    const kept = resolution === 'local' ? 'yours was kept' : 'theirs was kept';
+    log(`Conflict: ${key} was edited elsewhere at the same time; ${kept}.`);
+    if (key === user) void show();
+  });
+  edits.on('dead-letter', ({ key, reason }) => {
+    log(`The edit of ${key} was refused: ${reason}.`);
+    if (key === user) void show();
+    void showRefused();
+  });
+  edits.on('restore', () => void showStatus());
+  edits.on('batch-error', () => void showStatus());
+  connection.on((state) => {
+    void showStatus();
+    // Never been here before, and no server until now.
+    if (state === 'online' && user === '') void showUsers().catch(() => {});
+  });
+  showUsers().catch(() => form.tell('The server can not be reached, and this browser knows no profile yet.'));
+  void showStatus();
+  void showRefused();
+  // Times and counts that change without an event.
+  setInterval(() => void showStatus(), 1_000);
+  navigator.serviceWorker?.register('/offline.js').catch(() => {}); // without it, a reload needs the server
+}
+
+start();

@@ -1,0 +1,89 @@
+import { FIELDS, type EditableProfile, type FieldName } from '../profile.js';
+import { element, say } from './elements.js';
+
+/** Shows one profile, and what its user makes of it. */
+export class ProfileForm {
+  readonly #form = element('profile', HTMLFormElement);
+  readonly #saved = element('saved', HTMLOutputElement);
+  readonly #inputs: Readonly<Record<FieldName, HTMLInputElement>> = {
+    name: element('name', HTMLInputElement),
+    mail: element('mail', HTMLInputElement),
+  };
+  /** What the profile was when it was shown last. */
+  #shown: EditableProfile | undefined;
+
+  /** `save` resolves with what is to be told; what it rejects with is told as well. */
+  constructor(save: (values: Partial<Record<FieldName, string>>) => Promise<string>) {
+    this.#form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      void this.#submit(save);
+    });
+    this.show(undefined);
+  }
+
+  /** Forgets what is being edited. */
+  reset(): void {
+    this.#shown = undefined;
+    this.tell('');
+    for (const name of FIELDS) {
+      this.#inputs[name].value = '';
+      this.#note(name, '');
+    }
+  }
+
+  /** Shows `profile`, except where something else is being typed. */
+  show(profile: EditableProfile | undefined): void {
+    for (const control of this.#form.elements) {
+      if (control instanceof HTMLInputElement || control instanceof HTMLButtonElement)
+        control.disabled = profile === undefined;
+    }
+    const before = this.#shown;
+    this.#shown = profile;
+    if (profile === undefined) return;
+    for (const name of FIELDS) {
+      const input = this.#inputs[name];
+      const { value } = profile[name];
+      const isTyped = before !== undefined && input.value !== before[name].value && input.value !== value;
+      if (!isTyped) {
+        if (input.value !== value) input.value = value;
+        this.#note(name, '');
+      } else if (value !== before[name].value)
+        this.#note(name, `Meanwhile changed to “${value}”. Saving replaces that.`);
+    }
+  }
+
+  tell(text: string): void {
+    say(this.#saved, text);
+  }
+
+  async #submit(save: (values: Partial<Record<FieldName, string>>) => Promise<string>): Promise<void> {
+    if (this.#shown === undefined || !this.#isValid()) return;
+    const shown = this.#shown;
+    const typed = FIELDS.map((name) => [name, this.#inputs[name].value.trim()] as const);
+    const values = Object.fromEntries(typed.filter(([name, value]) => value !== shown[name].value));
+    if (Object.keys(values).length === 0) return this.tell('There is nothing to save.');
+    try {
+      this.tell(await save(values));
+    } catch (error) {
+      this.tell(`That could not be saved: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  /** Says under each field what is wrong with it, and leads to the first. */
+  #isValid(): boolean {
+    const invalid = FIELDS.filter((name) => {
+      const input = this.#inputs[name];
+      const problem = input.value.trim() === '' ? 'This field is needed.' : input.validationMessage;
+      this.#note(name, problem, problem !== '');
+      return problem !== '';
+    });
+    const [first] = invalid;
+    if (first !== undefined) this.#inputs[first].focus();
+    return first === undefined;
+  }
+
+  #note(name: FieldName, text: string, invalid = false): void {
+    this.#inputs[name].setAttribute('aria-invalid', String(invalid));
+    say(element(`${name}-note`, HTMLSpanElement), text);
+  }
+}

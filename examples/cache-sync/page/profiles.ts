@@ -1,0 +1,102 @@
+import { TieredCache } from 'soloflight';
+import { connectivity, sharedWrites, webStorageQueue, webStorageStorage } from 'soloflight/browser';
+import { WriteBehind, type PendingWrite, type WriteOutcome } from 'soloflight/writes';
+
+import {
+  changeOf,
+  edited,
+  mergedEdits,
+  resolved,
+  type EditableProfile,
+  type FieldName,
+  type Profile,
+} from '../profile.js';
+import { author, conflictPolicy } from './settings.js';
+
+/* All that concerns soloflight in the page. */
+
+export const connection = connectivity({ probe: '/api/health', backoff: { initial: '1s', max: '15s' } });
+
+/** The edits of all tabs: one of them delivers, all see them, and they outlive reloads in localStorage. */
+export const edits = sharedWrites<EditableProfile>({
+  name: 'cache-sync-edits',
+  open: () =>
+    new WriteBehind<EditableProfile>({
+      queue: webStorageQueue({ prefix: 'cache-sync-edits' }),
+      flushEvery: '200ms',
+      retry: { initial: '1s', max: '15s' },
+      merge: mergedEdits,
+      resolve: (local, remote) => resolved(conflictPolicy(), local, remote),
+      sink: (writes, { signal }) => Promise.all(writes.map((write) => deliver(write, signal))),
+    }),
+});
+
+/** What this tab knows of profiles: from memory, from localStorage, or from the server. */
+export const profiles = new TieredCache<EditableProfile>({
+  ttl: '1m',
+  staleIfError: '30d', // while the server can't be reached
+  storage: webStorageStorage({ prefix: 'cache-sync-profiles' }),
+  upstream: (id, { signal }) => load(`/api/profiles/${id}`, signal),
+  writes: edits,
+});
+
+export const users = new TieredCache<string[]>({
+  ttl: '1m',
+  staleIfError: '30d',
+  storage: webStorageStorage({ prefix: 'cache-sync-users' }),
+  upstream: (_key, { signal }) => load('/api/users', signal),
+});
+
+connection.on((state) => {
+  if (state === 'online') edits.flush().catch(() => {}); // else the next attempt would come when its pause ends
+});
+
+/** Edits a profile: seen in all tabs at once, delivered when the server can be reached. */
+export function edit(id: string, values: Partial<Record<FieldName, string>>): Promise<EditableProfile> {
+  return profiles.update(id, (profile) => {
+    if (profile === undefined) throw new Error('There is no such profile');
+    return edited(profile, values, { at: Date.now(), by: author });
+  });
+}
+
+/** Takes what the server says that a profile is now. Edits that are not delivered yet stay on top of it. */
+export async function receive(id: string, profile: Profile): Promise<void> {
+  void profiles.expire(id); // whatever is being loaded may be older
+  await profiles.getOrLoad(id, () => profile, { reload: true });
+}
+
+/** Asks the server anew; what is known stays until it answers. */
+export async function reload(id: string): Promise<void> {
+  void profiles.expire(id);
+  await profiles.refresh(id);
+}
+
+async function load<T>(url: string, signal: AbortSignal): Promise<T> {
+  const response = await connection.fetch(url, { signal });
+  if (response.status === 404) return undefined as never;
+  if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+  return response.json() as Promise<T>;
+}
+
+/** Sends one edit to the object of its profile. Rejects if there is no answer. */
+async function deliver(
+  { key, value }: PendingWrite<EditableProfile>,
+  signal: AbortSignal,
+): Promise<WriteOutcome<EditableProfile>> {
+  if (value === undefined) return { reject: 'Profiles are not deleted here' };
+  const response = await connection.fetch(`/api/profiles/${key}`, {
+    method: 'PATCH',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(changeOf(value)),
+    signal,
+  });
+  if (response.ok) return 'ok';
+  if (response.status === 409) {
+    const { value: current } = (await response.json()) as { readonly value: Profile };
+    return { conflict: current };
+  }
+  // Too many requests, or the server failed: it may take the edit later.
+  if (response.status === 429 || response.status >= 500) return 'retry';
+  const { error } = (await response.json()) as { readonly error?: { readonly message?: string } };
+  return { reject: error?.message ?? `The server answered ${response.status}` };
+}

@@ -1,0 +1,140 @@
+/* What a profile is, and how edits of it meet. Used by the page, by the Worker and by the main database alike. */
+
+export const FIELDS = ['name', 'mail'] as const;
+
+export type FieldName = (typeof FIELDS)[number];
+
+/** A field and its last edit. */
+export interface Field {
+  readonly value: string;
+  /** When it was edited, epoch milliseconds by the clock of who did. */
+  readonly at: number;
+  /** The browser that did. */
+  readonly by: string;
+}
+
+export type Profile = Readonly<Record<FieldName, Field>>;
+
+/** A field that may have been edited here and not been delivered yet. */
+export interface EditableField extends Field {
+  /** The `at` of what the editor saw before; absent where nothing was edited. */
+  readonly base?: number;
+}
+
+export type EditableProfile = Readonly<Record<FieldName, EditableField>>;
+
+/** The edited fields alone: what is sent to the object of a profile. */
+export type Change = Readonly<Partial<Record<FieldName, Required<EditableField>>>>;
+
+/** Who wins where two people edited the same field without knowing of each other. */
+export type ConflictPolicy = 'newest' | 'mine' | 'theirs';
+
+/** Characters of a field, of an author, at most. */
+const LONGEST = { value: 200, author: 64 } as const;
+
+/** Clocks of browsers may be ahead by so much. */
+const CLOCK_SKEW = 60_000;
+
+/** `profile` with new values, which are edits of what is there. */
+export function edited(
+  profile: EditableProfile,
+  values: Readonly<Partial<Record<FieldName, string>>>,
+  { at, by }: Pick<Field, 'at' | 'by'>,
+): EditableProfile {
+  return mapFields((name) => {
+    const before = profile[name];
+    const value = values[name];
+    if (value === undefined || value === before.value) return before;
+    // An edit of an edit replaces what the first one did. And no edit is older than what it replaces.
+    return { value, at: Math.max(at, before.at + 1), by, base: before.base ?? before.at };
+  });
+}
+
+/** Two pending edits as one: of each field the later edit, and what the first of the two was based on. */
+export function mergedEdits(pending: EditableProfile, incoming: EditableProfile): EditableProfile {
+  return mapFields((name) => {
+    const [first, second] = [pending[name], incoming[name]];
+    if (second.base === undefined) return first.base === undefined ? second : first;
+    if (first.base === undefined) return second;
+    return { ...(second.at >= first.at ? second : first), base: first.base };
+  });
+}
+
+export function changeOf(profile: EditableProfile): Change {
+  return Object.fromEntries(FIELDS.map((name) => [name, profile[name]]).filter(([, field]) => isEdit(field as Field)));
+}
+
+/**
+ * The change in `data`, which comes from a browser and may be anything.
+ *
+ * @throws TypeError that says what is wrong.
+ */
+export function parseChange(data: unknown): Change {
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) throw new TypeError('A change is an object');
+  const names = Object.keys(data);
+  if (names.length === 0) throw new TypeError('A change has at least one field');
+  for (const name of names) {
+    if (!isFieldName(name)) throw new TypeError(`There is no field '${name.slice(0, 20)}'`);
+    checkEdit(name, (data as Record<string, unknown>)[name]);
+  }
+  return data as Change;
+}
+
+/** What `change` makes of `current`, or `'conflict'` where somebody else has edited a field meanwhile. */
+export function applied(current: Profile, change: Change, now: number): Profile | 'conflict' {
+  const outdated = FIELDS.some((name) => isOutdated(change[name], current[name]));
+  if (outdated) return 'conflict';
+  return mapFields((name) => {
+    const edit = change[name];
+    if (edit === undefined) return current[name];
+    // A clock that runs ahead must not win for ever.
+    return { value: edit.value, at: Math.min(edit.at, now + CLOCK_SKEW), by: edit.by };
+  });
+}
+
+/** What goes on to be written where `local` met `remote`; `'remote'` if nothing of it does. */
+export function resolved(policy: ConflictPolicy, local: EditableProfile, remote: Profile): EditableProfile | 'remote' {
+  const result = mapFields((name): EditableField => {
+    const [mine, theirs] = [local[name], remote[name]];
+    if (mine.base === undefined) return theirs;
+    if (!isOutdated(mine, theirs)) return mine;
+    if (policy === 'theirs' || (policy === 'newest' && theirs.at >= mine.at)) return theirs;
+    return { ...mine, at: Math.max(mine.at, theirs.at + 1), base: theirs.at };
+  });
+  return FIELDS.some((name) => isEdit(result[name])) ? result : 'remote';
+}
+
+/** Of each field the later edit. */
+export function newest(one: Profile, other: Profile): Profile {
+  return mapFields((name) => (other[name].at > one[name].at ? other[name] : one[name]));
+}
+
+/** Whether nothing in `stored` is newer than in `incoming`. */
+export function covers(incoming: Profile, stored: Profile): boolean {
+  return FIELDS.every((name) => stored[name].at <= incoming[name].at);
+}
+
+function isOutdated(edit: EditableField | undefined, current: Field): boolean {
+  return edit?.base !== undefined && current.by !== edit.by && current.at !== edit.base;
+}
+
+function isEdit(field: EditableField): boolean {
+  return field.base !== undefined;
+}
+
+function isFieldName(name: string): name is FieldName {
+  return (FIELDS as readonly string[]).includes(name);
+}
+
+function checkEdit(name: FieldName, edit: unknown): void {
+  const { value, at, by, base } = Object(edit) as Partial<Record<keyof EditableField, unknown>>;
+  if (typeof value !== 'string' || value.trim() === '' || value.length > LONGEST.value)
+    throw new TypeError(`'${name}' takes 1 to ${LONGEST.value} characters`);
+  if (name === 'mail' && !/^[^\s@]+@[^\s@]+$/.test(value)) throw new TypeError("'mail' is an e-mail address");
+  if (!Number.isSafeInteger(at) || !Number.isSafeInteger(base)) throw new TypeError('Instants are epoch milliseconds');
+  if (typeof by !== 'string' || by === '' || by.length > LONGEST.author) throw new TypeError('An edit has an author');
+}
+
+function mapFields<F>(field: (name: FieldName) => F): Readonly<Record<FieldName, F>> {
+  return { name: field('name'), mail: field('mail') };
+}
