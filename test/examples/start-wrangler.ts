@@ -14,17 +14,32 @@ export interface RunningWorker {
   readonly stop: () => Promise<void>;
 }
 
+/** How to start it otherwise. */
+export interface WranglerOptions {
+  /** @default a free one */
+  readonly port?: number;
+  /** Folder that keeps what objects store. @default one of its own, which is removed at the end */
+  readonly storage?: string;
+  /** More arguments. */
+  readonly args?: readonly string[];
+}
+
 const wrangler = fileURLToPath(new URL('../../node_modules/wrangler/bin/wrangler.js', import.meta.url));
 
-/** Starts the Worker in `folder` of the examples on a free port, with storage of its own, and resolves once it listens. */
-export async function startWrangler(folder: string, variables: Record<string, string> = {}): Promise<RunningWorker> {
-  const storage = await mkdtemp(join(tmpdir(), 'soloflight-wrangler-'));
+/** Starts the Worker in `folder` of the examples, and resolves once it listens. */
+export async function startWrangler(
+  folder: string,
+  variables: Record<string, string> = {},
+  options: WranglerOptions = {},
+): Promise<RunningWorker> {
+  const { port = 0, args = [] } = options;
+  const storage = options.storage ?? (await mkdtemp(join(tmpdir(), 'soloflight-wrangler-')));
   const vars = Object.entries(variables).flatMap(([name, value]) => ['--var', `${name}:${value}`]);
   const child = spawn(
     process.execPath,
     [
-      ...[wrangler, 'dev', '--ip', '127.0.0.1', '--port', '0', '--inspector-port', '0', '--persist-to', storage],
-      ...['--show-interactive-dev-session=false', ...vars],
+      ...[wrangler, 'dev', '--ip', '127.0.0.1', '--port', `${port}`, '--inspector-port', '0'],
+      ...['--persist-to', storage, '--show-interactive-dev-session=false', ...vars, ...args],
     ],
     // In a group of its own, so that workerd ends with it.
     {
@@ -41,7 +56,7 @@ export async function startWrangler(folder: string, variables: Record<string, st
     if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
       process.kill(-child.pid, 'SIGTERM');
     await ended;
-    await rm(storage, { recursive: true, force: true });
+    if (options.storage === undefined) await rm(storage, { recursive: true, force: true });
   };
 
   const url = await new Promise<string>((resolve, reject) => {

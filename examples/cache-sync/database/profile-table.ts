@@ -32,8 +32,13 @@ export class ProfileTable {
   constructor(file: string) {
     this.#database = new DatabaseSync(file);
     this.#database.exec(SCHEMA);
+    for (const [id, name, mail] of PEOPLE) this.add(id, name, mail);
+  }
+
+  /** Adds a profile, unless there is one already. */
+  add(id: string, name: string, mail: string): void {
     const insert = this.#database.prepare('INSERT INTO profile VALUES (?, ?) ON CONFLICT DO NOTHING');
-    for (const [id, name, mail] of PEOPLE) insert.run(id, JSON.stringify(beginningOf(name, mail)));
+    insert.run(id, JSON.stringify(beginningOf(name, mail)));
   }
 
   ids(): string[] {

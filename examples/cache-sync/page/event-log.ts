@@ -4,7 +4,9 @@ const LONGEST = 20;
 
 /** Adds `text` to what happened; screen readers read it out. */
 export function log(text: string): void {
-  const list = element('log', HTMLOListElement);
+  const place = element('log', HTMLDivElement);
+  const [list] = place.getElementsByTagName('ol');
+  if (list === undefined) throw new Error('The log has no list');
   const item = document.createElement('li');
   const time = document.createElement('time');
   const now = new Date();
@@ -13,5 +15,5 @@ export function log(text: string): void {
   item.append(time, ` ${text}`);
   list.append(item);
   while (list.children.length > LONGEST) list.firstElementChild?.remove();
-  list.scrollTop = list.scrollHeight;
+  place.scrollTop = place.scrollHeight;
 }

@@ -90,8 +90,8 @@ function start(): void {
     void showStatus();
   });
   edits.on('conflict', ({ key, resolution }) => {
-    const kept = resolution === 'local' ? 'yours was kept' : 'theirs was kept';
-    log(`Conflict: ${key} was edited elsewhere at the same time; ${kept}.`);
+    const outcome = resolution === 'local' ? 'your edit goes on' : 'their edit was kept';
+    log(`Conflict: ${key} was edited elsewhere at the same time; ${outcome}.`);
     if (key === user) void show();
   });
   edits.on('dead-letter', ({ key, reason }) => {
