@@ -251,6 +251,12 @@ export interface PendingWrites<V> {
   peek(key: string): MaybePromise<{ readonly kind: 'put' | 'delete'; readonly value?: V } | undefined>;
   put(key: string, value: V, options: { readonly signal: AbortSignal }): Promise<void>;
   delete(key: string, options: { readonly signal: AbortSignal }): Promise<void>;
+  /** Where there is none, the result of an update is put like any other value, and merged with what is pending. */
+  update?(
+    key: string,
+    fn: (current: V | undefined) => V,
+    options: { readonly signal: AbortSignal; readonly current: () => Promise<V | undefined> },
+  ): Promise<V>;
   on(
     type: 'accept' | 'restore' | 'conflict' | 'dead-letter',
     listener: (event: { readonly key: string }) => void,
@@ -296,6 +302,8 @@ export interface QueuedWrite {
   readonly revision: number;
   /** Milliseconds between the first and the last attempt, as far as processes lived. */
   readonly triedFor: number;
+  /** Whether the value was made of what was pending before it, so that nothing is merged into that. */
+  readonly whole: boolean;
   /** Set when the write is a dead letter. */
   readonly dead: DeadReason | undefined;
 }

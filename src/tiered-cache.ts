@@ -183,6 +183,10 @@ export class TieredCache<V> {
    * with the failure. The current value is a fresh one, loaded if need be, unless `maxStale` allows more; `undefined` if
    * there is nothing. Updates and writes of a key wait for each other. `change` must not alter the value it is given.
    *
+   * Over a `WriteBehind`, `change` is called when the write is accepted, with what is pending then, and its result
+   * replaces that. Over `sharedWrites` the result is put like any other value: with a `merge` if another tab may have
+   * written meanwhile.
+   *
    * @throws TypeError without `writes`, what `change` throws, the failure of the write or of a load,
    * {@link FlightTimeoutError} for a write that takes longer than `maxDuration`.
    */

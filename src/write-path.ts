@@ -1,13 +1,13 @@
 import { isThenable, type MaybePromise } from './contracts.js';
 import { FlightTimeoutError, misuse } from './errors.js';
-import { ignore } from './flight.js';
+import { silenced } from './flight.js';
 import { heldQuietly, hold } from './held.js';
 import { entryOf, expire, fence, invalidate, set } from './invalidate.js';
 import type { LifetimeSettings } from './lifetime.js';
 import { lookup } from './lookup.js';
 import { lookupCached } from './probe.js';
 import type { Ask, Stages } from './stages.js';
-import type { WritePort } from './write-port.js';
+import type { Taken, WritePort } from './write-port.js';
 
 /** Writes `value` to the upstream and then into the tiers, or into none of them if the upstream fails. */
 export function write<V>(
@@ -18,8 +18,13 @@ export function write<V>(
   lifetime: LifetimeSettings<V>,
 ): Promise<void> {
   return inLane(stages, key, async () => {
-    const taken = await accepted(stages, writes, key, value, ignore);
-    await store(stages, key, taken, lifetime);
+    const taken = await accepted(
+      stages,
+      key,
+      (signal) => writes.through(key, value, { signal }),
+      () => true,
+    );
+    await store(stages, key, taken ?? { value }, lifetime);
   });
 }
 
@@ -34,28 +39,61 @@ export function update<V>(
   change: (current: V | undefined) => V,
   ask: Ask<V>,
 ): Promise<V> {
+  const current = (): Promise<V | undefined> => currentOf(stages, key, ask);
   return inLane(stages, key, async () => {
-    const next = change(await currentOf(stages, key, ask));
-    if (isThenable(next)) throw misuse('result of the function', 'a value, not a promise of one', next);
-    const entry = entryOf(stages, key, next, ask.lifetime);
-    const before = heldQuietly(stages, key);
-    fence(stages, key);
-    hold(stages, key, entry);
-    const taken = await accepted(stages, writes, key, next, () => {
-      // Whatever came in between is newer than both.
-      if (stages.memory.peek(key) !== entry) return;
-      if (before === undefined) stages.memory.delete(key);
-      else hold(stages, key, before);
-    });
-    await store(stages, key, taken, ask.lifetime);
-    return taken;
+    let shown: Shown<V> | undefined;
+    const show = (value: V | undefined): V => {
+      shown = showAhead(stages, key, change(stages.settings.isolation.give(value)), ask.lifetime);
+      return shown.value;
+    };
+    const { update } = writes;
+    let write: Write<V>;
+    if (update === undefined) {
+      const next = show(await current());
+      write = (signal) => writes.through(key, next, { signal });
+    } else write = (signal) => update(key, show, { signal, current });
+    const taken = await accepted(stages, key, write, () => shown?.undo() ?? false);
+    const { value: next } = shown as Shown<V>;
+    await store(stages, key, taken ?? { value: next }, ask.lifetime);
+    return update === undefined && taken !== undefined ? (taken.value as V) : next;
   });
 }
 
+type Write<V> = (signal: AbortSignal) => Promise<Taken<V> | undefined>;
+
+/** A value that readers see before it is written. */
+interface Shown<V> {
+  readonly value: V;
+  /** Takes it back. */
+  readonly undo: () => true;
+}
+
+function showAhead<V>(stages: Stages<V>, key: string, value: V, lifetime: LifetimeSettings<V>): Shown<V> {
+  if (isThenable(value)) throw misuse('result of the function', 'a value, not a promise of one', value);
+  const entry = entryOf(stages, key, value, lifetime);
+  const before = heldQuietly(stages, key);
+  fence(stages, key);
+  hold(stages, key, entry);
+  const undo = (): true => {
+    const now = stages.memory.peek(key);
+    // Whatever came in between is newer than both, unless it only made this one stale.
+    if (now === undefined || now.value !== entry.value || now.startedAt !== entry.startedAt) return true;
+    if (before === undefined) stages.memory.delete(key);
+    else hold(stages, key, before);
+    return true;
+  };
+  return { value, undo };
+}
+
 /** Brings what the upstream has taken into the tiers, unless a newer value was written past this cache since. */
-async function store<V>(stages: Stages<V>, key: string, taken: V, lifetime: LifetimeSettings<V>): Promise<void> {
+async function store<V>(
+  stages: Stages<V>,
+  key: string,
+  { value }: Taken<V>,
+  lifetime: LifetimeSettings<V>,
+): Promise<void> {
   if (stages.lanes.takeOutrun(key)) await invalidate(stages, [key]);
-  else await set(stages, key, taken, lifetime);
+  else await set(stages, key, value as V, lifetime);
 }
 
 function inLane<V, T>(stages: Stages<V>, key: string, work: () => Promise<T>): Promise<T> {
@@ -66,34 +104,35 @@ function inLane<V, T>(stages: Stages<V>, key: string, work: () => Promise<T>): P
 
 async function currentOf<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<V | undefined> {
   const answer = ask.upstream === undefined ? await lookupCached(stages, key, ask) : await lookup(stages, key, ask);
-  return stages.settings.isolation.give(answer?.outcome.entry.value);
+  return answer?.outcome.entry.value;
 }
 
-/** Resolves with what the upstream has taken, or rejects after `undo`. A failed write may have reached it all the same: what is stored gets stale. */
+/**
+ * Resolves with what `write` gives, or rejects after `undo`, which tells whether anything was written. A failed write may
+ * have reached the upstream all the same: what is stored gets stale.
+ */
 async function accepted<V>(
   stages: Stages<V>,
-  writes: WritePort<V>,
   key: string,
-  value: V,
-  undo: () => void,
-): Promise<V> {
+  write: Write<V>,
+  undo: () => boolean,
+): Promise<Taken<V> | undefined> {
   stages.lanes.takeOutrun(key);
   try {
-    const taken = await withinDuration(stages, key, (signal) => writes.through(key, value, { signal }));
-    return taken === undefined ? value : taken;
+    return await withinDuration(stages, key, write);
   } catch (error) {
-    undo();
-    await expire(stages, [key]);
+    if (undo()) await expire(stages, [key]);
     throw error;
   }
 }
 
 /** What `call` gives, or a `FlightTimeoutError` at `maxDuration`. */
 function withinDuration<V, T>(
-  { clock, settings }: Stages<V>,
+  stages: Stages<V>,
   key: string,
   call: (signal: AbortSignal) => MaybePromise<T>,
 ): Promise<T> {
+  const { clock, settings } = stages;
   const { maxDuration } = settings.flights;
   const controller = new AbortController();
   const result = (async () => call(controller.signal))();
@@ -103,6 +142,9 @@ function withinDuration<V, T>(
       const error = new FlightTimeoutError(key, maxDuration, maxDuration);
       reject(error);
       controller.abort(error);
+      // It may have landed only now: after what was loaded meanwhile, and after later writes.
+      const late = (): void => void silenced(expire(stages, [key]));
+      result.then(late, late);
     });
     result.then(resolve, reject).then(cancel, cancel);
   });

@@ -210,6 +210,24 @@ describe('a request that fails, without a probe', () => {
   });
 });
 
+describe('a request that fails, with an isFailure that fails too', () => {
+  test('rejects with its own failure, changes nothing, and has the other one reported', async () => {
+    const reported: unknown[] = [];
+    vi.stubGlobal('reportError', (error: unknown) => reported.push(error));
+    const mistake = new Error('no code');
+    const { connection, told } = setup({
+      isFailure: () => {
+        throw mistake;
+      },
+    });
+    const failure = new Error('404');
+
+    await expect(connection.track(() => Promise.reject(failure))).rejects.toBe(failure);
+
+    expect([reported, told]).toEqual([[mistake], []]);
+  });
+});
+
 describe('fetch of a signal', () => {
   test('gives responses whatever their status, and notices that there are none', async () => {
     const { connection, told } = setup();

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { whileLeading } from '../src/browser/while-leading.js';
-import { openTab, pass, stored, stubBrowser } from './support/setup-leadership.js';
+import { openTab, pass, stored, stubBrowser, stubWindow } from './support/setup-leadership.js';
 
 const LEASE = 10_000;
 const SETTLED = 600;
@@ -87,6 +87,29 @@ describe('tabs without Web Locks', () => {
     await pass(1, ...tabs);
 
     expect(tabs.map(({ leadership }) => leadership.leading)).toEqual([true, true]);
+  });
+});
+
+describe('a tab that goes without leading', () => {
+  test.each([
+    ['waits for the lease of another', 9_000],
+    ['takes the lease', 0],
+  ])('while it %s claims none until it is shown again', async (_, left) => {
+    const window = stubWindow();
+    const tab = openTab();
+    if (left > 0) stored.set('soloflight-lease:work', `123 ${tab.clock.now() + left}`);
+    await pass(100, tab);
+
+    window.dispatchEvent(new Event('pagehide'));
+    stored.clear();
+    for (let step = 0; step < 400; step += 1) {
+      await pass(50, tab);
+      expect([stored.size, tab.terms.length]).toEqual([0, 0]);
+    }
+    window.dispatchEvent(new Event('pageshow'));
+    await pass(SETTLED, tab);
+
+    expect(tab.leadership.leading).toBe(true);
   });
 });
 

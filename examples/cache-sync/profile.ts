@@ -77,7 +77,7 @@ export function parseChange(data: unknown): Change {
     if (!isFieldName(name)) throw new TypeError(`There is no field '${name.slice(0, 20)}'`);
     checkEdit(name, (data as Record<string, unknown>)[name]);
   }
-  return data as Change;
+  return data;
 }
 
 /** What `change` makes of `current`, or `'conflict'` where somebody else has edited a field meanwhile. */
@@ -112,6 +112,13 @@ export function newest(one: Profile, other: Profile): Profile {
 /** Whether nothing in `stored` is newer than in `incoming`. */
 export function covers(incoming: Profile, stored: Profile): boolean {
   return FIELDS.every((name) => stored[name].at <= incoming[name].at);
+}
+
+export function isProfile(value: unknown): value is Profile {
+  return FIELDS.every((name) => {
+    const { value: text, at, by } = Object(Object(value)[name]) as Partial<Record<keyof Field, unknown>>;
+    return typeof text === 'string' && Number.isFinite(at) && typeof by === 'string';
+  });
 }
 
 function isOutdated(edit: EditableField | undefined, current: Field): boolean {

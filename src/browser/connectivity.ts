@@ -3,6 +3,7 @@ import { misuse, SoloflightError } from '../errors.js';
 import { rejection, silenced } from '../flight.js';
 import { checkSignal } from '../option-checks.js';
 import { resolveConnectivity, type ConnectivityOptions, type ConnectivitySettings } from './connectivity-options.js';
+import { onlineSchedule } from './online-schedule.js';
 import { Prober } from './prober.js';
 
 /**
@@ -28,6 +29,11 @@ export interface Connectivity {
   check(): Promise<ConnectivityState>;
   /** Resolves once the state is `'online'`. Rejects with `signal.reason`, or when this is closed before. */
   whenOnline(options?: { readonly signal?: AbortSignal }): Promise<void>;
+  /**
+   * Makes a `schedule` for a `WriteBehind`: calls `run`, which flushes it, when that is due and the state is `'online'`, or at
+   * once when it becomes so. While it is not, nothing is tried, so that writes that wait are still made one.
+   */
+  schedule(run: () => MaybePromise<unknown>): (dueAt: number) => void;
   /** Stops listening, probing and telling. No timer is left. */
   close(): void;
 }
@@ -92,7 +98,7 @@ class ConnectivitySignal implements Connectivity {
     try {
       result = await request();
     } catch (error) {
-      if (this.#settings.isFailure(error)) this.#failed();
+      this.#look(error);
       throw error;
     }
     this.#succeeded();
@@ -145,6 +151,11 @@ class ConnectivitySignal implements Connectivity {
     return silenced(waiting);
   }
 
+  schedule(run: () => MaybePromise<unknown>): (dueAt: number) => void {
+    if (typeof run !== 'function') throw misuse('run', 'a function', run);
+    return onlineSchedule({ connection: this, clock: this.#settings.clock, closing: this.#closing.signal, run });
+  }
+
   close(): void {
     const platform = globalThis as Platform;
     platform.removeEventListener?.('online', this.#wentOnline);
@@ -167,6 +178,15 @@ class ConnectivitySignal implements Connectivity {
     if (this.#settings.probe === undefined) this.#become('online');
     else void this.#prober.ask(this.#settings.probe);
   };
+
+  /** What `isFailure` throws must not take the place of what the request failed with. */
+  #look(error: unknown): void {
+    try {
+      if (this.#settings.isFailure(error)) this.#failed();
+    } catch (failure) {
+      (globalThis as Platform).reportError?.(failure);
+    }
+  }
 
   #succeeded(): void {
     // While there is no network, a service worker may answer.

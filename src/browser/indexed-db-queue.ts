@@ -83,8 +83,8 @@ class IndexedDbQueue implements WriteQueue {
 }
 
 function toRecord(write: QueuedWrite): WriteRecord {
-  const { id, sequence, key, kind, value, at, attempts, revision, triedFor, dead } = write;
-  const plain = { id, sequence, key, kind, value, at, attempts, revision, triedFor, dead };
+  const { id, sequence, key, kind, value, at, attempts, revision, triedFor, whole, dead } = write;
+  const plain = { id, sequence, key, kind, value, at, attempts, revision, triedFor, whole, dead };
   return { id, format: FORMAT, dead: dead === undefined ? 0 : 1, write: plain };
 }
 

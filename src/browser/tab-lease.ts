@@ -49,7 +49,10 @@ export async function holdLease({ name, clock, stop, run }: TabLockParts): Promi
   const window = globalThis as Window;
   window.addEventListener?.('pagehide', leave);
   try {
-    if (!(await lease.claim(stop))) return;
+    if (!(await lease.claim(stop, lost.signal))) {
+      await back;
+      return;
+    }
     const stopRenewing = lease.keep(() => lost.abort());
     await run(lost.signal);
     stopRenewing();
@@ -87,18 +90,19 @@ class TabLease {
   }
 
   /** Waits until the lease is free, and takes it. `false`: stopped before. */
-  async claim(stop: AbortSignal): Promise<boolean> {
-    while (!stop.aborted) {
+  async claim(stop: AbortSignal, gone: AbortSignal): Promise<boolean> {
+    const signals = [stop, gone];
+    while (!stop.aborted && !gone.aborted) {
       const wait = this.#untilFree();
       if (wait > 0) {
-        await this.#pause(wait + this.#clock.random() * SETTLE, stop);
+        await this.#pause(wait + this.#clock.random() * SETTLE, signals);
         continue;
       }
       this.#write();
       // Of several that claimed it at the same time, the last one has it.
-      await this.#pause(SETTLE, stop);
+      await this.#pause(SETTLE, signals);
       if (this.#isMine()) {
-        if (!stop.aborted) return true;
+        if (!stop.aborted && !gone.aborted) return true;
         this.release();
       }
     }
@@ -156,13 +160,13 @@ class TabLease {
   }
 
   /** Ends early when another tab changes the lease, or when stopped. */
-  #pause(ms: number, stop: AbortSignal): Promise<void> {
+  #pause(ms: number, signals: readonly AbortSignal[]): Promise<void> {
     const window = globalThis as Window;
     return new Promise((resolve) => {
       const end = (): void => {
         cancel();
         window.removeEventListener?.('storage', changed);
-        stop.removeEventListener('abort', end);
+        for (const signal of signals) signal.removeEventListener('abort', end);
         resolve();
       };
       const changed = ({ key }: { readonly key?: string | null }): void => {
@@ -170,7 +174,7 @@ class TabLease {
       };
       const cancel = this.#clock.after(ms, end);
       window.addEventListener?.('storage', changed);
-      stop.addEventListener('abort', end);
+      for (const signal of signals) signal.addEventListener('abort', end);
     });
   }
 }

@@ -3,7 +3,7 @@ import type { WriteStatus } from '../writes/write-behind.js';
 import { isWriteEventType, type WriteEvent } from '../writes/write-events.js';
 
 /** What a tab may ask of the one that leads. */
-export type Method =
+type Method =
   | 'open'
   | 'put'
   | 'delete'

@@ -153,10 +153,16 @@ export class Alarms {
     const due = this.#table.earliest() ?? null;
     if (due === this.#armedFor) return;
     this.#armedFor = due;
-    if (due === null) return this.#storage.deleteAlarm();
-    // The platform goes by its own clock, whatever ours says.
-    const wait = Math.max(0, due - this.#settings.clock.now());
-    await this.#storage.setAlarm(systemClock.now() + wait);
+    try {
+      if (due === null) return await this.#storage.deleteAlarm();
+      // The platform goes by its own clock, whatever ours says.
+      const wait = Math.max(0, due - this.#settings.clock.now());
+      await this.#storage.setAlarm(systemClock.now() + wait);
+    } catch (error) {
+      // Tried again by whatever arms next.
+      if (this.#armedFor === due) this.#armedFor = undefined;
+      throw error;
+    }
   }
 }
 

@@ -28,6 +28,8 @@ export class ObjectWriter<V> {
   readonly behind: WriteBehind<V>;
   readonly #parts: ObjectWriterParts<V>;
   #flushes = 0;
+  /** Whether the platform took the alarm that was set last. */
+  #isArmed = true;
 
   /** @throws TypeError for an option that makes no sense. */
   constructor(parts: ObjectWriterParts<V>) {
@@ -80,7 +82,13 @@ export class ObjectWriter<V> {
     const { alarms } = this.#parts;
     if (this.#flushes > 0) return;
     const set = alarms.get(FLUSH);
-    if (set === undefined || dueAt < set) return alarms.set(FLUSH, dueAt);
+    if (set === undefined || dueAt < set || !this.#isArmed) return this.#arm(Math.min(dueAt, set ?? Infinity));
+  }
+
+  async #arm(dueAt: number): Promise<void> {
+    this.#isArmed = false;
+    await this.#parts.alarms.set(FLUSH, dueAt);
+    this.#isArmed = true;
   }
 
   #listen(): void {

@@ -68,7 +68,7 @@ export class Sockets {
       id = idOf(asked);
       const write = gate.toWrite(asked as Record<string, unknown>);
       const value = await gate.write(write);
-      tell(socket, { type: 'accepted', id, key: write.key, ...(value === undefined ? {} : { value }) });
+      tell(socket, { type: 'accepted', id, key: write.key, ...(hasJson(value) ? { value } : {}) });
     } catch (error) {
       const { code, message: reason, status, details } = toRefusal(error, gate.settings.onError);
       tell(socket, { type: 'error', id, error: { code, message: reason }, ...details });
@@ -124,6 +124,15 @@ function toText(message: ChangeMessage): string {
   } catch {
     // A value that JSON has no form for.
     return JSON.stringify({ type: 'invalidate', key: message.key } satisfies ChangeMessage);
+  }
+}
+
+/** What has no JSON form is left out of an answer, which is true without it. */
+function hasJson(value: unknown): boolean {
+  try {
+    return JSON.stringify(value) !== undefined;
+  } catch {
+    return false;
   }
 }
 

@@ -19,13 +19,20 @@ export async function respondToWrite<V>(request: Request, gate: WriteGate<V>): P
     const key = keyOf(request);
     if (key instanceof Response) return key;
     const value = await gate.write(await askedFor(request, key, gate));
-    return Response.json(
-      { accepted: true, key, ...(value === undefined ? {} : { value }) },
-      { status: 202, headers: { 'cache-control': 'no-store' } },
-    );
+    return accepted(key, value);
   } catch (error) {
     const { status, code, message, headers, details } = toRefusal(error, gate.settings.onError);
     return failure(status, code, message, headers, details);
+  }
+}
+
+function accepted(key: string, value: unknown): Response {
+  const init = { status: 202, headers: { 'cache-control': 'no-store' } };
+  try {
+    return Response.json({ accepted: true, key, ...(value === undefined ? {} : { value }) }, init);
+  } catch {
+    // A value that JSON has no form for is accepted all the same.
+    return Response.json({ accepted: true, key }, init);
   }
 }
 

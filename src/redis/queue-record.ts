@@ -20,8 +20,8 @@ interface Head extends Omit<QueuedWrite, 'value' | 'dead'> {
 
 /** `write` as a value in Redis: its head, a line feed, its encoded value. Throws or rejects if the codec does. */
 export function toRecord(write: QueuedWrite, codec: Codec): MaybePromise<Uint8Array> {
-  const { id, sequence, key, kind, at, attempts, revision, triedFor, dead } = write;
-  const head = { format: FORMAT, id, sequence, key, kind, at, attempts, revision, triedFor, dead };
+  const { id, sequence, key, kind, at, attempts, revision, triedFor, whole, dead } = write;
+  const head = { format: FORMAT, id, sequence, key, kind, at, attempts, revision, triedFor, whole, dead };
   if (kind === 'delete') return recordOf(head, '');
   return chain(toPayload(write.value, codec), (payload) =>
     recordOf({ ...head, codec: codec.name, text: typeof payload === 'string' }, payload),
@@ -45,8 +45,8 @@ export async function fromRecord(record: Uint8Array, codec: Codec): Promise<Queu
 }
 
 async function withValue(head: Head, bytes: Uint8Array, codec: Codec): Promise<QueuedWrite> {
-  const { id, sequence, key, kind, at, attempts, revision, triedFor, dead } = head;
-  const write = { id, sequence, key, kind, at, attempts, revision, triedFor, dead };
+  const { id, sequence, key, kind, at, attempts, revision, triedFor, whole, dead } = head;
+  const write = { id, sequence, key, kind, at, attempts, revision, triedFor, whole, dead };
   if (kind === 'delete') return { ...write, value: undefined };
   const payload = head.text === true ? textOf(bytes) : new Uint8Array(bytes);
   return { ...write, value: await fromPayload(key, head.codec ?? '', payload, codec) };

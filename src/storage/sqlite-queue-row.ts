@@ -24,6 +24,7 @@ export const QUEUE_COLUMNS: Readonly<Record<string, string>> = {
   attempts: 'REAL NOT NULL',
   revision: 'REAL NOT NULL',
   tried_for: 'REAL NOT NULL',
+  whole: 'REAL NOT NULL',
   dead_at: 'REAL',
   dead_cause: 'TEXT',
   dead_reason: 'BLOB',
@@ -42,6 +43,8 @@ export interface QueueRow {
   readonly attempts: number;
   readonly revision: number;
   readonly tried_for: number;
+  /** 0 or 1. */
+  readonly whole: number;
   /** `null`, like the next two, for a write that is no dead letter. */
   readonly dead_at: number | null;
   readonly dead_cause: DeadReason['cause'] | null;
@@ -64,6 +67,7 @@ export function toQueueRow(write: QueuedWrite, codec: Codec): MaybePromise<Sqlit
     write.attempts,
     write.revision,
     write.triedFor,
+    write.whole ? 1 : 0,
     dead?.at ?? null,
     dead?.cause ?? null,
     dead === undefined ? null : toKey(dead.reason),
@@ -85,6 +89,7 @@ export async function fromQueueRow(row: QueueRow, codec: Codec): Promise<QueuedW
       throw new UndecodableError(key, 'it has no value');
     return {
       ...{ id: fromKey(row.id), sequence, key, kind, at, attempts, revision, triedFor: row.tried_for },
+      whole: row.whole !== 0,
       value: kind === 'delete' ? undefined : await fromPayload(key, row.codec as string, row.value as Payload, codec),
       dead: deadOf(row),
     };

@@ -84,7 +84,7 @@ function addValueTests(checks: WriteQueueChecks): void {
 
   checks.test('every field of a write comes back, again and again', async (queue) => {
     const writes = [
-      sampleWrite(1, { attempts: 3, revision: 2, triedFor: 1_234.5, at: 1_700_000_000_000.25 }),
+      sampleWrite(1, { attempts: 3, revision: 2, triedFor: 1_234.5, whole: true, at: 1_700_000_000_000.25 }),
       sampleWrite(2, { kind: 'delete', value: undefined }),
       sampleWrite(2 ** 53 - 1, { at: 0, id: '0190-7f3a:with "odd" \\ \'characters\'' }),
     ];

@@ -44,7 +44,8 @@ export class BatchRun<I, O> {
     const middle = items.length >> 1;
     const results: ItemResult<O>[] = [];
     for (const half of [items.slice(0, middle), items.slice(middle)]) {
-      const given = this.#failures >= this.#mostFailures ? failed : await this.#attempts(half, 1);
+      const isOver = this.#abandoned.signal.aborted || this.#failures >= this.#mostFailures;
+      const given = isOver ? failed : await this.#attempts(half, 1);
       const answer = 'error' in given && !this.#givenUp(given) ? await this.#halves(half, given) : given;
       results.push(...perItem(half, answer));
     }
@@ -52,7 +53,7 @@ export class BatchRun<I, O> {
   }
 
   #givenUp(failed: Failed): boolean {
-    return failed.final || this.#failures >= this.#mostFailures;
+    return failed.final || this.#abandoned.signal.aborted || this.#failures >= this.#mostFailures;
   }
 
   /** Calls the handler with `items` up to `most` times, with pauses between. */
@@ -74,7 +75,7 @@ export class BatchRun<I, O> {
     const late = (): Error => new DeliveryTimeoutError('handler of the batch', maxDuration);
     let answer: readonly (O | Error)[] | void;
     try {
-      answer = await within(clock, maxDuration, controller, () => handle(items, context), late);
+      answer = await within(clock, maxDuration, controller, () => handle([...items], context), late);
     } catch (error) {
       this.#failures += 1;
       return { error, final: this.#abandoned.signal.aborted };
@@ -101,7 +102,10 @@ function toAnswer<O>(items: readonly unknown[], answer: readonly (O | Error)[] |
     return { error: misuse('result of handle', expected, got), final: true };
   }
   return {
-    results: answer.map((result: O | Error) => (result instanceof Error ? { error: result } : { value: result })),
+    // Not `map`, which skips holes.
+    results: Array.from(answer as readonly (O | Error)[], (result) =>
+      result instanceof Error ? { error: result } : { value: result },
+    ),
   };
 }
 

@@ -32,8 +32,8 @@ export function batchedUpstream<V>(
   if (typeof loadMany !== 'function') throw misuse('loadMany', 'a function', loadMany);
   checkObject('options', options);
   const batcher = new Batcher<string, V>({
-    window: 5,
     ...options,
+    window: options.window ?? 5,
     handle: async (keys, context) => {
       const answer = await loadMany(keys, context);
       return answer instanceof Map ? keys.map((key) => answer.get(key) as V) : (answer as readonly (V | Error)[]);

@@ -67,8 +67,13 @@ export class Delivery<V> {
   accepted(coalesced: boolean): void {
     if (!coalesced) this.#fresh += 1;
     const isFull = !coalesced && this.#fresh === this.#parts.settings.maxBatch;
-    if (this.#collecting && !isFull) return;
+    if (this.#collecting && !isFull && !this.#isForgotten) return;
     this.collect(isFull ? 0 : this.#parts.settings.flushEvery);
+  }
+
+  /** Whether nothing is planned although something is collected: `schedule` failed. */
+  get #isForgotten(): boolean {
+    return this.#due.at === Infinity && this.#windowEnd !== Infinity && this.#passing === undefined;
   }
 
   /** Has everything become due after `ms` at the latest. */
@@ -156,7 +161,8 @@ export class Delivery<V> {
     try {
       const late = (): Error => new DeliveryTimeoutError('sink', maxDuration);
       const answer = await within(clock, maxDuration, controller, () => sink(writes, context), late);
-      outcomes = readOutcomes(answer, writes.length);
+      // Not `writes`, which the sink may have emptied.
+      outcomes = readOutcomes(answer, marked.length);
     } catch (error) {
       return await this.#failed(marked, error, since);
     } finally {

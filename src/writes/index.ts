@@ -6,7 +6,7 @@ export { Batcher } from './batcher.js';
 export type { DeadLetters } from './dead-letters.js';
 export { memoryQueue } from './memory-queue.js';
 export type { DeadLetter, PendingWrite } from './pending-write.js';
-export { WriteBehind, type WriteOptions, type WriteStatus } from './write-behind.js';
+export { WriteBehind, type UpdateOptions, type WriteOptions, type WriteStatus } from './write-behind.js';
 export {
   BatcherClosedError,
   DeliveryTimeoutError,

@@ -1,4 +1,4 @@
-import type { QueuedWrite } from '../contracts.js';
+import { isThenable, type QueuedWrite } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { toPendingWrite, type PendingWrite } from './pending-write.js';
 import type { WriteIds } from './write-ids.js';
@@ -85,6 +85,7 @@ export class Lanes {
         attempts: 0,
         revision: write.revision,
         triedFor: 0,
+        whole: replace || write.whole,
         dead: undefined,
       };
       return previous;
@@ -92,7 +93,7 @@ export class Lanes {
     const sequence = this.#ids.next(at);
     const id = this.#ids.id;
     return this.#append(
-      { id, sequence, key, kind, value, at, attempts: 0, revision: 0, triedFor: 0, dead: undefined },
+      { id, sequence, key, kind, value, at, attempts: 0, revision: 0, triedFor: 0, whole: replace, dead: undefined },
       lane,
     );
   }
@@ -140,7 +141,7 @@ export class Lanes {
     if (lane === undefined) return undefined;
     let [{ write }] = lane.held as [Held];
     for (const { write: next } of lane.held.slice(1)) {
-      write = next.kind === 'delete' ? next : { ...next, value: this.#merged(write, key, next.value) };
+      write = next.whole || next.kind === 'delete' ? next : { ...next, value: this.#merged(write, key, next.value) };
     }
     return toPendingWrite(write);
   }
@@ -210,7 +211,7 @@ export class Lanes {
   #merged(pending: QueuedWrite, key: string, incoming: unknown): unknown {
     if (this.#merge === undefined || pending.kind === 'delete') return incoming;
     const merged = this.#merge(pending.value as never, incoming as never, key);
-    if (merged === undefined) throw misuse('result of merge', 'a value', merged);
+    if (merged === undefined || isThenable(merged)) throw misuse('result of merge', 'a value', merged);
     return merged;
   }
 }

@@ -57,6 +57,7 @@ export class Opening {
     let writes: readonly (QueuedWrite | Error)[];
     try {
       writes = await queue.load();
+      if (!Array.isArray(writes)) throw misuse('result of load', 'an array of writes', writes);
     } catch (cause) {
       const error = new WriteQueueError(queue.name, 'give the writes it holds', cause);
       this.#opening = undefined;

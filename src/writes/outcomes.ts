@@ -22,8 +22,19 @@ export function readOutcomes<V>(answer: readonly WriteOutcome<V>[] | void, count
 function readOutcome<V>(outcome: WriteOutcome<V>): WriteOutcome<V> {
   if (outcome === 'ok' || outcome === 'retry' || outcome instanceof Error) return outcome;
   if (typeof outcome === 'object' && outcome !== null) {
-    if ('reject' in outcome && typeof outcome.reject === 'string') return outcome;
-    if ('conflict' in outcome && outcome.conflict !== undefined) return outcome;
+    // Read once, while a failure to do so is still the sink's: what a getter gives later may be something else.
+    const { reject, conflict, at } = outcome as {
+      readonly reject?: unknown;
+      readonly conflict?: V;
+      readonly at?: unknown;
+    };
+    if (typeof reject === 'string') return { reject };
+    if (conflict !== undefined && at === undefined) return { conflict };
+    if (conflict !== undefined && Number.isFinite(at)) return { conflict, at: at as number };
   }
-  return misuse('outcome of a write', "'ok', 'retry', an Error, { reject: reason } or { conflict: value }", outcome);
+  return misuse(
+    'outcome of a write',
+    "'ok', 'retry', an Error, { reject: reason } or { conflict: value, at?: epoch milliseconds }",
+    outcome,
+  );
 }

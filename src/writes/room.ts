@@ -37,7 +37,11 @@ export class Room {
         this.#waiting.delete(waiting);
         signal?.removeEventListener('abort', abort);
       };
-      const abort = (): void => waiting.refuse(signal?.reason);
+      const abort = (): void => {
+        waiting.refuse(signal?.reason);
+        // Who stood behind may need no room.
+        this.open();
+      };
       const waiting: Waiting = {
         key,
         enter() {

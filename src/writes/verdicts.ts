@@ -1,4 +1,4 @@
-import type { DeadReason, QueuedWrite } from '../contracts.js';
+import { isThenable, type DeadReason, type QueuedWrite } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { pauseAfter } from './backoff.js';
 import type { DeliveryParts } from './delivery-parts.js';
@@ -153,7 +153,8 @@ export class Verdicts<V> {
     }
     try {
       const value: unknown = resolve(write.value as V, remote, write.key, toPendingWrite(write));
-      if (value === undefined && write.kind === 'put') throw misuse('result of resolve', "a value or 'remote'", value);
+      if ((value === undefined && write.kind === 'put') || isThenable(value))
+        throw misuse('result of resolve', "a value or 'remote'", value);
       if (value === 'remote') this.#giveUp(held);
       else this.#goOn(held, value);
       return undefined;
@@ -178,6 +179,7 @@ export class Verdicts<V> {
     const at = Math.max(write.at, this.#parts.settings.clock.now());
     held.write = { ...write, kind, value, at, revision: write.revision + 1 };
     const isFirst = lane.failures === 0;
+    if (!isFirst && this.#isExhausted(held, new Error('the sink goes on conflicting'), true)) return;
     this.postpone(held);
     // The first conflict is answered at once. A sink that goes on conflicting is not asked again and again without pause.
     if (isFirst) lane.notBefore = 0;
@@ -186,5 +188,9 @@ export class Verdicts<V> {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  try {
+    return error instanceof Error ? error.message : String(error);
+  } catch {
+    return 'a reason that has no text form';
+  }
 }

@@ -1,9 +1,9 @@
 import { turnClock, type TurnClock } from '../clock.js';
-import type { MaybePromise, QueuedWrite } from '../contracts.js';
+import { isThenable, type MaybePromise, type QueuedWrite } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { Events } from '../events.js';
 import { rejection, silenced } from '../flight.js';
-import { checkSignal } from '../option-checks.js';
+import { checkFunction, checkSignal } from '../option-checks.js';
 import { DeadLetters } from './dead-letters.js';
 import { Delivery } from './delivery.js';
 import { Journal } from './journal.js';
@@ -11,6 +11,7 @@ import { Lanes, type Held, type Incoming } from './lanes.js';
 import { Opening } from './opening.js';
 import { toPendingWrite, type PendingWrite } from './pending-write.js';
 import { Room } from './room.js';
+import { Updates } from './updates.js';
 import { TooManyWritesError, WritesClosedError, WritesUndeliveredError } from './write-errors.js';
 import { isWriteEventType, type WriteEvent, type WriteEventType } from './write-events.js';
 import { acceptedAt, WriteIds } from './write-ids.js';
@@ -40,6 +41,12 @@ export interface WriteStatus {
 export interface WriteOptions {
   /** Ends the wait for room under `maxPending`. A write once accepted is not taken back. */
   readonly signal?: AbortSignal;
+}
+
+/** Options of one update. */
+export interface UpdateOptions<V> extends WriteOptions {
+  /** Gives the value of the key where nothing is pending, instead of the option `current` of the `WriteBehind`. */
+  readonly current?: () => MaybePromise<V | undefined>;
 }
 
 /** What `put` answers where nothing has to be waited for. */
@@ -76,8 +83,7 @@ export class WriteBehind<V> {
   readonly #room: Room;
   readonly #delivery: Delivery<V>;
   readonly #opening: Opening;
-  /** Updates that wait for the current value, by key. */
-  readonly #watches = new Map<string, Set<Watch>>();
+  readonly #updates: Updates<V>;
   #closing: Promise<void> | undefined;
 
   /**
@@ -104,6 +110,10 @@ export class WriteBehind<V> {
       events: this.#events,
       open: () => this.open(),
     });
+    this.#updates = new Updates({
+      find: (key) => lanes.find<V>(key),
+      accept: (key, value) => this.#accept(key, 'put', value, true),
+    });
     const settled = (): Promise<void> => this.open().then(() => journal.idle());
     this.deadLetters = new DeadLetters<V>({ queue, restore: requeue, failed, settled });
     // Where there is an alarm instead of timers, the one set before a restart is still set.
@@ -126,6 +136,7 @@ export class WriteBehind<V> {
    */
   put(key: string, value: V, options?: WriteOptions): Promise<void> {
     if (value === undefined) return rejection(misuse('value', 'anything but undefined (there is `delete`)', value));
+    if (isThenable(value)) return rejection(misuse('value', 'a value, not a promise of one: `await` it first', value));
     return this.#write(key, 'put', value, options);
   }
 
@@ -140,7 +151,7 @@ export class WriteBehind<V> {
    * The current value is the pending one, or what the option `current` gives where nothing is pending. No other write of
    * this `WriteBehind` comes in between. The result replaces what is pending, whatever `merge` there is.
    */
-  update(key: string, fn: (current: V | undefined) => V, options?: WriteOptions): Promise<V> {
+  update(key: string, fn: (current: V | undefined) => V, options?: UpdateOptions<V>): Promise<V> {
     return silenced(this.#update(key, fn, options));
   }
 
@@ -210,49 +221,14 @@ export class WriteBehind<V> {
     };
   }
 
-  async #update(key: string, fn: (current: V | undefined) => V, options: WriteOptions | undefined): Promise<V> {
+  async #update(key: string, fn: (current: V | undefined) => V, options: UpdateOptions<V> = {}): Promise<V> {
     if (typeof fn !== 'function') throw misuse('fn', 'a function', fn);
+    const { current = this.#settings.current } = options;
+    checkFunction('current', current);
     checkKey(key);
     if (this.#closing !== undefined) throw new WritesClosedError(key);
     await this.open();
-    for (;;) {
-      const watch = this.#watch(key);
-      try {
-        const base = this.#lanes.find(key) === undefined ? await this.#settings.current?.(key) : undefined;
-        const updated = await this.#enter(key, options, () => this.#apply(key, fn, base, watch));
-        if (updated !== undefined) return updated;
-      } finally {
-        this.#unwatch(key, watch);
-      }
-    }
-  }
-
-  /** Gives nothing if `base` is no longer the current value: a write came and went while it was fetched. */
-  #apply(
-    key: string,
-    fn: (current: V | undefined) => V,
-    base: V | undefined,
-    watch: Watch,
-  ): MaybePromise<V | undefined> {
-    const pending = this.#lanes.find<V>(key);
-    if (pending === undefined && watch.outdated) return undefined;
-    const value = fn(pending === undefined ? base : pending.value);
-    if (value === undefined) throw misuse('result of fn', 'a value (there is `delete`)', value);
-    return this.#accept(key, 'put', value, true).then(() => value);
-  }
-
-  #watch(key: string): Watch {
-    const watch: Watch = { outdated: false };
-    const watches = this.#watches.get(key);
-    if (watches === undefined) this.#watches.set(key, new Set([watch]));
-    else watches.add(watch);
-    return watch;
-  }
-
-  #unwatch(key: string, watch: Watch): void {
-    const watches = this.#watches.get(key);
-    watches?.delete(watch);
-    if (watches?.size === 0) this.#watches.delete(key);
+    return this.#updates.run({ key, fn, current, enter: (apply) => this.#enter(key, options, apply) });
   }
 
   #write(key: string, kind: Incoming['kind'], value: unknown, options: WriteOptions | undefined): Promise<void> {
@@ -286,7 +262,7 @@ export class WriteBehind<V> {
     }
     const coalesced = this.#lanes.size === before;
     const { id } = held.write;
-    if (this.#watches.size > 0) for (const watch of this.#watches.get(key) ?? []) watch.outdated = true;
+    this.#updates.outdate(key);
     const stored = this.#journal.write(held);
     this.#delivery.accepted(coalesced);
     if (stored === undefined) {
@@ -303,6 +279,7 @@ export class WriteBehind<V> {
   #restore(write: QueuedWrite, type: 'restore' | 'accept'): void {
     this.#ids.follow(write.sequence);
     this.#lanes.restore(write);
+    this.#updates.outdate(write.key);
     this.#delivery.accepted(false);
     if (!this.#events.wants(type)) return;
     const { id, key } = toPendingWrite(write);
@@ -330,11 +307,6 @@ export class WriteBehind<V> {
     const { size } = this.#lanes;
     if (ownQueue && size > 0) throw new WritesUndeliveredError(size, this.#delivery.lastError);
   }
-}
-
-/** Whether a write of the key was accepted since. */
-interface Watch {
-  outdated: boolean;
 }
 
 function checkKey(key: unknown): void {

@@ -118,7 +118,7 @@ describe('without network', { timeout: 60_000 }, () => {
     expect(await panel(tab, 'Pending writes')).toBe('2');
     await tab.getByLabel('User', { exact: true }).selectOption(first);
     await expect.poll(() => valueOf(tab, 'name')).toBe('Offline');
-    expect(await tab.evaluate(() => JSON.stringify({ ...localStorage }))).toContain('second@example.org');
+    expect(await tab.evaluate(() => JSON.stringify(Object.entries(localStorage)))).toContain('second@example.org');
     expect(sent).toEqual([]);
 
     await profile.setOffline(false);
@@ -384,7 +384,7 @@ async function violations(tab: Page): Promise<string[]> {
 }
 
 describe('strangers', () => {
-  const patch = (headers: Record<string, string>, body: unknown, method = 'PATCH') =>
+  const patch = (headers: Record<string, string>, body: unknown, method: 'PATCH' | 'PUT' = 'PATCH') =>
     fetch(`${app.url}/api/profiles/ada`, {
       method,
       headers: { 'content-type': 'application/json', ...headers },

@@ -129,6 +129,59 @@ describe('a cache over a WriteBehind', () => {
     await writes.close();
   });
 
+  test('sees a delete that is made past it while one of its own is still being stored', async () => {
+    let stored: () => void = () => {};
+    const storage = Object.assign(mapStorage(), { set: () => new Promise<void>((resolve) => (stored = resolve)) });
+    const { cache, writes } = setup({ storage });
+    const written = cache.set('k', 'own');
+    await settle();
+
+    await writes.delete('k');
+
+    expect(await cache.get('k')).toBeUndefined();
+    stored();
+    await written;
+    expect(await cache.get('k')).toBeUndefined();
+    stored();
+    await writes.close();
+  });
+
+  test.each([0, 1, 2, 3, 4, 5, 6, 7, 8])(
+    'sees a delete that is made past it %i turns after a write of its own began',
+    async (turns) => {
+      for (const begin of ['set', 'update'] as const) {
+        const { cache, writes } = setup();
+        await writes.open();
+
+        const written = begin === 'set' ? cache.set('k', 'own') : cache.update('k', () => 'own');
+        for (let turn = 0; turn < turns; turn += 1) await null;
+        await writes.delete('k');
+        await written;
+
+        const { kind } = writes.peek('k')!;
+        expect(await cache.get('k')).toBe(kind === 'delete' ? undefined : 'own');
+        await writes.close();
+      }
+    },
+  );
+
+  test('sees what was written past it and delivered while its own write was being accepted', async () => {
+    const queue = memoryQueue();
+    const { cache, database, writes } = setup({}, { queue });
+    await writes.open();
+    const put = writes.put.bind(writes);
+    writes.put = async (key, value, options) => {
+      await put(key, value, options);
+      await put(key, 'newer');
+      await writes.flush();
+    };
+
+    await cache.set('k', 'own');
+
+    expect([database.get('k'), await cache.get('k')]).toEqual(['newer', 'newer']);
+    await writes.close();
+  });
+
   test('stores what a merge made of the write', async () => {
     const { cache, writes } = setup({}, { merge: (pending, incoming) => `${pending}+${incoming}` });
 
@@ -201,6 +254,63 @@ describe('a cache over a WriteBehind', () => {
     await writes.close();
   });
 
+  test('nor is it kept when it is given up while storage still takes it', async () => {
+    const storage = mapStorage();
+    const store = storage.set.bind(storage);
+    const stored: (() => void)[] = [];
+    const gate = (): Promise<void> => new Promise((resolve) => stored.push(resolve));
+    Object.assign(storage, { set: (...args: Parameters<typeof store>) => gate().then(() => store(...args)) });
+    const { cache, database, writes } = setup({ storage }, { sink: () => [{ reject: 'no' }] });
+    database.set('k', 'theirs');
+    const written = cache.set('k', 'ours');
+    await settle();
+
+    await writes.flush();
+    stored[0]!();
+    await written;
+    await settle();
+
+    expect(await cache.get('k')).toBe('theirs');
+    await settle();
+    stored[1]!();
+    await writes.close();
+  });
+
+  test('nor does it come back when the next one of its key is not accepted', async () => {
+    const queue = memoryQueue();
+    const put = queue.put.bind(queue);
+    const refusals: (() => void)[] = [];
+    const refuse = (): Promise<never> =>
+      new Promise((_resolve, reject) => refusals.push(() => reject(new Error('disk'))));
+    Object.assign(queue, {
+      put: (stored: readonly { readonly value: unknown }[]) =>
+        stored.some(({ value }) => value === 'second') ? refuse() : put(stored as never),
+    });
+    let answer: () => void = () => {};
+    const { cache, database, writes } = setup(
+      { ttl: '1h' },
+      { queue, sink: () => new Promise((resolve) => (answer = () => resolve([{ reject: 'no' }]))) },
+    );
+    database.set('k', 'theirs');
+    await cache.set('k', 'first');
+    const flushed = writes.flush();
+    await settle();
+
+    const second = cache.set('k', 'second');
+    await settle();
+    answer();
+    await settle();
+    for (let tries = 0; tries < refusals.length; tries += 1) {
+      refusals[tries]!();
+      await settle();
+    }
+    await expect(second).rejects.toMatchObject({ code: 'SOLOFLIGHT_WRITE_QUEUE' });
+    await flushed;
+
+    expect(await cache.get('k')).toBe('theirs');
+    await writes.close({ flush: false });
+  });
+
   test('a dead letter that is requeued is what readers see again', async () => {
     let verdict: 'ok' | { reject: string } = { reject: 'no' };
     const { cache, database, writes } = setup({ storage: mapStorage() }, { sink: (batch) => batch.map(() => verdict) });
@@ -263,6 +373,78 @@ describe('a cache over a WriteBehind', () => {
     await writes.flush();
 
     expect(database.get('k')).toBe('1234');
+    await writes.close();
+  });
+
+  test('an update replaces what is pending, whatever merge there is', async () => {
+    const { cache, writes } = setup({}, { merge: (pending, incoming) => `${pending}+${incoming}` });
+    await cache.set('k', 'a');
+
+    expect(await cache.update('k', (current) => `${current}!`)).toBe('a!');
+
+    expect([await cache.get('k'), await writes.read('k')]).toEqual(['a!', 'a!']);
+    await writes.close();
+  });
+
+  test('an update that waits for room builds on what was accepted meanwhile', async () => {
+    const { cache, database, writes } = setup({}, { maxPending: 1 });
+    database.set('k', 'old');
+    await writes.put('other', 'v');
+
+    const accepted = writes.put('k', 'newer');
+    const updated = cache.update('k', (current) => `${current}!`);
+    await settle();
+    expect(writes.status()).toMatchObject({ pending: 1, waiting: 2 });
+    await writes.flush();
+    await accepted;
+
+    expect(await updated).toBe('newer!');
+    expect(await cache.get('k')).toBe('newer!');
+    await writes.close();
+    expect(database.get('k')).toBe('newer!');
+  });
+
+  test('an update that makes nothing of what there is deletes it', async () => {
+    const { cache, database, writes } = setup();
+    database.set('k', 'old');
+
+    expect(await cache.update('k', () => undefined as never)).toBeUndefined();
+
+    expect([writes.peek('k')?.kind, await cache.get('k')]).toEqual(['delete', undefined]);
+    await writes.close();
+    expect(database.has('k')).toBe(false);
+  });
+
+  test('an update whose function throws leaves what is stored as fresh as it was', async () => {
+    const { cache, database, writes } = setup();
+    database.set('k', 'old');
+    await cache.get('k');
+
+    const updated = cache.update('k', () => {
+      throw new Error('cannot');
+    });
+
+    await expect(updated).rejects.toThrow('cannot');
+    expect(await cache.lookup('k')).toMatchObject({ value: 'old', status: 'hit' });
+    expect(writes.status().pending).toBe(0);
+    await writes.close();
+  });
+
+  test('a ttl that can not be told is reported, and hides no pending write', async () => {
+    const { cache, database, writes } = setup({
+      ttl: (value) => {
+        if (value === 'ours') throw new Error('no ttl');
+        return 1_000;
+      },
+    });
+    const errors: CacheEvent[] = [];
+    cache.on('error', (event) => errors.push(event));
+    database.set('k', 'theirs');
+    await writes.put('k', 'ours');
+
+    expect(await cache.get('k')).toBe('ours');
+
+    expect(errors).toMatchObject([{ source: 'ttl', key: 'k', error: new Error('no ttl') }]);
     await writes.close();
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { mapStorage } from '../../src/index.js';
+import { mapStorage, type TieredCache } from '../../src/index.js';
 import { settle, setupCache } from '../support/setup-cache.js';
 
 interface Call {
@@ -113,6 +113,43 @@ describe('set with `writes`', () => {
     expect(cache.peek('k')).toBe('2');
   });
 
+  test('one that was given up and lands all the same makes what was loaded meanwhile stale', async () => {
+    const database = { value: 'old' };
+    const { cache, clock, calls } = setup({ maxDuration: 100, ttl: '1h', upstream: () => database.value });
+    const written = cache.set('k', 'late');
+    clock.advance(100);
+    await expect(written).rejects.toMatchObject({ code: 'SOLOFLIGHT_FLIGHT_TIMEOUT' });
+    expect(await cache.get('k')).toBe('old');
+
+    database.value = 'late';
+    calls[0]!.resolve();
+    await settle();
+
+    expect(await cache.lookup('k')).toMatchObject({ value: 'old', status: 'stale' });
+    await cache.idle();
+    expect(await cache.get('k')).toBe('late');
+  });
+
+  test('one that was given up and lands after the next one makes that stale', async () => {
+    const database = { value: 'old' };
+    const { cache, clock, calls } = setup({ maxDuration: 100, ttl: '1h', upstream: () => database.value });
+    const first = cache.set('k', 'first');
+    const second = cache.set('k', 'second');
+    clock.advance(100);
+    await expect(first).rejects.toMatchObject({ code: 'SOLOFLIGHT_FLIGHT_TIMEOUT' });
+    await settle();
+    calls[1]!.resolve();
+    await second;
+
+    database.value = 'first';
+    calls[0]!.resolve();
+    await settle();
+
+    expect(await cache.lookup('k')).toMatchObject({ value: 'second', status: 'stale' });
+    await cache.idle();
+    expect(await cache.get('k')).toBe('first');
+  });
+
   test('one that throws at once, or throws nothing at all, is a failed write and nothing else', async () => {
     for (const reason of [new Error('at once'), undefined]) {
       const { cache } = setup({
@@ -171,6 +208,28 @@ describe('update', () => {
     await expect(updated).rejects.toThrow('refused');
     expect(await cache.lookup('k')).toMatchObject({ value: 'old', status: 'stale' });
     upstream.calls[0]!.resolve('old');
+    await cache.idle();
+  });
+
+  test.each<[string, (cache: TieredCache<string>) => Promise<unknown>]>([
+    ['its key', (cache) => cache.expire('k')],
+    ['a tag', (cache) => cache.invalidateTags('t', { mode: 'expire' })],
+  ])('a failed one is taken back although what it showed was made stale meanwhile, by %s', async (_, expire) => {
+    const { cache, clock, calls, upstream } = setup({ tags: ['t'] });
+    const first = cache.set('k', 'old');
+    calls[0]!.resolve();
+    await first;
+
+    const updated = cache.update('k', () => 'new');
+    await settle();
+    clock.advance(1);
+    await expire(cache);
+    expect(await cache.lookup('k')).toMatchObject({ value: 'new', status: 'stale' });
+    calls[1]!.reject(new Error('refused'));
+
+    await expect(updated).rejects.toThrow('refused');
+    expect(await cache.lookup('k', { maxStale: Infinity })).toMatchObject({ value: 'old', status: 'stale' });
+    for (const call of upstream.calls) call.resolve('old');
     await cache.idle();
   });
 

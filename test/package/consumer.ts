@@ -130,6 +130,7 @@ import {
   durableStorage,
   workerCache,
   workersKvStorage,
+  WriteConflictError,
   type DurableCacheOptions,
 } from 'soloflight/cloudflare';
 
@@ -147,7 +148,11 @@ export class Products extends CacheObject<Env, Product> {
 export class Profiles extends CacheObject<Env, Product> {
   protected override configure(): DurableCacheOptions<Product> {
     const sink = (writes: readonly { readonly value?: Product }[]) => writes.map(({ value }) => value?.name === '' ? { reject: 'no name' } : 'ok' as const);
-    return { ttl: '10s', writes: { sink, flushEvery: '1m', authorize: ({ headers }) => headers.get('cookie') ?? false } };
+    const apply = (product: Product | undefined, _change: unknown, key: string): Product => {
+      if (product === undefined) throw new WriteConflictError(key, product);
+      return product;
+    };
+    return { ttl: '10s', writes: { sink, apply, flushEvery: '1m', authorize: ({ headers }) => headers.get('cookie') ?? false } };
   }
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
     await super.webSocketMessage(socket, message);
@@ -218,10 +223,16 @@ export const writes = new WriteBehind<Post>({
   queue: sqliteQueue({ database: 'writes.db' }),
   sink: async (batch): Promise<WriteOutcome<Post>[]> => batch.map(({ kind }) => (kind === 'put' ? 'ok' : { reject: kind })),
 });
-export const shared = sharedWrites<Post, WriteStatus>({
+export const shared = sharedWrites<Post>({
   name: 'posts',
   open: () => new WriteBehind<Post>({ queue: indexedDbQueue(), sink: () => {} }),
 });
+export const inStep = new TieredCache<Post>({ ttl: '1m', upstream: () => ({ title: '' }), writes: shared });
+export const behind = new TieredCache<Post>({ ttl: '1m', upstream: () => ({ title: '' }), writes });
+// @ts-expect-error The writes are posts, the cache keeps strings.
+export const outOfStep = new TieredCache<string>({ ttl: '1m', upstream: () => '', writes: shared });
+export const updated: Promise<Post> = writes.update('a', (post) => post ?? { title: '' }, { current: () => cache.get('a') });
+export const status: Promise<WriteStatus> = shared.status();
 export const reachable: Promise<boolean> = connectivity({ probe: '/health' }).check().then((state) => state === 'online');
 
 export const inRedis = (client: RedisClient) => [redisStorage({ client, codec }), redisQueue({ client, queue: 'q' })];

@@ -57,7 +57,7 @@ describe('a queue in Redis', () => {
 
   const write: QueuedWrite = {
     ...{ id: 'w-1', sequence: 1, key: 'k', kind: 'put', value: 1, at: 1 },
-    ...{ attempts: 0, revision: 0, triedFor: 0, dead: undefined },
+    ...{ attempts: 0, revision: 0, triedFor: 0, whole: false, dead: undefined },
   };
 
   test('gives what can not be read as an error, and leaves it there', async () => {

@@ -30,7 +30,7 @@ function write(sequence: number, changes: Partial<QueuedWrite> = {}): QueuedWrit
       at: 1,
       attempts: 0,
     },
-    ...{ revision: 0, triedFor: 0, dead: undefined },
+    ...{ revision: 0, triedFor: 0, whole: false, dead: undefined },
     ...changes,
   };
 }

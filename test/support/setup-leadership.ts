@@ -32,6 +32,14 @@ export function stubBrowser(): void {
   });
 }
 
+/** The window whose events the tabs of a test hear. */
+export function stubWindow(): EventTarget {
+  const window = new EventTarget();
+  vi.stubGlobal('addEventListener', window.addEventListener.bind(window));
+  vi.stubGlobal('removeEventListener', window.removeEventListener.bind(window));
+  return window;
+}
+
 let tabs = 0;
 
 export function openTab(lead?: (signal: AbortSignal) => unknown): TabParts {

@@ -197,6 +197,22 @@ describe('an alarm whose handler fails', () => {
     }));
 });
 
+describe('an alarm that the platform fails to set', () => {
+  test('rejects, and is set by the next change, whatever that is about', () =>
+    inObject(async ({ clock, reborn, storage }) => {
+      const alarms = reborn('a', 'b');
+      vi.spyOn(storage, 'setAlarm').mockRejectedValueOnce(new Error('no alarm'));
+
+      await expect(alarms.set('a', clock.now() + 10_000)).rejects.toThrow('no alarm');
+      expect(await storage.getAlarm()).toBeNull();
+      await alarms.set('b', clock.now() + 20_000);
+
+      const wait = (await storage.getAlarm())! - Date.now();
+      expect(wait).toBeGreaterThan(8_000);
+      expect(wait).toBeLessThanOrEqual(10_000);
+    }));
+});
+
 describe('an alarm that sets itself again', () => {
   test('is due again then', () =>
     inObject(async ({ clock, alarms }) => {

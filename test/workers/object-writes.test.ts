@@ -155,6 +155,31 @@ describe('an accepted write', () => {
   });
 });
 
+describe('an accepted write whose alarm the platform fails to set', () => {
+  test('is reported, and delivered by the alarm of the next one', async () => {
+    const object = setup();
+    // What the object sets for itself is set.
+    await object.cache.get('other');
+    await runInDurableObject(object.stub, (_object, { storage }) => {
+      vi.spyOn(storage, 'setAlarm').mockRejectedValueOnce(new Error('no alarm'));
+    });
+    await object.cache.set('a', { version: 1 });
+    expect(database.errors).toEqual(['Error: no alarm']);
+
+    await object.cache.set('b', { version: 1 });
+
+    const due = await runInDurableObject(object.stub, (_object, { storage }) => storage.getAlarm());
+    expect(due! - Date.now()).toBeLessThanOrEqual(60_000);
+    await object.ring(60_000);
+    expect(database.batches).toEqual([
+      [
+        ['a', { version: 1 }],
+        ['b', { version: 1 }],
+      ],
+    ]);
+  });
+});
+
 describe('an update', () => {
   beforeEach(() => {
     script.writes = {

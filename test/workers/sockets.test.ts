@@ -233,6 +233,23 @@ describe('a change that was made without knowing the current value', () => {
   });
 });
 
+describe('a change that makes something without a JSON form', () => {
+  test('is accepted, answered and told without that, and held against nobody', async () => {
+    script.writes = { ...script.writes, apply: () => ({ count: 1n }) };
+    const stub = open();
+    const [ann, bob] = [await connect(stub), await connect(stub)];
+
+    ann.say({ id: 1, type: 'update', key: 'k', change: {} });
+
+    expect(await ann.hears(2)).toEqual([
+      { type: 'invalidate', key: 'k' },
+      { type: 'accepted', id: 1, key: 'k' },
+    ]);
+    expect(await bob.hears(1)).toEqual([{ type: 'invalidate', key: 'k' }]);
+    expect([await stub.get('k'), ann.closed, database.errors]).toEqual([{ count: 1n }, [], []]);
+  });
+});
+
 describe('a message that is not as it should be', () => {
   test.each([
     ['no JSON', '{"type":', 'BAD_JSON'],

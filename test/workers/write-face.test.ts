@@ -85,6 +85,18 @@ describe('PATCH', () => {
     expect(await response.json()).toEqual({ accepted: true, key: 'k', value: { name: 'new', mail: 'm' } });
   });
 
+  test('is accepted although what it makes has no JSON form, and answered without that', async () => {
+    script.writes = { ...script.writes, apply: () => ({ count: 1n }) };
+    const { ask, flush } = setup();
+
+    const response = await ask('PATCH', '{}');
+
+    expect([response.status, await response.json()]).toEqual([202, { accepted: true, key: 'k' }]);
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    await flush();
+    expect([database.batches, database.errors]).toEqual([[[['k', { count: 1n }]]], []]);
+  });
+
   test('made without knowing the current value is refused, with that value', async () => {
     const { ask } = setup();
     await ask('PUT', '{"name":"theirs"}');

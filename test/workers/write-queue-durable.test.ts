@@ -46,7 +46,7 @@ describe('durableQueue that compresses', () => {
 
 const write: QueuedWrite = {
   ...{ id: 'w-1', sequence: 1, key: 'k', kind: 'put', value: 'x'.repeat(3_000_000), at: 1 },
-  ...{ attempts: 0, revision: 0, triedFor: 0, dead: undefined },
+  ...{ attempts: 0, revision: 0, triedFor: 0, whole: false, dead: undefined },
 };
 
 /** Runs `run` in an object of its own. */

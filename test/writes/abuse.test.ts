@@ -50,6 +50,9 @@ describe('a call that makes no sense', () => {
 
     await expect(writes.put('k', undefined as never)).rejects.toThrow('Expected `value` to be anything but undefined');
     await expect(writes.update('k', 'v' as never)).rejects.toThrow('Expected `fn` to be a function');
+    await expect(writes.update('k', () => 'v', { current: 'v' as never })).rejects.toThrow(
+      'Expected `current` to be a function',
+    );
     await expect(writes.put('k', 'v', { signal: {} as never })).rejects.toThrow(
       'Expected `signal` to be an AbortSignal',
     );
@@ -59,6 +62,27 @@ describe('a call that makes no sense', () => {
     expect(() => writes.on('deliver', undefined as never)).toThrow('Expected `listener` to be a function');
 
     expect(writes.status().pending).toBe(0);
+  });
+
+  test('a promise is no value, neither one that is put nor one that a function gives', async () => {
+    const promise = (async () => 'v') as unknown as () => string;
+    const { writes, calls, events, settle } = setupWrites({ merge: promise, resolve: promise });
+
+    await expect(writes.put('k', promise())).rejects.toThrow('Expected `value` to be a value, not a promise of one');
+    await expect(writes.update('k', promise)).rejects.toThrow('Expected `result of fn` to be a value, not a promise');
+    await writes.put('k', 'v');
+    await expect(writes.put('k', 'w')).rejects.toThrow('Expected `result of merge` to be a value');
+    void writes.flush();
+    await settle();
+    calls[0]!.answer([{ conflict: 'theirs' }]);
+    await settle();
+
+    const reasons = events.flatMap((event) => (event.type === 'error' ? [event.source, String(event.error)] : []));
+    expect(reasons).toEqual([
+      'resolve',
+      expect.stringContaining("Expected `result of resolve` to be a value or 'remote'"),
+    ]);
+    expect(writes.peek('k')).toMatchObject({ value: 'v' });
   });
 });
 

@@ -70,6 +70,16 @@ describe('an upstream that batches', () => {
     await expect(loads[1]).rejects.toThrow('b');
   });
 
+  test('a window that is undefined is one that was left out', async () => {
+    const clock = manualClock();
+    const load = batchedUpstream<string>((keys) => keys, { clock, window: undefined as never });
+
+    const loaded = load('a');
+    await clock.advanceAsync(5);
+
+    expect(await loaded).toBe('a');
+  });
+
   test('misuse is a TypeError at once', () => {
     expect(() => batchedUpstream(undefined as never)).toThrow('Expected `loadMany` to be a function');
     expect(() => batchedUpstream(() => [], 5 as never)).toThrow('Expected `options` to be an object');

@@ -203,6 +203,27 @@ describe('a handler that misbehaves', () => {
     expect(calls).toHaveLength(1);
   });
 
+  test('and leaves a hole in its answer has answered undefined there', async () => {
+    const { calls, batcher } = setup();
+    const answer: string[] = [];
+    answer[1] = 'B';
+
+    const results = [batcher.add('a'), batcher.add('b')];
+    void batcher.flush();
+    calls[0]!.resolve(answer);
+
+    expect(await outcomes(results)).toEqual([undefined, 'B']);
+  });
+
+  test('and empties the array it is given has handled its items', async () => {
+    const { batcher } = setup({ handle: (items) => void (items as string[]).splice(0) });
+
+    const results = [batcher.add('a'), batcher.add('b')];
+    await batcher.flush();
+
+    expect(await outcomes(results)).toEqual([undefined, undefined]);
+  });
+
   test('and hangs is told to stop, then given up, and the next batch follows', async () => {
     const { clock, calls, handled, batcher } = setup({ maxItems: 1, maxDuration: 100 });
 
@@ -362,6 +383,22 @@ describe('a caller who aborts', () => {
 
     expect(calls).toHaveLength(1);
     expect(await outcomes(results)).toEqual([{ reason: 'left' }, { reason: 'left too' }]);
+  });
+
+  test('as the last one of a batch that is being split ends that too', async () => {
+    const { calls, handled, batcher, settle } = setup({ retry: { attempts: 1, split: true } });
+    const controller = new AbortController();
+
+    const results = ['a', 'b'].map((item) => batcher.add(item, controller));
+    void batcher.flush();
+    calls[0]!.reject(new Error('too many'));
+    await settle();
+    controller.abort('left');
+    calls[1]!.reject(new Error('aborted'));
+    await settle();
+
+    expect(handled()).toEqual(['ab', 'a']);
+    expect(await outcomes(results)).toEqual([{ reason: 'left' }, { reason: 'left' }]);
   });
 
   test('beforehand adds nothing, and one that never does leaves no listener', async () => {

@@ -248,6 +248,19 @@ describe('a queue that refuses', () => {
     expect(await writes.read('kept')).toBe('1');
   });
 
+  test('to give what it holds, and says nothing: calls reject rather than wait for ever', async () => {
+    const queue = Object.assign(memoryQueue(), { load: () => undefined as never });
+    const { writes, events, settle } = setupWrites({ queue });
+    const reasons: unknown[] = [];
+
+    for (const call of [writes.put('a', '1'), writes.read('a')]) call.catch((reason: unknown) => reasons.push(reason));
+    await settle();
+
+    const error = { code: 'SOLOFLIGHT_WRITE_QUEUE', cause: expect.any(TypeError) };
+    expect(reasons).toMatchObject([error, error]);
+    expect(events).toMatchObject([{ type: 'queue-error', operation: 'load' }]);
+  });
+
   test('to be read when its window ends: tried again later, without anybody asking', async () => {
     const { queue, fail, stored } = scriptedQueue();
     await setupWrites({ queue: stored }).writes.put('kept', '1');

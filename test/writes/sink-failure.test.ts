@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
-import { memoryQueue, type PendingWrite, type WriteOutcome } from '../../src/writes/index.js';
+import { watchRejections } from '../../src/testing/index.js';
+import { memoryQueue, type PendingWrite, type WriteBehindOptions, type WriteOutcome } from '../../src/writes/index.js';
 import { picture, setupWrites } from '../support/setup-writes.js';
 
 describe('a sink that fails as a whole', () => {
@@ -86,6 +87,24 @@ describe('a sink that fails as a whole', () => {
     await flush;
 
     expect(writes.status().pending).toBe(0);
+  });
+
+  test('with a reason that has no text form ends the write whose attempts are used up, and the next one follows', async () => {
+    const { writes, settle, calls, delivered } = setupWrites({ retry: { attempts: 1 } });
+
+    await writes.put('a', '1');
+    void writes.flush();
+    await settle();
+    await writes.put('a', '2');
+    calls[0]!.fail(Object.create(null));
+    await settle();
+    void writes.flush();
+    await settle();
+
+    expect(delivered()).toEqual([['a=1'], ['a=2']]);
+    expect(await writes.deadLetters.list()).toMatchObject([
+      { value: '1', cause: 'exhausted', reason: expect.stringContaining('no text form') },
+    ]);
   });
 
   test('new writes do not shorten its pause', async () => {
@@ -228,23 +247,47 @@ describe('a sink whose answer makes no sense', () => {
     expect((lastError as Error).message).toContain(got);
   });
 
-  test.each([undefined, null, 'okay', 5, {}, { reject: 1 }, { conflict: undefined }])(
-    'and says %j of one write: that one alone is tried again',
-    async (outcome) => {
-      const { writes, settle, calls } = setupWrites();
+  test.each([
+    ...[undefined, null, 'okay', 5, {}, { reject: 1 }, { conflict: undefined }],
+    ...[
+      { conflict: 'theirs', at: NaN },
+      { conflict: 'theirs', at: '2020-01-01T00:00:00.000Z' },
+    ],
+  ])('and says %j of one write: that one alone is tried again', async (outcome) => {
+    const { writes, settle, calls } = setupWrites();
 
-      await writes.put('a', '1');
-      await writes.put('b', '1');
-      const flush = writes.flush();
-      await settle();
-      calls[0]!.answer([outcome as never, 'ok']);
-      await flush;
+    await writes.put('a', '1');
+    await writes.put('b', '1');
+    const flush = writes.flush();
+    await settle();
+    calls[0]!.answer([outcome as never, 'ok']);
+    await flush;
 
-      expect(writes.status()).toMatchObject({ pending: 1, failures: 0 });
-      expect(writes.peek('a')).toMatchObject({ value: '1', attempts: 1 });
-      expect((writes.status().lastError as Error).message).toContain('Expected `outcome of a write`');
-    },
-  );
+    expect(writes.status()).toMatchObject({ pending: 1, failures: 0 });
+    expect(writes.peek('a')).toMatchObject({ value: '1', attempts: 1 });
+    expect((writes.status().lastError as Error).message).toContain('Expected `outcome of a write`');
+  });
+
+  test('and can not be read: nobody knows, so all is tried again', async () => {
+    const { writes, clock, settle, calls } = setupWrites();
+    const unreadable = {
+      conflict: 'theirs',
+      get at(): number {
+        throw new Error('no time');
+      },
+    };
+
+    await writes.put('a', '1');
+    await writes.put('b', '1');
+    void writes.flush();
+    await settle();
+    calls[0]!.answer(['ok', unreadable]);
+    await settle();
+    expect(writes.status()).toMatchObject({ pending: 2, failures: 1, lastError: new Error('no time') });
+    await clock.advanceAsync(1_000);
+
+    expect(calls).toHaveLength(2);
+  });
 
   test('a hole in the answer is not taken for ok', async () => {
     const { writes, settle, calls } = setupWrites();
@@ -256,6 +299,28 @@ describe('a sink whose answer makes no sense', () => {
     await settle();
 
     expect(writes.status().pending).toBe(1);
+  });
+});
+
+describe('a sink that empties the array it is given', () => {
+  test('has taken its writes, and later ones follow', async () => {
+    const rejections = watchRejections();
+    const taken: string[] = [];
+    const { writes, clock } = setupWrites({
+      sink: (batch) => {
+        taken.push(...(batch as PendingWrite<string>[]).splice(0).map(picture));
+      },
+    });
+
+    for (const key of ['a', 'b']) {
+      await writes.put(key, '1');
+      await clock.advanceAsync(5_000);
+    }
+
+    expect(taken).toEqual(['a=1', 'b=1']);
+    expect(writes.status()).toMatchObject({ pending: 0, nextAttempt: null });
+    expect(await rejections.take()).toEqual([]);
+    rejections.stop();
   });
 });
 
@@ -490,6 +555,23 @@ describe('a conflict', () => {
     await clock.advanceAsync(60_000);
 
     expect(calls).toBeLessThan(12);
+  });
+
+  test.each<[string, Partial<WriteBehindOptions<string>>]>([
+    ['its attempts are used up', { retry: { attempts: 3, initial: 10 } }],
+    ['retryFor is over', { retryFor: '1s', retry: { initial: 10, max: 10 } }],
+  ])('without end becomes a dead letter when %s', async (_, options) => {
+    const { writes, clock } = setupWrites({
+      sink: () => [{ conflict: 'theirs' }],
+      resolve: (local) => local,
+      ...options,
+    });
+
+    await writes.put('a', 'mine');
+    await clock.advanceAsync(60_000);
+
+    expect(await writes.deadLetters.list()).toMatchObject([{ key: 'a', value: 'mine', cause: 'exhausted' }]);
+    expect(writes.status()).toMatchObject({ pending: 0, nextAttempt: null });
   });
 });
 

@@ -1,6 +1,6 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 
-import { memoryQueue } from '../../src/writes/index.js';
+import { memoryQueue, type WriteOutcome } from '../../src/writes/index.js';
 import { outcomesOf, setupWrites } from '../support/setup-writes.js';
 
 describe('accepted writes', () => {
@@ -180,6 +180,60 @@ describe('update', () => {
     expect(await update).toBe(11);
   });
 
+  test('a dead letter that is requeued and delivered while the current value is fetched is not overwritten', async () => {
+    const answers: ((value: number | undefined) => void)[] = [];
+    const verdicts: WriteOutcome<number>[] = [{ reject: 'no' }, 'ok'];
+    const { writes, settle } = setupWrites<number>({
+      sink: () => [verdicts.shift()!],
+      current: () => new Promise((resolve) => answers.push(resolve)),
+    });
+    await writes.put('a', 10);
+    await writes.flush();
+
+    const update = writes.update('a', (count = 0) => count + 1);
+    await settle();
+    await writes.deadLetters.requeue((await writes.deadLetters.list())[0]!.id);
+    await writes.flush();
+    expect(writes.status().pending).toBe(0);
+    answers[0]!(undefined);
+    await settle();
+    answers[1]?.(10);
+
+    expect(await update).toBe(11);
+  });
+
+  test('that waits for room begins with what was delivered meanwhile', async () => {
+    const database = new Map<string, number>();
+    const { writes, settle, calls } = setupWrites<number>({ maxPending: 1, current: (key) => database.get(key) });
+
+    await writes.put('a', 10);
+    void writes.flush();
+    await settle();
+    const update = writes.update('a', (count = 0) => count + 1);
+    await settle();
+    database.set('a', 10);
+    calls[0]!.answer();
+
+    expect(await update).toBe(11);
+  });
+
+  test.each([0, 1, 2, 3, 4, 5, 6, 7])(
+    'that comes %i turns after the sink has answered begins with what was delivered, over or not',
+    async (turns) => {
+      const database = new Map<string, number>();
+      const { writes, settle, calls } = setupWrites<number>({ current: (key) => database.get(key) });
+
+      await writes.put('a', 10);
+      void writes.flush();
+      await settle();
+      database.set('a', 10);
+      calls[0]!.answer();
+      for (let turn = 0; turn < turns; turn += 1) await null;
+
+      expect(await writes.update('a', (count = 0) => count + 1)).toBe(11);
+    },
+  );
+
   test('replaces what is pending, whatever merge there is', async () => {
     const { writes } = setupWrites({ merge: (a, b) => a + b });
 
@@ -187,6 +241,21 @@ describe('update', () => {
     await writes.update('a', (value) => `${value}!`);
 
     expect(await writes.read('a')).toBe('1!');
+  });
+
+  test('replaces what is being delivered too: a read gives what it gave, and what comes later is merged into that, also after a restart', async () => {
+    const options = { queue: memoryQueue(), merge: (a: string, b: string) => a + b };
+    const { writes, settle } = setupWrites(options);
+
+    await writes.put('a', '1');
+    void writes.flush();
+    await settle();
+    expect(await writes.update('a', (value) => `${value}!`)).toBe('1!');
+    expect(await writes.read('a')).toBe('1!');
+    await writes.put('a', '2');
+
+    expect(await writes.read('a')).toBe('1!2');
+    expect(await setupWrites(options).writes.read('a')).toBe('1!2');
   });
 
   test('a function that throws, or makes nothing, rejects and changes nothing', async () => {
@@ -289,6 +358,23 @@ describe('backpressure', () => {
     await Promise.all(later.slice(0, 2));
     expect(await writes.read('a')).toBe('3');
     await Promise.all(later);
+  });
+
+  test('who needs no room enters when those who waited before have left', async () => {
+    const { writes, settle } = setupWrites({ maxPending: 1 });
+    const controller = new AbortController();
+    const accepted: string[] = [];
+
+    await writes.put('a', '1');
+    void writes.put('b', '1', { signal: controller.signal });
+    void writes.put('a', '2').then(() => accepted.push('a=2'));
+    await settle();
+    expect(accepted).toEqual([]);
+    controller.abort();
+    await settle();
+
+    expect(accepted).toEqual(['a=2']);
+    expect(writes.status()).toMatchObject({ pending: 1, waiting: 0 });
   });
 
   test('an abort ends the wait and leaves nothing behind', async () => {
@@ -438,5 +524,36 @@ describe('an alarm instead of timers', () => {
     await writes.flush();
 
     expect(calls).toBe(2);
+  });
+
+  test('one that fails is asked for again with the next write, and with no other', async () => {
+    const alarms: number[] = [];
+    const { writes, clock, settle } = setupWrites({
+      schedule: (at) => {
+        alarms.push(at);
+        if (alarms.length === 1) throw new Error('no alarm');
+      },
+    });
+
+    for (const key of ['a', 'b', 'c']) {
+      await writes.put(key, '1');
+      await settle();
+    }
+
+    expect(alarms).toEqual([clock.now() + 5_000, clock.now() + 5_000]);
+    expect(writes.status().nextAttempt).toBe(clock.now() + 5_000);
+  });
+
+  test('is not asked for where nothing but flush delivers, which is found out once and not with every write', async () => {
+    const alarms: number[] = [];
+    const { writes, clock } = setupWrites({ flushEvery: Infinity, schedule: (at) => void alarms.push(at) });
+    await writes.put('a', '1');
+    const looks = vi.spyOn(clock, 'monotonic');
+
+    for (const key of ['a', 'b', 'c']) await writes.put(key, '2');
+
+    expect(alarms).toEqual([]);
+    expect(looks).not.toHaveBeenCalled();
+    expect(writes.status()).toMatchObject({ pending: 3, nextAttempt: null });
   });
 });

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { FIELDS, type FieldName } from '../profile.ts';
+import { FIELDS, isProfile, type FieldName } from '../profile.ts';
 import { ProfileTable, type Delivery, type Outcome } from './profile-table.ts';
 
 /** A batch as it arrived. */
@@ -49,14 +49,15 @@ export async function startDatabase(
         return profile === undefined ? json(response, 404, { error: 'No such profile' }) : json(response, 200, profile);
       }
       case 'POST /batches': {
-        const deliveries = (await bodyOf(request)) as readonly Delivery[];
+        const deliveries = await bodyOf(request);
+        if (!isBatch(deliveries)) return json(response, 400, { error: 'Expected an array of writes' });
         const batch = { deliveries, outcomes: table.take(deliveries) };
         batches.push(batch);
         arrived(batch);
         return json(response, 200, batch.outcomes);
       }
       case 'POST /profiles/id/edit': {
-        const { field, value } = (await bodyOf(request)) as { readonly field: FieldName; readonly value: string };
+        const { field, value } = Object(await bodyOf(request)) as { readonly field: FieldName; readonly value: string };
         if (!FIELDS.includes(field) || typeof value !== 'string')
           return json(response, 400, { error: `Expected { field: ${FIELDS.join(' or ')}, value }` });
         const profile = table.edit(decodeURIComponent(id!), field, value);
@@ -80,13 +81,22 @@ export async function startDatabase(
   };
 }
 
+/** The JSON in the body; `undefined` if there is none. */
 async function bodyOf(request: IncomingMessage): Promise<unknown> {
   let text = '';
   for await (const chunk of request.setEncoding('utf8')) {
     text += chunk;
     if (text.length > LARGEST_BODY) throw new Error('The body is too large');
   }
-  return JSON.parse(text);
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isBatch(body: unknown): body is readonly Delivery[] {
+  return Array.isArray(body) && body.every((write) => typeof Object(write).id === 'string' && isProfile(write.value));
 }
 
 function json(response: ServerResponse, status: number, body: unknown): void {

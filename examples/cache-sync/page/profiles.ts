@@ -1,5 +1,5 @@
 import { TieredCache } from 'soloflight';
-import { connectivity, sharedWrites, webStorageQueue, webStorageStorage } from 'soloflight/browser';
+import { connectivity, sharedWrites, webStorageQueue, webStorageStorage, type SharedWrites } from 'soloflight/browser';
 import { WriteBehind, type PendingWrite, type WriteOutcome } from 'soloflight/writes';
 
 import {
@@ -18,12 +18,13 @@ import { author, conflictPolicy } from './settings.js';
 export const connection = connectivity({ probe: '/api/health', backoff: { initial: '1s', max: '15s' } });
 
 /** The edits of all tabs: one of them delivers, all see them, and they outlive reloads in localStorage. */
-export const edits = sharedWrites<EditableProfile>({
+export const edits: SharedWrites<EditableProfile> = sharedWrites<EditableProfile>({
   name: 'cache-sync-edits',
   open: () =>
     new WriteBehind<EditableProfile>({
       queue: webStorageQueue({ prefix: 'cache-sync-edits' }),
       flushEvery: '200ms',
+      schedule: connection.schedule(() => edits.flush()), // nothing is tried while the server can't be reached
       retry: { initial: '1s', max: '15s' },
       merge: mergedEdits,
       resolve: (local, remote) => resolved(conflictPolicy(), local, remote),
@@ -45,10 +46,6 @@ export const users = new TieredCache<string[]>({
   staleIfError: '30d',
   storage: webStorageStorage({ prefix: 'cache-sync-users' }),
   upstream: (_key, { signal }) => load('/api/users', signal),
-});
-
-connection.on((state) => {
-  if (state === 'online') edits.flush().catch(() => {}); // else the next attempt would come when its pause ends
 });
 
 /** Edits a profile: seen in all tabs at once, delivered when the server can be reached. */

@@ -96,6 +96,7 @@ export function sampleWrite(sequence: number, changes: Partial<QueuedWrite> = {}
     attempts: 0,
     revision: 0,
     triedFor: 0,
+    whole: false,
     dead: undefined,
     ...changes,
   };
@@ -104,8 +105,8 @@ export function sampleWrite(sequence: number, changes: Partial<QueuedWrite> = {}
 /** The fields of `write` that count, for comparing; anything that is no write as it is. */
 export function pictureOf(write: unknown): unknown {
   if (typeof write !== 'object' || write === null || write instanceof Error) return write;
-  const { id, sequence, key, kind, value, at, attempts, revision, triedFor, dead } = write as QueuedWrite;
-  return { id, sequence, key, kind, value, at, attempts, revision, triedFor, dead };
+  const { id, sequence, key, kind, value, at, attempts, revision, triedFor, whole, dead } = write as QueuedWrite;
+  return { id, sequence, key, kind, value, at, attempts, revision, triedFor, whole, dead };
 }
 
 function pictures(writes: readonly (QueuedWrite | Error)[]): unknown[] {

@@ -20,6 +20,6 @@ export function sampleEntry(value: unknown, age = 0): Entry {
 
 /** A write that was accepted and not delivered. For code inside the page. */
 export function sampleWrite(sequence: number, value: unknown): QueuedWrite {
-  const counts = { attempts: 0, revision: 0, triedFor: 0 };
+  const counts = { attempts: 0, revision: 0, triedFor: 0, whole: false };
   return { id: `writer-${sequence}`, sequence, key: 'k', kind: 'put', value, at: 1, ...counts, dead: undefined };
 }

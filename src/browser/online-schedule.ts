@@ -1,0 +1,39 @@
+import type { Clock, MaybePromise } from '../contracts.js';
+import { ignore } from '../flight.js';
+
+/** What {@link onlineSchedule} works with. */
+export interface OnlineScheduleParts {
+  readonly connection: { readonly state: string; on(listener: () => void): () => void };
+  readonly clock: Clock;
+  /** Aborts when nothing is to be run any more. */
+  readonly closing: AbortSignal;
+  readonly run: () => MaybePromise<unknown>;
+}
+
+/**
+ * Runs `run` when it is due and the state is `'online'`. While it is not, nothing runs; when it becomes so, what is due
+ * at any time runs at once, since pauses were meant for a server that could not be reached.
+ */
+export function onlineSchedule({ connection, clock, closing, run }: OnlineScheduleParts): (dueAt: number) => void {
+  let stop = ignore;
+  const go = (): void => {
+    if (connection.state !== 'online') return;
+    stop();
+    // What fails is told by who was run.
+    new Promise<unknown>((resolve) => resolve(run())).catch(ignore);
+  };
+  return (dueAt) => {
+    stop();
+    if (closing.aborted) return;
+    const cancel = clock.after(Math.max(0, dueAt - clock.now()), go);
+    const off = connection.on(go);
+    stop = () => {
+      stop = ignore;
+      cancel();
+      off();
+      closing.removeEventListener('abort', end);
+    };
+    const end = stop;
+    closing.addEventListener('abort', end);
+  };
+}
