@@ -73,7 +73,7 @@ function behind<V>(writes: PendingWrites<V>): WritePort<V> {
   }
   async function pending(key: string): Promise<Taken<V> | undefined> {
     const write = await writes.peek(key);
-    return write === undefined ? undefined : { value: write.kind === 'put' ? write.value : undefined };
+    return write === undefined ? undefined : { value: write.value };
   }
   return {
     through: (key, value, options) =>
