@@ -194,6 +194,25 @@ describe('update', () => {
     expect(await storage.get('k')).toMatchObject({ value: 'old+1' });
   });
 
+  test('what is reloaded in the background meanwhile does not take the place of what it shows', async () => {
+    const { cache, clock, calls, upstream } = setup();
+    const first = cache.set('k', 'old');
+    calls[0]!.resolve();
+    await first;
+    clock.advance(2_000);
+    expect(await cache.get('k')).toBe('old');
+
+    const updated = cache.update('k', () => 'new', { maxStale: Infinity });
+    await settle();
+    upstream.calls[0]!.resolve('old, but loaded later');
+    await settle();
+    expect(await cache.get('k')).toBe('new');
+    calls[1]!.resolve();
+
+    expect(await updated).toBe('new');
+    expect(await cache.get('k')).toBe('new');
+  });
+
   test('a failed one brings back what was there before, as stale, and rejects with the failure', async () => {
     const { cache, calls, upstream } = setup();
     const first = cache.set('k', 'old');

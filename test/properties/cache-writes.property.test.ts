@@ -50,7 +50,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       outcome: fc.constantFrom('ok', 'ok', 'ok', 'reject', 'remote', 'local', 'fail'),
     }),
   },
-) as fc.Arbitrary<Command>;
+);
 
 const pace: fc.Arbitrary<Pace> = fc.record({
   queue: fc.nat(6),
@@ -117,9 +117,9 @@ class World {
 
   /** Ends all that is under way, with what the sink is asked being answered by `outcome`. */
   async settle(outcome: Outcome): Promise<void> {
-    let over = false;
-    const all = Promise.all(this.#under.splice(0)).then(() => (over = true));
-    while (!over) {
+    const state = { over: false };
+    const all = Promise.all(this.#under.splice(0)).then(() => (state.over = true));
+    while (!state.over) {
       await turns(20);
       this.answer(outcome);
     }
@@ -155,7 +155,9 @@ class World {
         const [letter] = await this.writes.deadLetters.list();
         return letter === undefined ? undefined : this.writes.deadLetters.requeue(letter.id);
       }
-      default:
+      case 'turns':
+      case 'answer':
+      case 'deliver':
         return undefined;
     }
   }
