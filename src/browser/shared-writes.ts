@@ -51,6 +51,17 @@ interface Ask {
   readonly settle: (result: Promise<unknown>) => void;
 }
 
+/** What is used of the platform. */
+interface Platform {
+  readonly BroadcastChannel: new (name: string) => Channel;
+}
+
+interface Channel {
+  postMessage(message: unknown): void;
+  addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void;
+  close(): void;
+}
+
 /** Also the code of a `WriteBehind` that is closed. */
 const CLOSED = 'SOLOFLIGHT_WRITES_CLOSED';
 
@@ -64,7 +75,7 @@ class TabWrites<V> implements SharedWrites<V> {
     drop: (id) => this.#call(['dropDead', id]),
   };
   readonly #open: () => WritesLike<V>;
-  readonly #channel: BroadcastChannel;
+  readonly #channel: Channel;
   readonly #leadership: Leadership;
   readonly #events = new Events<WriteEvent>();
   readonly #tab: string;
@@ -82,6 +93,7 @@ class TabWrites<V> implements SharedWrites<V> {
   constructor({ name, open, clock }: SharedWritesSettings<V>) {
     this.#open = open;
     this.#tab = `${clock.random()}`.slice(2);
+    const { BroadcastChannel } = globalThis as unknown as Platform;
     this.#channel = new BroadcastChannel(`soloflight:${name}`);
     this.#channel.addEventListener('message', ({ data }) => {
       if (isMessage(data)) this.#hear(data);
