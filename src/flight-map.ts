@@ -6,7 +6,7 @@ import {
   TooManySubscribersError,
   type SoloflightError,
 } from './errors.js';
-import { Flight, ignore, silenced, type FlightOutcome } from './flight.js';
+import { Flight, forFlights, ignore, silenced, type FlightOutcome } from './flight.js';
 import type { Lease, Leases } from './lease.js';
 
 /** What happened to a flight. Durations are milliseconds. */
@@ -87,6 +87,8 @@ export class FlightMap<K, T, D = undefined> {
   /** Uncoalesced flights, which the map can't hold because a key may have many. */
   readonly #loose = new Set<Flight<K, T, D>>();
   readonly #totals = { led: 0, joined: 0, succeeded: 0, failed: 0, timedOut: 0, aborted: 0, rejected: 0 };
+  readonly #succeeded = forFlights((flight: Flight<K, T, D>, value: T) => this.succeed(flight, value));
+  readonly #failed = forFlights((flight: Flight<K, T, D>, error: unknown) => this.fail(flight, error));
   #live = 0;
   #subscribers = 0;
   #oldest: Flight<K, T, D> | undefined;
@@ -217,19 +219,31 @@ export class FlightMap<K, T, D = undefined> {
 
   /** Calls `work` in this tick and settles the flight with its outcome, whichever way it comes. */
   start(flight: Flight<K, T, D>, work: (flight: Flight<K, T, D>) => MaybePromise<T>): void {
+    this.startRaw(flight, work, this.#succeeded, this.#failed);
+  }
+
+  /**
+   * Like {@link start}, for work whose owner makes of `R` what the flight ends with: `arrived` or `lost`, bound to the
+   * flight, must end it by {@link succeed} or {@link fail}.
+   *
+   * The same as to do so in a promise of the work's own, without that promise.
+   */
+  startRaw<R>(
+    flight: Flight<K, T, D>,
+    work: (flight: Flight<K, T, D>) => MaybePromise<R>,
+    arrived: (this: Flight<K, T, D>, result: R) => void,
+    lost: (this: Flight<K, T, D>, error: unknown) => void,
+  ): void {
     if (flight.outcome !== undefined) return; // Its leader was aborted before work began, by a listener or a switch.
     flight.lease?.begin(() => this.#timeOut(flight));
-    let result: Promise<T>;
+    let result: Promise<R>;
     try {
       result = Promise.resolve(this.within(flight, work));
     } catch (error) {
       result = Promise.reject(error);
     }
     // Also a plain value or a synchronous throw settles in a later microtask: callers of this tick still coalesce.
-    result.then(
-      (value) => this.#succeed(flight, value),
-      (error: unknown) => this.#fail(flight, error),
-    );
+    result.then(arrived.bind(flight), lost.bind(flight));
   }
 
   /** Calls `run` as part of the work of `flight`, so that a synchronous call for its own key is recognised. */
@@ -310,13 +324,13 @@ export class FlightMap<K, T, D = undefined> {
     return this.#options.clock.monotonic() - flight.since;
   }
 
-  #succeed(flight: Flight<K, T, D>, value: T): void {
+  succeed(flight: Flight<K, T, D>, value: T): void {
     if (!this.#end(flight, 'succeeded')) return;
     this.#hooks?.ended(flight);
     flight.resolve(value);
   }
 
-  #fail(flight: Flight<K, T, D>, error: unknown): void {
+  fail(flight: Flight<K, T, D>, error: unknown): void {
     if (!this.#end(flight, 'failed')) return;
     this.#hooks?.ended(flight);
     flight.reject(error);

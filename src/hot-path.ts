@@ -2,7 +2,7 @@ import { MEMORY, problemWith, type Answer } from './answer.js';
 import { freshness, type HeldEntry } from './entry.js';
 import { rejection, silenced } from './flight.js';
 import { current } from './held.js';
-import { board, join, lookup } from './lookup.js';
+import { join, lead, lookup } from './lookup.js';
 import { refreshAhead, revalidate } from './revalidate.js';
 import type { Ask, CacheFlight, Stages } from './stages.js';
 
@@ -43,7 +43,7 @@ export function get<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<V> 
     if (flight.detail.reason === 'miss' && stages.settings.flights.coalesce === true) rush.flight = flight;
     return result;
   }
-  const boarded = board(stages, key, ask, 'miss');
+  const boarded = lead(stages, key, ask, 'miss', held);
   if (boarded instanceof Error) return rejection(boarded);
   boarded.flight.detail.readers += 1;
   return boarded.result;

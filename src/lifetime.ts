@@ -49,7 +49,7 @@ export function resolveLifetime<V>(
 export interface LifetimeContext {
   readonly key: string;
   /** What the upstream said of this very value; it wins. */
-  readonly control?: LoadControl;
+  readonly control?: LoadControl | undefined;
   /** The ttl of "not there". */
   readonly absentTtl: number;
   /** Share of the ttl that chance may take away, in [0, 1). */

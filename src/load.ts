@@ -1,4 +1,12 @@
-import type { LoadContext, Loaded, LoadControl, LoadReason, StaleValue } from './contracts.js';
+import {
+  isThenable,
+  type LoadContext,
+  type Loaded,
+  type LoadControl,
+  type LoadReason,
+  type MaybePromise,
+  type StaleValue,
+} from './contracts.js';
 import { parseDuration } from './duration.js';
 import { createEntry, type HeldEntry, type Origin, type Windows } from './entry.js';
 import { misuse } from './errors.js';
@@ -12,13 +20,65 @@ import { storeBehind, writeBack } from './write-back.js';
 type Times = Pick<Origin, 'startedAt' | 'createdAt' | 'loadMs' | 'epoch'>;
 
 /** One call to the upstream for `flight`: its entry goes into the tiers, its failure is covered by `found` where that may be. */
-export async function load<V>(stages: Stages<V>, flight: CacheFlight<V>, found: Tiered<V> | undefined): Promise<V> {
+export function load<V>(stages: Stages<V>, flight: CacheFlight<V>, found: Tiered<V> | undefined): Promise<V> {
+  let result: Promise<V | Loaded<V>>;
+  try {
+    result = Promise.resolve(call(stages, flight, found));
+  } catch (error) {
+    result = Promise.reject(error);
+  }
+  return result.then(
+    (value) => arrived(stages, flight, value),
+    (error: unknown) => failed(stages, flight, error),
+  );
+}
+
+/** Ends `flight`, which is nothing but its load, with what the upstream answered. */
+export function endWith<V>(stages: Stages<V>, flight: CacheFlight<V>, result: V | Loaded<V>): void {
+  const { flights } = stages;
+  let value: V;
+  try {
+    const made = arrived(stages, flight, result);
+    if (isThenable(made)) {
+      Promise.resolve(made).then(
+        (settled) => flights.succeed(flight, settled),
+        (error: unknown) => flights.fail(flight, error),
+      );
+      return;
+    }
+    value = made;
+  } catch (error) {
+    return flights.fail(flight, error);
+  }
+  flights.succeed(flight, value);
+}
+
+/** Ends `flight`, which is nothing but its load, when that failed. */
+export function endWithout<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown): void {
+  let value: V;
+  try {
+    value = failed(stages, flight, error);
+  } catch (failure) {
+    return stages.flights.fail(flight, failure);
+  }
+  stages.flights.succeed(flight, value);
+}
+
+/**
+ * The first half of a load, up to the upstream's answer; {@link arrived} or {@link failed} is the second.
+ *
+ * None of them is `async`: a load waits once, and what an `async` function keeps meanwhile is half as large as a flight.
+ */
+export function call<V>(
+  stages: Stages<V>,
+  flight: CacheFlight<V>,
+  found: Tiered<V> | undefined,
+): MaybePromise<V | Loaded<V>> {
   const { key, detail: journey } = flight;
-  const { clock, counters, events } = stages;
+  const { clock, events } = stages;
   // Everybody left, or time was up, while storage was being read: a load would be for nobody.
   if (flight.outcome !== undefined) throw flight.signal.reason;
-  const previous = current(stages, found);
-  journey.fallback = previous;
+  journey.fallback = current(stages, found);
   const known = journey.reason === 'refresh' ? undefined : stages.failures.active(key);
   // A failure that was covered is no reason not to try where nothing covers it any more.
   if (known !== undefined && (!known.covered || fallbackOf(stages, flight) !== undefined))
@@ -32,35 +92,47 @@ export async function load<V>(stages: Stages<V>, flight: CacheFlight<V>, found: 
       upstream,
     );
   if (journey.reason === 'miss' && events.wants('miss')) events.emit({ type: 'miss', key });
-  counters.loads += 1;
-  const startedAt = clock.now();
-  const { epoch } = stages.marks;
+  stages.counters.loads += 1;
+  journey.startedAt = clock.now();
+  journey.loadEpoch = stages.marks.epoch;
   journey.loadSince = clock.monotonic();
   announceFallback(journey);
-  let result: V | Loaded<V>;
+  return stages.flights.within(flight, () => upstream(key, new Context(stages, flight)));
+}
+
+/** What `flight` brings of `result`, the answer of {@link call}. */
+function arrived<V>(stages: Stages<V>, flight: CacheFlight<V>, result: V | Loaded<V>): MaybePromise<V> {
+  const { key, detail: journey } = flight;
+  const { clock, counters, events } = stages;
+  const { fallback: previous, loadSince } = journey;
+  if (loadSince === undefined) return result as V; // The upstream was not called: this is what stands in for it.
+  const told = isLoaded(result) ? result : undefined;
   let value: V | undefined;
   try {
-    result = await stages.flights.within(flight, () => upstream(key, new Context(stages, flight, previous)));
-    if (isLoaded(result) && result.kind === 'not-modified' && previous === undefined) throw nothingToRenew();
-    value = stages.settings.isolation.keep(valueOf(result, previous));
+    if (told?.kind === 'not-modified' && previous === undefined) throw nothingToRenew();
+    value = stages.settings.isolation.keep(told === undefined ? (result as V) : toldValue(told, previous));
   } catch (error) {
-    if (flight.outcome !== undefined) throw error; // Given up already: it fails for nobody.
-    return cover(stages, flight, flight.lease === undefined ? error : plainReason(error));
+    return failed(stages, flight, error);
   }
 
-  const loadMs = clock.monotonic() - journey.loadSince;
+  const loadMs = clock.monotonic() - loadSince;
   if (flight.outcome === undefined) counters.latency.record(loadMs);
   if (events.wants('load')) events.emit({ type: 'load', key, reason: journey.reason, durationMs: loadMs });
+  const { startedAt, loadEpoch: epoch } = journey;
   const times = { startedAt, createdAt: clock.now(), loadMs: Math.round(loadMs), epoch };
-  const entry = isLoaded(result)
-    ? toldEntry(stages, flight, value, result, times)
-    : plainEntry(stages, flight, value, times);
-  const store = !(isLoaded(result) && result.control.store === false);
-  const stored = writeBack(stages, flight, entry, previous, store);
+  const entry =
+    told === undefined ? plainEntry(stages, flight, value, times) : toldEntry(stages, flight, value, told, times);
+  const stored = writeBack(stages, flight, entry, previous, told?.control.store !== false);
   const answer = land(flight, { entry, tier: 'upstream', status: 'miss', loaded: true, stored });
   const storing = stored ? storeBehind(stages, flight, entry, previous) : undefined;
-  if (storing !== undefined) await storing;
-  return answer;
+  return storing === undefined ? answer : storing.then(() => answer);
+}
+
+/** What `flight` brings although its load failed, if anything does. */
+function failed<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown): V {
+  // Given up already, it fails for nobody; and where the upstream was not called, no load has failed.
+  if (flight.outcome !== undefined || flight.detail.loadSince === undefined) throw error;
+  return cover(stages, flight, flight.lease === undefined ? error : plainReason(error));
 }
 
 /** Ends `flight` at its `maxDuration`. A hung load is a failed load: the stored value may still stand in. */
@@ -134,9 +206,8 @@ function isAbortOrTimeout(error: unknown): boolean {
   return name === 'AbortError' || name === 'TimeoutError' || name === 'FlightTimeoutError';
 }
 
-function valueOf<V>(result: V | Loaded<V>, previous: Tiered<V> | undefined): V | undefined {
-  if (!isLoaded(result)) return result;
-  return result.kind === 'not-modified' ? previous?.entry.value : result.value;
+function toldValue<V>({ kind, value }: Loaded<V>, previous: Tiered<V> | undefined): V | undefined {
+  return kind === 'not-modified' ? previous?.entry.value : value;
 }
 
 function plainEntry<V>(stages: Stages<V>, flight: CacheFlight<V>, value: V | undefined, times: Times): HeldEntry<V> {
@@ -175,13 +246,7 @@ function windowsFor<V>(
   const { absentTtl, jitter } = stages.settings;
   const { clock } = stages;
   try {
-    return windowsOf(detail.ask.lifetime, value, {
-      key,
-      absentTtl,
-      jitter,
-      clock,
-      ...(control === undefined ? {} : { control }),
-    });
+    return windowsOf(detail.ask.lifetime, value, { key, control, absentTtl, jitter, clock });
   } catch (error) {
     // The value is good; only how long it lives is not known. So it is handed out and not kept.
     stages.events.emit({ type: 'error', source: 'ttl', key, error });
@@ -205,10 +270,10 @@ class Context<V> implements LoadContext<V> {
   readonly #flight: CacheFlight<V>;
   readonly #previous: Tiered<V> | undefined;
 
-  constructor(stages: Stages<V>, flight: CacheFlight<V>, previous: Tiered<V> | undefined) {
+  constructor(stages: Stages<V>, flight: CacheFlight<V>) {
     this.#stages = stages;
     this.#flight = flight;
-    this.#previous = previous;
+    this.#previous = flight.detail.fallback;
   }
 
   get key(): string {

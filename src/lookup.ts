@@ -1,11 +1,12 @@
 import { accepts, check, count, MEMORY, note, served, type Answer, type Role } from './answer.js';
-import type { LoadReason } from './contracts.js';
+import type { Loaded, LoadReason, MaybePromise } from './contracts.js';
 import { freshness, type HeldEntry } from './entry.js';
 import type { SoloflightError } from './errors.js';
 import { loadOnce } from './fleet-lease.js';
+import { forFlights } from './flight.js';
 import { held as heldFor, heldQuietly } from './held.js';
 import { LEADER_LOST } from './lease.js';
-import { load } from './load.js';
+import { call, endWith, endWithout, load } from './load.js';
 import { patiently } from './patience.js';
 import { pendingEntry, WRITES } from './pending-entry.js';
 import { afterLoss, holdRequest } from './request-scope.js';
@@ -104,26 +105,30 @@ async function fromFlight<V>(
 }
 
 /** Joins the flight for `key`, or leads one. No `await` lies between finding none and recording the new one. */
-export function board<V>(
-  stages: Stages<V>,
-  key: string,
-  ask: Ask<V>,
-  reason: LoadReason,
-): Boarded<V> | SoloflightError {
-  const { flights } = stages;
-  const { signal } = ask.read;
-  const current = flights.find(key);
+function board<V>(stages: Stages<V>, key: string, ask: Ask<V>, reason: LoadReason): Boarded<V> | SoloflightError {
+  const current = stages.flights.find(key);
   if (current !== undefined) {
     const result = join(stages, current, ask);
     return result instanceof Error ? result : { flight: current, result, role: 'follower' };
   }
 
-  const held = heldQuietly(stages, key);
+  return lead(stages, key, ask, reason, heldQuietly(stages, key));
+}
+
+/** Leads a flight for `key`, for which there is none to join; `held` is what memory has. */
+export function lead<V>(
+  stages: Stages<V>,
+  key: string,
+  ask: Ask<V>,
+  reason: LoadReason,
+  held: HeldEntry<V> | undefined,
+): Boarded<V> | SoloflightError {
+  const { flights } = stages;
   const fallback = held === undefined ? undefined : { entry: held, tier: MEMORY };
   const flight = flights.open(key, createJourney(reason, ask, fallback, stages.marks.epoch));
   if (flight instanceof Error) return flight;
-  const result = flights.subscribe(flight, signal, ask.parent);
-  flights.start(flight, stages.fly);
+  const result = flights.subscribe(flight, ask.read.signal, ask.parent);
+  stages.start(flight);
   holdRequest(stages, flight, 'load', ask);
   return { flight, result, role: 'leader' };
 }
@@ -138,8 +143,31 @@ export function join<V>(stages: Stages<V>, flight: CacheFlight<V>, ask: Ask<V>):
   return flights.subscribe(flight, ask.read.signal, ask.parent);
 }
 
+/**
+ * What starts the flights of a cache.
+ *
+ * Where no tier, other process or pending write may have what is wanted, a flight is nothing but its load.
+ */
+export function starter<V>(stages: Stages<V>): (flight: CacheFlight<V>) => void {
+  const { flights, settings, tiers, coherence } = stages;
+  // Continuations of a load see its asynchronous context only if they begin in it.
+  const isBare = tiers.length === 0 && coherence === undefined && settings.flights.asyncContext === undefined;
+  if (isBare && settings.writes?.pending === undefined) {
+    const work = (flight: CacheFlight<V>): MaybePromise<V | Loaded<V>> => call(stages, flight, flight.detail.fallback);
+    const arrived = forFlights((flight: CacheFlight<V>, result: V | Loaded<V>) => endWith(stages, flight, result));
+    const lost = forFlights((flight: CacheFlight<V>, error: unknown) => endWithout(stages, flight, error));
+    return (flight) => flights.startRaw(flight, work, arrived, lost);
+  }
+  const work = (flight: CacheFlight<V>): Promise<V> => {
+    // What changes elsewhere must be heard of from before there is anything in memory.
+    const starting = coherence?.start();
+    return starting === undefined ? fly(stages, flight) : starting.then(() => fly(stages, flight));
+  };
+  return (flight) => flights.start(flight, work);
+}
+
 /** The inside of a flight: storage, then the upstream. */
-export function fly<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
+function fly<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
   return stages.settings.writes?.pending === undefined ? flyOn(stages, flight) : flyPastWrites(stages, flight);
 }
 

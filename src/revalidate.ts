@@ -21,7 +21,7 @@ export function revalidate<V>(stages: Stages<V>, key: string, found: Tiered<V>, 
   if (flight instanceof Error) return;
   stages.counters.revalidations += 1;
   if (stages.events.wants('revalidate')) stages.events.emit({ type: 'revalidate', key });
-  stages.flights.start(flight, stages.fly);
+  stages.start(flight);
   if (flight.lease === undefined) stages.deferred.add(flight.promise, 'revalidate', ask.read.waitUntil);
   else holdRequest(stages, flight, 'revalidate', ask);
 }

@@ -54,8 +54,8 @@ export interface Stages<V> {
   readonly ahead: RefreshAhead | undefined;
   /** What a plain `get` asks for. */
   readonly plain: Ask<V>;
-  /** The inside of a flight. Made once, so that a flight need not make a function of its own. */
-  readonly fly: (flight: CacheFlight<V>) => Promise<V>;
+  /** Starts a flight. Made once, so that a flight need not make a function of its own. */
+  readonly start: (flight: CacheFlight<V>) => void;
   /** A read from inside the load that `parent` runs. */
   readonly nested: <T>(parent: CacheFlight<V>, key: string, upstream: Upstream<T>) => Promise<T>;
 }
@@ -123,6 +123,9 @@ export interface Journey<V> {
   fallback: Tiered<V> | undefined;
   /** Monotonic instant at which the upstream was called. */
   loadSince: number | undefined;
+  /** The same in epoch milliseconds, and the epoch of {@link TagMarks} at it. Mean nothing before. */
+  startedAt: number;
+  loadEpoch: number;
   /** What the flight brings, set before it settles; with a load, also while it still waits for storage. */
   outcome: Outcome<V> | undefined;
   /** Plain readers: each takes the flight's own promise, and is counted when it settles. */
@@ -145,6 +148,8 @@ export function createJourney<V>(
     epoch,
     fallback,
     loadSince: undefined,
+    startedAt: 0,
+    loadEpoch: 0,
     outcome: undefined,
     readers: 0,
     lease: undefined,

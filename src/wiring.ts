@@ -5,7 +5,7 @@ import { Events } from './events.js';
 import { Failures } from './failures.js';
 import { FlightMap } from './flight-map.js';
 import { timedOut } from './load.js';
-import { flightEnded, fly } from './lookup.js';
+import { flightEnded, starter } from './lookup.js';
 import { DoubtedMemory } from './memory/doubted.js';
 import { lruMemory } from './memory/lru.js';
 import { noMemory } from './memory/none.js';
@@ -163,11 +163,8 @@ function wire<V>(
     ahead: settings.refreshAhead,
     rush: { flight: undefined },
     plain: { upstream, lifetime, read: ANY_READ },
-    fly: (flight) => {
-      // What changes elsewhere must be heard of from before there is anything in memory.
-      const starting = coherence?.start();
-      return starting === undefined ? fly(stages, flight) : starting.then(() => fly(stages, flight));
-    },
+    start: (flight) => start(flight),
   };
+  const start = starter(stages);
   return stages;
 }

@@ -1,3 +1,5 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
 import { describe, expect, test } from 'vitest';
 
 import {
@@ -379,6 +381,42 @@ describe('a caller’s own timeout', () => {
 });
 
 describe('what an upstream says of a value', () => {
+  test('a read by its `ttl` function is part of the load, where an asynchronous context tells', async () => {
+    let nested: Promise<unknown> | undefined;
+    const { cache } = setupCache({
+      asyncContext: new AsyncLocalStorage(),
+      upstream: async () => 'v',
+      ttl: () => {
+        nested = cache.get('k').catch((error: unknown) => error);
+        return 1_000;
+      },
+    });
+
+    expect(await cache.get('k')).toBe('v');
+
+    expect(await nested).toBeInstanceOf(ReentrantFlightError);
+  });
+
+  test('is waited for where the value is a promise after all: the flight ends with what that brings', async () => {
+    const { cache } = setupCache({ upstream: () => loaded(Promise.resolve('v') as unknown as string) });
+
+    const got = cache.get('k');
+    await settle();
+
+    expect(await got).toBe('v');
+    expect(cache.getStats()).toMatchObject({ inFlight: 0, flights: { succeeded: 1, failed: 0 } });
+  });
+
+  test('fails the read where the value can’t even be looked at, and the key is free', async () => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    const { cache } = setupCache({ upstream: () => loaded(proxy as unknown as string) });
+
+    await expect(cache.get('k')).rejects.toThrow(TypeError);
+
+    expect(cache.getStats()).toMatchObject({ inFlight: 0, flights: { succeeded: 0, failed: 1 } });
+  });
+
   test('`loaded` overrides lifetime, tags and metadata', async () => {
     const { cache, clock, upstream } = setupCache();
 
