@@ -258,8 +258,8 @@ export interface PendingWrites<V> {
     options: { readonly signal: AbortSignal; readonly current: () => Promise<V | undefined> },
   ): Promise<V>;
   on(
-    type: 'accept' | 'restore' | 'conflict' | 'dead-letter',
-    listener: (event: { readonly key: string }) => void,
+    type: 'accept' | 'restore' | 'conflict' | 'dead-letter' | 'queue-error',
+    listener: (event: { readonly key?: string; readonly error?: unknown }) => void,
   ): () => void;
 }
 

@@ -90,8 +90,10 @@ function behind<V>(writes: PendingWrites<V>): WritePort<V> {
     },
     watch(changed) {
       tell = changed;
-      const ends = (['accept', 'restore', 'conflict', 'dead-letter'] as const).map((type) =>
-        writes.on(type, ({ key }) => {
+      const ends = (['accept', 'restore', 'conflict', 'dead-letter', 'queue-error'] as const).map((type) =>
+        writes.on(type, (event) => {
+          const key = keyOf(event);
+          if (key === undefined) return;
           const write = own.get(key);
           // What becomes of a write of the cache's own is looked at when it is accepted.
           if (write === undefined || write.signal.aborted) changed(key, type === 'restore');
@@ -103,6 +105,12 @@ function behind<V>(writes: PendingWrites<V>): WritePort<V> {
       };
     },
   };
+}
+
+/** A write that the queue refused was seen by readers all the same. */
+function keyOf({ key, error }: { readonly key?: string; readonly error?: unknown }): string | undefined {
+  const of = key ?? (Object(error) as { readonly key?: unknown }).key;
+  return typeof of === 'string' ? of : undefined;
 }
 
 interface OwnWrite {

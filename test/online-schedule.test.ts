@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 
-import { WriteBehind } from '../src/writes/index.js';
+import { onlineSchedule } from '../src/browser/online-schedule.js';
+import { manualClock } from '../src/testing/index.js';
+import { memoryQueue, WriteBehind } from '../src/writes/index.js';
 import { asked, failRequest, probe, settle, setup, type Parts } from './support/setup-connectivity.js';
 
 /** A schedule that notes when it runs. */
@@ -12,6 +14,8 @@ function setupSchedule(options: Parameters<typeof setup>[0] = {}): Parts & {
   const runs: number[] = [];
   const since = parts.clock.now();
   const schedule = parts.connection.schedule(() => void runs.push(parts.clock.now() - since));
+  parts.clock.advance(0);
+  runs.length = 0;
   return { ...parts, runs, schedule: (wait) => schedule(since + wait) };
 }
 
@@ -170,6 +174,67 @@ describe('a WriteBehind on a schedule', () => {
     await clock.advanceAsync(60_000);
 
     expect([attempts, writes.status().pending]).toEqual([3, 0]);
+    await writes.close();
+  });
+});
+
+describe('a schedule that is set again and again', () => {
+  test('leaves no listener behind', () => {
+    const { signal } = new AbortController();
+    let listeners = 0;
+    const add = signal.addEventListener.bind(signal);
+    const remove = signal.removeEventListener.bind(signal);
+    signal.addEventListener = (...given: Parameters<typeof add>) => {
+      listeners += 1;
+      add(...given);
+    };
+    signal.removeEventListener = (...given: Parameters<typeof remove>) => {
+      listeners -= 1;
+      remove(...given);
+    };
+    const clock = manualClock();
+    const connection = { state: 'online', on: () => () => {} };
+    const schedule = onlineSchedule({ connection, clock, closing: signal, run: () => {} });
+
+    schedule(clock.now() + 1);
+    schedule(clock.now() + 2);
+    clock.advance(10);
+
+    expect([listeners, clock.pending]).toEqual([0, 0]);
+  });
+});
+
+describe('a WriteBehind on a schedule, over a queue that holds a write', () => {
+  test.each([0, 1])('delivers it, also when the queue fails %d times at first', async (failures) => {
+    const { connection, clock } = setup();
+    const queue = memoryQueue();
+    const before = new WriteBehind<string>({ clock, queue, flushEvery: Infinity, sink: () => {} });
+    await before.put('k', 'v');
+    await before.close({ flush: false });
+    let left = failures;
+    const load = (): ReturnType<typeof queue.load> => {
+      if ((left -= 1) >= 0) throw new Error('blocked');
+      return queue.load();
+    };
+    const reloaded = {
+      name: 'q',
+      load,
+      put: queue.put.bind(queue),
+      remove: queue.remove.bind(queue),
+      listDead: () => [],
+    };
+    const delivered: string[] = [];
+    const writes: WriteBehind<string> = new WriteBehind<string>({
+      clock,
+      queue: reloaded,
+      schedule: connection.schedule(() => writes.flush()),
+      sink: (batch) => void delivered.push(...batch.map(({ key }) => key)),
+    });
+
+    if (failures > 0) await writes.open().catch(() => {});
+    await clock.advanceAsync(3_600_000);
+
+    expect(delivered).toEqual(['k']);
     await writes.close();
   });
 });

@@ -11,6 +11,8 @@ export interface Field {
   readonly at: number;
   /** The browser that did. */
   readonly by: string;
+  /** The last edit of each browser that was taken, by its own clock: a request may arrive twice, and late. */
+  readonly taken?: Readonly<Record<string, number>>;
 }
 
 export type Profile = Readonly<Record<FieldName, Field>>;
@@ -35,18 +37,22 @@ const LONGEST = { value: 200, author: 64 } as const;
 /** Clocks of browsers may be ahead by so much. */
 const CLOCK_SKEW = 60_000;
 
+/** Browsers whose last edit of a field is remembered. */
+const MOST_AUTHORS = 8;
+
 /** `profile` with new values, which are edits of what is there. */
 export function edited(
   profile: EditableProfile,
   values: Readonly<Partial<Record<FieldName, string>>>,
-  { at, by }: Pick<Field, 'at' | 'by'>,
+  { at, by, seen = profile }: Pick<Field, 'at' | 'by'> & { readonly seen?: EditableProfile },
 ): EditableProfile {
   return mapFields((name) => {
-    const before = profile[name];
+    const { base: _, taken: __, ...before } = profile[name];
     const value = values[name];
+    // What is not edited now is not sent again: if it still waits, `mergedEdits` keeps it.
     if (value === undefined || value === before.value) return before;
-    // An edit of an edit replaces what the first one did. And no edit is older than what it replaces.
-    return { value, at: Math.max(at, before.at + 1), by, base: before.base ?? before.at };
+    // No edit is older than what it replaces.
+    return { value, at: Math.max(at, before.at + 1), by, base: seen[name].at };
   });
 }
 
@@ -85,10 +91,13 @@ export function applied(current: Profile, change: Change, now: number): Profile 
   const outdated = FIELDS.some((name) => isOutdated(change[name], current[name]));
   if (outdated) return 'conflict';
   return mapFields((name) => {
-    const edit = change[name];
-    if (edit === undefined) return current[name];
-    // A clock that runs ahead must not win for ever.
-    return { value: edit.value, at: Math.min(edit.at, now + CLOCK_SKEW), by: edit.by };
+    const [edit, before] = [change[name], current[name]];
+    if (edit === undefined || isTaken(edit, before)) return before;
+    // A clock that runs ahead must not win for ever, and no edit is older than what it replaces.
+    const at = Math.max(Math.min(edit.at, now + CLOCK_SKEW), before.at + 1);
+    const others = Object.entries(before.taken ?? {}).filter(([by]) => by !== edit.by);
+    const taken = Object.fromEntries([...others.slice(1 - MOST_AUTHORS), [edit.by, edit.at]]);
+    return { value: edit.value, at, by: edit.by, taken };
   });
 }
 
@@ -122,7 +131,12 @@ export function isProfile(value: unknown): value is Profile {
 }
 
 function isOutdated(edit: EditableField | undefined, current: Field): boolean {
-  return edit?.base !== undefined && current.by !== edit.by && current.at !== edit.base;
+  if (edit?.base === undefined || isTaken(edit, current)) return false;
+  return current.by !== edit.by && current.at !== edit.base;
+}
+
+function isTaken({ by, at }: Field, { taken = {} }: Field): boolean {
+  return at <= (Object.hasOwn(taken, by) ? taken[by]! : -Infinity);
 }
 
 function isEdit(field: EditableField): boolean {
@@ -138,8 +152,12 @@ function checkEdit(name: FieldName, edit: unknown): void {
   if (typeof value !== 'string' || value.trim() === '' || value.length > LONGEST.value)
     throw new TypeError(`'${name}' takes 1 to ${LONGEST.value} characters`);
   if (name === 'mail' && !/^[^\s@]+@[^\s@]+$/.test(value)) throw new TypeError("'mail' is an e-mail address");
-  if (!Number.isSafeInteger(at) || !Number.isSafeInteger(base)) throw new TypeError('Instants are epoch milliseconds');
+  if (!isInstant(at) || !isInstant(base)) throw new TypeError('Instants are epoch milliseconds');
   if (typeof by !== 'string' || by === '' || by.length > LONGEST.author) throw new TypeError('An edit has an author');
+}
+
+function isInstant(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function mapFields<F>(field: (name: FieldName) => F): Readonly<Record<FieldName, F>> {

@@ -31,7 +31,8 @@ export interface Connectivity {
   whenOnline(options?: { readonly signal?: AbortSignal }): Promise<void>;
   /**
    * Makes a `schedule` for a `WriteBehind`: calls `run`, which flushes it, when that is due and the state is `'online'`, or at
-   * once when it becomes so. While it is not, nothing is tried, so that writes that wait are still made one.
+   * once when it becomes so. While it is not, nothing is tried, so that writes that wait are still made one. Calls `run` once
+   * at first, for what the queue holds from before.
    */
   schedule(run: () => MaybePromise<unknown>): (dueAt: number) => void;
   /** Stops listening, probing and telling. No timer is left. */
@@ -153,7 +154,11 @@ class ConnectivitySignal implements Connectivity {
 
   schedule(run: () => MaybePromise<unknown>): (dueAt: number) => void {
     if (typeof run !== 'function') throw misuse('run', 'a function', run);
-    return onlineSchedule({ connection: this, clock: this.#settings.clock, closing: this.#closing.signal, run });
+    const { clock } = this.#settings;
+    const schedule = onlineSchedule({ connection: this, clock, closing: this.#closing.signal, run });
+    // Nobody knows yet what an earlier page left in the queue.
+    schedule(clock.now());
+    return schedule;
   }
 
   close(): void {

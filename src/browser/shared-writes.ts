@@ -1,4 +1,4 @@
-import { misuse, SoloflightError } from '../errors.js';
+import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
 import { Events } from '../events.js';
 import { ignore, rejection, silenced } from '../flight.js';
 import { checkSignal } from '../option-checks.js';
@@ -34,8 +34,8 @@ import { whileLeading, type Leadership } from './while-leading.js';
  * So one tab delivers, the writes of a key keep their order whichever tab they come from, and every tab reads what any of
  * them wrote: as the `writes` of a `TieredCache` in each tab, it keeps those caches in step, also without network. When the
  * leading tab ends, however it ends, another one opens the queue and goes on; calls that were not answered are made again
- * there, so that a write may be accepted twice, by the tab that ended and by the next. Calls wait for as long as no tab
- * leads. Values must be what the structured clone algorithm takes.
+ * there, so that a write may be accepted twice, by the tab that ended and by the next, and the second time after writes of
+ * other tabs that came in between. Calls wait for as long as no tab leads. Values must be what the structured clone algorithm takes.
  *
  * @see {@link whileLeading} for what holds where there are no Web Locks.
  * @throws TypeError for an option that makes no sense.
@@ -163,7 +163,7 @@ class TabWrites<V> implements SharedWrites<V> {
       return rejection(error);
     }
     if (signal?.aborted === true) return rejection(signal.reason);
-    if (this.#own !== undefined) return silenced(answered(this.#own, call, signal) as Promise<T>);
+    if (this.#own !== undefined) return silenced(this.#perform<T>(this.#own, call, options));
     this.#calls += 1;
     const id = `${this.#tab}-${this.#calls}`;
     const asked = new Promise<unknown>((resolve) => {
@@ -178,6 +178,16 @@ class TabWrites<V> implements SharedWrites<V> {
       this.#ask(id, call);
     });
     return silenced(asked as Promise<T>);
+  }
+
+  async #perform<T>(own: WritesLike<V>, call: Call, options: CallOptions | undefined): Promise<T> {
+    try {
+      return (await answered(own, call, options?.signal)) as T;
+    } catch (error) {
+      // The lead was lost: whoever has it now is asked.
+      if (this.#own !== own && isSoloflightError(error, CLOSED)) return this.#call<T>(call, options);
+      throw error;
+    }
   }
 
   #ask(id: string, call: Call): void {
@@ -206,9 +216,12 @@ class TabWrites<V> implements SharedWrites<V> {
     } finally {
       this.#own = undefined;
       // Where the lead was lost, another tab delivers already.
-      await writes.close({ flush: this.#closing !== undefined && this.#flushAtEnd });
-      await Promise.all(this.#answers.values());
-      this.#answers.clear();
+      try {
+        await writes.close({ flush: this.#closing !== undefined && this.#flushAtEnd });
+      } finally {
+        await Promise.all(this.#answers.values());
+        this.#answers.clear();
+      }
     }
   }
 

@@ -32,6 +32,7 @@ export interface Failure {
   readonly name: string;
   readonly message: string;
   readonly code: string | undefined;
+  readonly key?: string | undefined;
 }
 
 /** An event whose error, if it has one, is a {@link Failure}. */
@@ -48,13 +49,18 @@ export function isMessage(data: unknown): data is Message {
 
 export function toFailure(error: unknown): Failure {
   if (!(error instanceof Error)) return { name: 'Error', message: textOf(error), code: undefined };
-  const { code } = error as { readonly code?: unknown };
-  return { name: error.name, message: error.message, code: typeof code === 'string' ? code : undefined };
+  const { code, key } = error as { readonly code?: unknown; readonly key?: unknown };
+  return {
+    ...{ name: error.name, message: error.message },
+    code: typeof code === 'string' ? code : undefined,
+    key: typeof key === 'string' ? key : undefined,
+  };
 }
 
 /** The error that `failure` stands for. */
-function fromFailure({ name, message, code }: Failure): Error {
-  if (code?.startsWith('SOLOFLIGHT_') === true) return new SoloflightError(code as `SOLOFLIGHT_${string}`, message);
+function fromFailure({ name, message, code, key }: Failure): Error {
+  if (code?.startsWith('SOLOFLIGHT_') === true)
+    return new SoloflightError(code as `SOLOFLIGHT_${string}`, message, { key });
   return name === 'TypeError' ? new TypeError(message) : Object.assign(new Error(message), { name });
 }
 

@@ -310,13 +310,22 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
   }
 
   #update(key: string, change: (current: V | undefined) => V): Promise<V> {
-    return this.#serve(() =>
-      this.cache.update(checkKey(key), (current) => {
-        const next = change(current);
-        if (next === undefined) throw misuse('result of writes.apply', 'a value (there is `delete`)', next);
-        return plainValue(key, next);
-      }),
-    );
+    let isMade = false;
+    const make = (current: V | undefined): V => {
+      isMade = true;
+      const next = change(current);
+      if (next === undefined) throw misuse('result of writes.apply', 'a value (there is `delete`)', next);
+      return plainValue(key, next);
+    };
+    return this.#serve(async () => {
+      try {
+        return await this.cache.update(checkKey(key), make);
+      } catch (error) {
+        if (isMade) throw error;
+        // The current value could not be loaded. While the upstream is away, the last one that is known is current.
+        return this.cache.update(key, make, { maxStale: Infinity });
+      }
+    });
   }
 
   #ownClock(): Clock {

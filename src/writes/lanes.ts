@@ -85,7 +85,8 @@ export class Lanes {
         attempts: 0,
         revision: write.revision,
         triedFor: 0,
-        whole: replace || write.whole,
+        // What was deleted before is not there to be merged into.
+        whole: replace || write.whole || write.kind === 'delete',
         dead: undefined,
       };
       return previous;

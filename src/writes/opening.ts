@@ -56,7 +56,8 @@ export class Opening {
     const { queue, restore, failed } = this.#parts;
     let writes: readonly (QueuedWrite | Error)[];
     try {
-      writes = await queue.load();
+      // What it throws at once must come after `#opening` is set, too.
+      writes = await (async () => queue.load())();
       if (!Array.isArray(writes)) throw misuse('result of load', 'an array of writes', writes);
     } catch (cause) {
       const error = new WriteQueueError(queue.name, 'give the writes it holds', cause);

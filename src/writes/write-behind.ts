@@ -180,7 +180,13 @@ export class WriteBehind<V> {
    * @throws {@link WriteQueueError} if the queue could not be read.
    */
   async flush(): Promise<void> {
-    await this.open();
+    try {
+      await this.open();
+    } catch (error) {
+      // Whoever calls this when it is due must be asked again.
+      if (this.#closing === undefined) this.#delivery.collect(this.#settings.flushEvery);
+      throw error;
+    }
     await this.#delivery.deliver();
   }
 

@@ -245,6 +245,105 @@ async function disagree(policy: string) {
   return { mine, user, tab, theirs };
 }
 
+/** Has the server refuse all edits of `profile`, and give nothing while it is down. */
+const refuseEdits = (profile: BrowserContext, isDown: () => boolean = () => false): Promise<unknown> =>
+  profile.route('**/api/profiles/*', (route) => {
+    if (route.request().method() === 'PATCH')
+      return route.fulfill({ status: 422, json: { error: { message: 'Not that name' } } });
+    return isDown() ? route.fulfill({ status: 503, json: {} }) : route.continue();
+  });
+
+describe('a page that is open for longer than its profiles are fresh', { timeout: 60_000 }, () => {
+  test('takes edits without network all the same', async () => {
+    const profile = await newProfile();
+    const user = app.newUser();
+    const tab = await app.open(profile, user);
+    await profile.setOffline(true);
+    await expect.poll(() => banner(tab)).toMatch(/^You are offline\./);
+    await tab.evaluate(() => {
+      const now = Date.now.bind(Date);
+      Date.now = () => now() + 120_000;
+    });
+
+    await editField(tab, 'name', 'Much later');
+
+    expect(await saved(tab)).toBe('Kept in this browser, to be sent later.');
+    await profile.setOffline(false);
+    await expect.poll(() => stored(user)).toEqual(['Much later', `${user}@example.org`]);
+  });
+});
+
+describe('the form', { timeout: 60_000 }, () => {
+  test('keeps what is being typed when an edit is refused and the server fails', async () => {
+    const profile = await newProfile();
+    const tab = await app.open(profile, app.newUser());
+    await refuseEdits(profile, () => true);
+    await editField(tab, 'name', 'Refused');
+    await tab.getByLabel('E-mail').fill('half-typed');
+
+    await expect.poll(async () => (await happened(tab)).join()).toContain('was refused');
+
+    await expect.poll(() => tab.locator('#refused').isVisible()).toBe(true);
+    expect([await tab.getByLabel('E-mail').isDisabled(), await valueOf(tab, 'mail')]).toEqual([false, 'half-typed']);
+  });
+
+  test('keeps the focus near when a refused edit is discarded', async () => {
+    const profile = await newProfile();
+    const tab = await app.open(profile, app.newUser());
+    await refuseEdits(profile);
+    await editField(tab, 'name', 'Refused');
+    await tab.getByRole('button', { name: 'Discard' }).focus();
+    await tab.keyboard.press('Enter');
+
+    await expect.poll(() => tab.locator('#refused').isVisible()).toBe(false);
+
+    await expect.poll(() => tab.evaluate(() => document.activeElement?.id)).toBe('name');
+  });
+
+  test('takes a blank at the end for no other edit', async () => {
+    const user = app.newUser();
+    const tab = await app.open(await newProfile(), user);
+
+    await editField(tab, 'name', 'Ada ');
+
+    await expect.poll(() => stored(user)).toEqual(['Ada', `${user}@example.org`]);
+    await expect.poll(() => valueOf(tab, 'name')).toBe('Ada');
+    expect(await tab.locator('#name-note').innerText()).toBe('');
+  });
+
+  test('recovers from a database that was away at the first visit', async () => {
+    const user = app.newUser();
+    await (await app.open(await newProfile(), app.newUser())).close();
+    await app.stopDatabase();
+    const tab = await (await newProfile()).newPage();
+    await tab.goto(app.url);
+    await tab.getByLabel('User', { exact: true }).selectOption(user);
+    await expect.poll(() => saved(tab)).toContain('not in this browser yet');
+
+    await app.startDatabase();
+
+    await expect.poll(() => valueOf(tab, 'name'), { timeout: 20_000 }).toBe(`Name of ${user}`);
+    await expect.poll(() => saved(tab)).toBe('');
+  });
+});
+
+describe('connections that are ended at once', { timeout: 60_000 }, () => {
+  test('are made again after pauses that grow', async () => {
+    const profile = await newProfile();
+    const made: number[] = [];
+    await profile.routeWebSocket(/\/api\/profiles\//, (socket) => {
+      made.push(performance.now());
+      setTimeout(() => void socket.close(), 10);
+    });
+    await app.open(profile, app.newUser());
+
+    await expect.poll(() => made.length, { timeout: 30_000 }).toBeGreaterThanOrEqual(6);
+
+    // Without growing, six would take two seconds at most.
+    expect(made[5]! - made[0]!).toBeGreaterThan(3_000);
+  });
+});
+
 describe('an edit that the server refuses', { timeout: 60_000 }, () => {
   test('is told and taken back, and can be tried again or discarded', async () => {
     const profile = await newProfile();
@@ -413,6 +512,7 @@ describe('strangers', () => {
     ['a long text', { name: { value: 'x'.repeat(201), at: 1, by: 'x', base: 0 } }],
     ['no address', { mail: { value: 'x', at: 1, by: 'x', base: 0 } }],
     ['no instant', { name: { value: 'x', at: 'now', by: 'x', base: 0 } }],
+    ['an instant that never was', { name: { value: 'x', at: -5, by: 'x', base: 0 } }],
     ['no base', { name: { value: 'x', at: 1, by: 'x' } }],
     ['no author', { name: { value: 'x', at: 1, by: '', base: 0 } }],
   ])('that send %s are refused, and nothing is stored', async (_what, change) => {

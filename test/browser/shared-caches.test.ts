@@ -260,8 +260,8 @@ describe('the status of shared writes', () => {
     const [own, other] = await Promise.all(
       [first, second].map((tab) =>
         tab.evaluate(async () => {
-          const { lastError, pending, failures } = await (window as unknown as Tab).writes.status();
-          return { pending, failures, error: [lastError instanceof Error, String(lastError).split('\n')[0]] };
+          const { lastError, pending } = await (window as unknown as Tab).writes.status();
+          return { pending, error: [lastError instanceof Error, String(lastError).split('\n')[0]] };
         }),
       ),
     );

@@ -671,3 +671,21 @@ describe('dead letters', () => {
     expect(second.writes.status().pending).toBe(0);
   });
 });
+
+describe('a dead letter that is requeued while a later write of its key is being delivered', () => {
+  test('is what reads find, since the sink gets it last', async () => {
+    const { writes, calls, settle } = setupWrites();
+    await writes.put('k', '1');
+    void writes.flush();
+    await settle();
+    calls[0]!.answer([{ reject: 'not now' }]);
+    await settle();
+    await writes.put('k', '2');
+    void writes.flush();
+    await settle();
+
+    await writes.deadLetters.requeue((await writes.deadLetters.list())[0]!.id);
+
+    expect(await writes.read('k')).toBe('1');
+  });
+});

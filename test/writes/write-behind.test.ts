@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 
-import { memoryQueue, type WriteOutcome } from '../../src/writes/index.js';
+import { memoryQueue, type WriteOutcome, WriteBehind } from '../../src/writes/index.js';
 import { outcomesOf, setupWrites } from '../support/setup-writes.js';
 
 describe('accepted writes', () => {
@@ -555,5 +555,21 @@ describe('an alarm instead of timers', () => {
     expect(alarms).toEqual([]);
     expect(looks).not.toHaveBeenCalled();
     expect(writes.status()).toMatchObject({ pending: 3, nextAttempt: null });
+  });
+});
+
+describe('updates of very many keys', () => {
+  test('leave nothing behind', async () => {
+    const writes = new WriteBehind<string>({ sink: () => {}, flushEvery: Infinity, maxBatch: 100_000 });
+    const round = async (name: string): Promise<number> => {
+      for (let i = 0; i < 20_000; i += 1) await writes.update(`${name}${i}`.repeat(4), () => 'v');
+      await writes.flush();
+      gc!();
+      return process.memoryUsage().heapUsed;
+    };
+    await round('warm');
+    const first = await round('a');
+
+    expect((await round('b')) - first).toBeLessThan(1_000_000);
   });
 });

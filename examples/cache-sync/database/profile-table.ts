@@ -70,7 +70,7 @@ export class ProfileTable {
   edit(id: string, name: FieldName, value: string): Profile | undefined {
     const before = this.get(id);
     if (before === undefined) return undefined;
-    const profile = { ...before, [name]: { value, at: Date.now(), by: 'elsewhere' } };
+    const profile = { ...before, [name]: { value, at: Math.max(Date.now(), before[name].at + 1), by: 'elsewhere' } };
     this.#put(id, profile);
     return profile;
   }

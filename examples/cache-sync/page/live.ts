@@ -32,8 +32,9 @@ export function listen(id: string, heard: Heard): () => void {
     const url = new URL(`/api/profiles/${id}`, location.href);
     url.protocol = url.protocol.replace('http', 'ws');
     const own = (socket = new WebSocket(url));
+    let since = Infinity;
     own.addEventListener('open', () => {
-      pause = PAUSE.first;
+      since = performance.now();
       heard.connected();
     });
     own.addEventListener('message', ({ data }) => {
@@ -42,6 +43,8 @@ export function listen(id: string, heard: Heard): () => void {
     own.addEventListener('close', () => {
       if (socket !== own) return;
       socket = undefined;
+      // One that is ended at once is no better than none.
+      if (performance.now() - since > PAUSE.longest) pause = PAUSE.first;
       // By chance, so that not all come back at the same instant.
       timer = setTimeout(connect, pause * (0.5 + Math.random() / 2));
       pause = Math.min(PAUSE.longest, pause * 2);

@@ -9,18 +9,22 @@ import { showRefused } from './refused-edits.js';
 import { author, noteSync, setShownUser, shownUser } from './settings.js';
 import { showSync, startPolicyChoice } from './sync-panel.js';
 
+/** Milliseconds after which a profile that could not be shown is asked for again. */
+const RETRY_AFTER = 5_000;
+
 const LABELS = { name: 'name', mail: 'e-mail' } as const;
 
 const banner = new Banner();
 const choice = element('user', HTMLSelectElement);
-const form = new ProfileForm(async (values) => {
-  await edit(user, values);
+const form = new ProfileForm(async (values, seen) => {
+  await edit(user, values, seen);
   return connection.state === 'online' ? 'Saved.' : 'Kept in this browser, to be sent later.';
 });
 /** Whose profile is shown. */
 let user = '';
 let shown: EditableProfile | undefined;
 let stopListening = (): void => {};
+let retry: ReturnType<typeof setTimeout> | undefined;
 
 /** Shows the profile as it is known by now. */
 async function show(): Promise<void> {
@@ -29,9 +33,16 @@ async function show(): Promise<void> {
   try {
     profile = await profiles.get(id);
   } catch {
-    if (id === user) form.tell('This profile is not in this browser yet, and the server can not be reached.');
+    if (id !== user) return;
+    clearTimeout(retry);
+    retry = setTimeout(() => void show(), RETRY_AFTER);
+    // What is being typed stays.
+    if (shown === undefined) form.tell('This profile is not in this browser yet, and the server did not give it.');
+    return showStatus();
   }
   if (id !== user) return;
+  if (profile === undefined) form.tell('There is no such profile.');
+  else if (shown === undefined) form.tell('');
   tellOfOthers(shown, profile);
   shown = profile;
   form.show(profile);
@@ -47,8 +58,15 @@ function tellOfOthers(before: EditableProfile | undefined, after: EditableProfil
   }
 }
 
+/** The question that is not answered yet. */
+let asked: ReturnType<typeof edits.status> | undefined;
+
 async function showStatus(): Promise<void> {
-  const { pending } = await edits.status();
+  // One at a time: nobody may answer for long.
+  asked ??= edits.status().finally(() => (asked = undefined));
+  const status = await asked.catch(() => {});
+  if (status === undefined) return;
+  const { pending } = status;
   say(element('banner', HTMLParagraphElement), banner.textFor(connection.state, pending));
   showSync(pending);
 }
@@ -97,7 +115,7 @@ function start(): void {
   edits.on('dead-letter', ({ key, reason }) => {
     log(`The edit of ${key} was refused: ${reason}.`);
     if (key === user) void show();
-    void showRefused();
+    showRefused().catch(() => {});
   });
   edits.on('restore', () => void showStatus());
   edits.on('batch-error', () => void showStatus());
@@ -108,9 +126,11 @@ function start(): void {
   });
   showUsers().catch(() => form.tell('The server can not be reached, and this browser knows no profile yet.'));
   void showStatus();
-  void showRefused();
+  showRefused().catch(() => {});
   // Times and counts that change without an event.
   setInterval(() => void showStatus(), 1_000);
+  // What was changed past the objects is told by nobody.
+  setInterval(() => user !== '' && void show(), 60_000);
   navigator.serviceWorker?.register('/offline.js').catch(() => {}); // without it, a reload needs the server
 }
 

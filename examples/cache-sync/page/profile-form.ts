@@ -1,6 +1,9 @@
 import { FIELDS, type EditableProfile, type FieldName } from '../profile.js';
 import { element, say } from './elements.js';
 
+/** Resolves with what is to be told. `seen` is what was shown. */
+type Save = (values: Partial<Record<FieldName, string>>, seen: EditableProfile) => Promise<string>;
+
 /** Shows one profile, and what its user makes of it. */
 export class ProfileForm {
   readonly #form = element('profile', HTMLFormElement);
@@ -11,9 +14,11 @@ export class ProfileForm {
   };
   /** What the profile was when it was shown last. */
   #shown: EditableProfile | undefined;
+  /** Counts whose turn it is to be edited. */
+  #turn = 0;
 
   /** `save` resolves with what is to be told; what it rejects with is told as well. */
-  constructor(save: (values: Partial<Record<FieldName, string>>) => Promise<string>) {
+  constructor(save: Save) {
     this.#form.addEventListener('submit', (event) => {
       event.preventDefault();
       void this.#submit(save);
@@ -24,6 +29,7 @@ export class ProfileForm {
   /** Forgets what is being edited. */
   reset(): void {
     this.#shown = undefined;
+    this.#turn += 1;
     this.tell('');
     for (const name of FIELDS) {
       this.#inputs[name].value = '';
@@ -43,7 +49,8 @@ export class ProfileForm {
     for (const name of FIELDS) {
       const input = this.#inputs[name];
       const { value } = profile[name];
-      const isTyped = before !== undefined && input.value !== before[name].value && input.value !== value;
+      const typed = input.value.trim();
+      const isTyped = before !== undefined && typed !== before[name].value && typed !== value;
       if (!isTyped) {
         if (input.value !== value) input.value = value;
         this.#note(name, '');
@@ -56,16 +63,19 @@ export class ProfileForm {
     say(this.#saved, text);
   }
 
-  async #submit(save: (values: Partial<Record<FieldName, string>>) => Promise<string>): Promise<void> {
+  async #submit(save: Save): Promise<void> {
     if (this.#shown === undefined || !this.#isValid()) return;
     const shown = this.#shown;
     const typed = FIELDS.map((name) => [name, this.#inputs[name].value.trim()] as const);
     const values = Object.fromEntries(typed.filter(([name, value]) => value !== shown[name].value));
     if (Object.keys(values).length === 0) return this.tell('There is nothing to save.');
+    const turn = this.#turn;
     try {
-      this.tell(await save(values));
+      const told = await save(values, shown);
+      if (turn === this.#turn) this.tell(told);
     } catch (error) {
-      this.tell(`That could not be saved: ${error instanceof Error ? error.message : String(error)}`);
+      if (turn === this.#turn)
+        this.tell(`That could not be saved: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 

@@ -49,11 +49,14 @@ export const users = new TieredCache<string[]>({
 });
 
 /** Edits a profile: seen in all tabs at once, delivered when the server can be reached. */
-export function edit(id: string, values: Partial<Record<FieldName, string>>): Promise<EditableProfile> {
-  return profiles.update(id, (profile) => {
-    if (profile === undefined) throw new Error('There is no such profile');
-    return edited(profile, values, { at: Date.now(), by: author });
-  });
+export function edit(
+  id: string,
+  values: Partial<Record<FieldName, string>>,
+  seen: EditableProfile,
+): Promise<EditableProfile> {
+  const change = (profile = seen): EditableProfile => edited(profile, values, { at: Date.now(), by: author, seen });
+  // However old: the server may be away.
+  return profiles.update(id, change, { maxStale: Infinity });
 }
 
 /** Takes what the server says that a profile is now. Edits that are not delivered yet stay on top of it. */

@@ -20,6 +20,13 @@ export async function showRefused(): Promise<void> {
   place.hidden = items.length === 0;
 }
 
+/** The button that was used is gone: whoever goes by keyboard must not begin at the top again. */
+function keepFocus(): void {
+  if (document.activeElement !== document.body) return;
+  const [next] = element('refused', HTMLDivElement).getElementsByTagName('button');
+  (next ?? element('name', HTMLInputElement)).focus();
+}
+
 function button(label: string, what: string, act: () => Promise<void>): HTMLButtonElement {
   const made = document.createElement('button');
   made.type = 'button';
@@ -30,7 +37,7 @@ function button(label: string, what: string, act: () => Promise<void>): HTMLButt
     made.disabled = true;
     act()
       .catch(() => {}) // another tab was faster
-      .finally(() => void showRefused().catch(() => {}));
+      .finally(() => void showRefused().then(keepFocus, () => {}));
   });
   return made;
 }

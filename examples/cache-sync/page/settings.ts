@@ -48,5 +48,9 @@ function read(name: string): string | null {
 }
 
 function write(name: string, text: string): void {
-  localStorage.setItem(`cache-sync:${name}`, text);
+  try {
+    localStorage.setItem(`cache-sync:${name}`, text);
+  } catch {
+    // It is full, and edits need the room more.
+  }
 }

@@ -34,7 +34,8 @@ export default {
 } satisfies ExportedHandler<Env>;
 
 async function getUsers(request: Request, env: Env): Promise<Response> {
-  if (request.method !== 'GET') return failure(405, 'METHOD_NOT_ALLOWED', 'Use GET', { allow: 'GET' });
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    return failure(405, 'METHOD_NOT_ALLOWED', 'Use GET', { allow: 'GET, HEAD' });
   try {
     users ??= makeUsers(env);
     return Response.json(await users.get('all'), { headers: { 'cache-control': 'no-store' } });
