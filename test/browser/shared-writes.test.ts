@@ -243,6 +243,44 @@ describe('a tab that loses the lead', () => {
   });
 });
 
+describe('a call of the tab that leads', () => {
+  test('is made again if it loses the lead before it has answered', async () => {
+    const tab = await openTab();
+
+    const outcome = await tab.evaluate(async () => {
+      const ended = new window.soloflight.WriteBehind<string>({ sink: () => {} });
+      await ended.close();
+      const closed: unknown = await ended.put('k', 'v').catch((error: unknown) => error);
+      let terms = 0;
+      const open = () => {
+        const isFirst = (terms += 1) === 1;
+        let refuse = (_reason: unknown): void => {};
+        const put = () =>
+          new Promise<void>((resolve, reject) => {
+            if (isFirst) refuse = reject;
+            else resolve();
+          });
+        return window.soloflight.idleWrites<string>({ put, close: async () => refuse(closed) });
+      };
+      const writes = window.soloflight.sharedWrites<string>({ name: 'again', open });
+      const until = async (done: () => boolean): Promise<void> => {
+        while (!done()) await new Promise((resolve) => setTimeout(resolve, 5));
+      };
+      await until(() => writes.leading);
+      const put = writes.put('k', 'v').then(
+        () => 'accepted',
+        ({ code }: { code: string }) => code,
+      );
+      await navigator.locks.request('soloflight:again', { steal: true }, () => until(() => !writes.leading));
+      const result = await put;
+      await writes.close();
+      return [result, terms];
+    });
+
+    expect(outcome).toEqual(['accepted', 2]);
+  });
+});
+
 describe('leaving', () => {
   test('takes no call with it that the next one may still answer', async () => {
     const profile = await newProfile();

@@ -1,6 +1,6 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 
 import { durableCache, WriteConflictError, type DurableCacheClient } from '../../src/cloudflare/index.js';
 import { openMainDatabase, type MainDatabase } from './main-database.js';
@@ -196,6 +196,21 @@ describe('an update', () => {
 
     expect(await cache.update('k', { name: 'new' })).toEqual({ from: 'upstream', name: 'new' });
     expect(await cache.update('k', { mail: 'm' })).toEqual({ from: 'upstream', name: 'new', mail: 'm' });
+  });
+
+  test('is made of what was known last while the upstream is away, and of nothing where nothing was known', async () => {
+    const { loadNote } = script;
+    onTestFinished(() => void (script.loadNote = loadNote));
+    const object = setup();
+    await object.cache.get('k');
+    script.clock.advance(60_000);
+    script.loadNote = () => {
+      throw new Error('the main database is away');
+    };
+
+    expect(await object.cache.update('k', { name: 'new' })).toEqual({ from: 'upstream', name: 'new' });
+    await expect(object.cache.update('unknown', { name: 'new' })).rejects.toThrow('the main database is away');
+    await expect(object.cache.update('k', 'nonsense')).rejects.toThrow('no change');
   });
 
   test('many at once lose nothing', async () => {

@@ -16,6 +16,8 @@ interface Script {
   readonly clock: ManualClock;
   upstream: (key: string, load: LoadContext<Product>) => MaybePromise<Product | Loaded<Product>>;
   writes: ObjectWriteOptions<Note>;
+  /** What the main database behind objects that take writes gives. */
+  loadNote: () => Note;
 }
 
 export const script: Script = {
@@ -23,6 +25,7 @@ export const script: Script = {
   upstream: () => {
     throw new Error('No test said what to load');
   },
+  loadNote: () => ({ from: 'upstream' }),
   writes: {
     sink: () => {
       throw new Error('No test said where writes go');

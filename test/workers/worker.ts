@@ -112,8 +112,8 @@ export class RemindingObject extends CacheObject<Cloudflare.Env, string> {
 export class WritingObject extends CacheObject<Cloudflare.Env, Note> {
   protected override configure(): DurableCacheOptions<Note> {
     return {
-      ...{ ttl: '10s', idleTtl: '1d', clock: script.clock, writes: script.writes },
-      upstream: () => ({ from: 'upstream' }),
+      ...{ ttl: '10s', staleIfError: '1h', idleTtl: '1d', clock: script.clock, writes: script.writes },
+      upstream: () => script.loadNote(),
     };
   }
 

@@ -261,6 +261,22 @@ describe('a queue that refuses', () => {
     expect(events).toMatchObject([{ type: 'queue-error', operation: 'load' }]);
   });
 
+  test('to give what it holds, at once: the next call tries again', async () => {
+    const queue = memoryQueue();
+    const load = queue.load.bind(queue);
+    let failures = 1;
+    queue.load = () => {
+      if (failures-- > 0) throw new Error('locked');
+      return load();
+    };
+    const { writes } = setupWrites({ queue });
+
+    await expect(writes.read('a')).rejects.toMatchObject({ code: 'SOLOFLIGHT_WRITE_QUEUE' });
+
+    await writes.put('a', '1');
+    expect(await writes.read('a')).toBe('1');
+  });
+
   test('to be read when its window ends: tried again later, without anybody asking', async () => {
     const { queue, fail, stored } = scriptedQueue();
     await setupWrites({ queue: stored }).writes.put('kept', '1');
