@@ -137,7 +137,7 @@ describe('a WriteBehind on a schedule', () => {
       clock,
       flushEvery: 200,
       merge: (pending, incoming) => pending + incoming,
-      schedule: connection.schedule(() => writes.flush()),
+      schedule: connection.schedule((options) => writes.flush(options)),
       sink: (batch) => void batches.push(batch.map(({ key, value, attempts }) => [key, value, attempts])),
     });
 
@@ -163,7 +163,7 @@ describe('a WriteBehind on a schedule', () => {
       clock,
       flushEvery: 200,
       retry: { initial: 1_000 },
-      schedule: connection.schedule(() => writes.flush()),
+      schedule: connection.schedule((options) => writes.flush(options)),
       sink: () => {
         attempts += 1;
         if (attempts < 3) throw new Error('busy');
@@ -227,7 +227,7 @@ describe('a WriteBehind on a schedule, over a queue that holds a write', () => {
     const writes: WriteBehind<string> = new WriteBehind<string>({
       clock,
       queue: reloaded,
-      schedule: connection.schedule(() => writes.flush()),
+      schedule: connection.schedule((options) => writes.flush(options)),
       sink: (batch) => void delivered.push(...batch.map(({ key }) => key)),
     });
 
@@ -236,5 +236,33 @@ describe('a WriteBehind on a schedule, over a queue that holds a write', () => {
 
     expect(delivered).toEqual(['k']);
     await writes.close();
+  });
+});
+
+describe('a key that the sink asks to be tried again, on a schedule', () => {
+  test('has its growing pauses, whatever else is written', async () => {
+    const { connection, clock } = setup();
+    let attempts = 0;
+    const writes: WriteBehind<string> = new WriteBehind<string>({
+      clock,
+      flushEvery: 200,
+      retry: { initial: '1s', max: '1m' },
+      schedule: connection.schedule((options) => writes.flush(options)),
+      sink: (batch) =>
+        batch.map(({ key }) => {
+          if (key !== 'busy') return 'ok';
+          attempts += 1;
+          return 'retry';
+        }),
+    });
+
+    await writes.put('busy', 'x');
+    for (let edit = 0; edit < 300; edit += 1) {
+      await writes.put('other', `${edit}`);
+      await clock.advanceAsync(200);
+    }
+
+    expect(attempts).toBeLessThan(15);
+    await writes.close({ flush: false }).catch(() => {});
   });
 });

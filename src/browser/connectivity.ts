@@ -33,8 +33,10 @@ export interface Connectivity {
    * Makes a `schedule` for a `WriteBehind`: calls `run`, which flushes it, when that is due and the state is `'online'`, or at
    * once when it becomes so. While it is not, nothing is tried, so that writes that wait are still made one. Calls `run` once
    * at first, for what the queue holds from before.
+   *
+   * `run` is told whether it is called because something is `due`: then pauses after failures go on.
    */
-  schedule(run: () => MaybePromise<unknown>): (dueAt: number) => void;
+  schedule(run: (options: { readonly due: boolean }) => MaybePromise<unknown>): (dueAt: number) => void;
   /** Stops listening, probing and telling. No timer is left. */
   close(): void;
 }
@@ -152,7 +154,7 @@ class ConnectivitySignal implements Connectivity {
     return silenced(waiting);
   }
 
-  schedule(run: () => MaybePromise<unknown>): (dueAt: number) => void {
+  schedule(run: (options: { readonly due: boolean }) => MaybePromise<unknown>): (dueAt: number) => void {
     if (typeof run !== 'function') throw misuse('run', 'a function', run);
     const { clock } = this.#settings;
     const schedule = onlineSchedule({ connection: this, clock, closing: this.#closing.signal, run });

@@ -17,8 +17,9 @@ export async function perform<V>(writes: WritesLike<V>, call: Call, signal?: Abo
       return writes.peek(key);
     case 'read':
       return writes.read(key);
-    case 'open':
     case 'flush':
+      return writes.flush(call[1] as { readonly due?: boolean } | undefined);
+    case 'open':
     case 'status':
       return writes[method]();
     case 'listDead':

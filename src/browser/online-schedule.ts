@@ -7,7 +7,7 @@ export interface OnlineScheduleParts {
   readonly clock: Clock;
   /** Aborts when nothing is to be run any more. */
   readonly closing: AbortSignal;
-  readonly run: () => MaybePromise<unknown>;
+  readonly run: (options: { readonly due: boolean }) => MaybePromise<unknown>;
 }
 
 /**
@@ -16,17 +16,17 @@ export interface OnlineScheduleParts {
  */
 export function onlineSchedule({ connection, clock, closing, run }: OnlineScheduleParts): (dueAt: number) => void {
   let stop = ignore;
-  const go = (): void => {
+  const go = (due: boolean): void => {
     if (connection.state !== 'online') return;
     stop();
     // What fails is told by who was run.
-    new Promise<unknown>((resolve) => resolve(run())).catch(ignore);
+    new Promise<unknown>((resolve) => resolve(run({ due }))).catch(ignore);
   };
   return (dueAt) => {
     stop();
     if (closing.aborted) return;
-    const cancel = clock.after(Math.max(0, dueAt - clock.now()), go);
-    const off = connection.on(go);
+    const cancel = clock.after(Math.max(0, dueAt - clock.now()), () => go(true));
+    const off = connection.on(() => go(false));
     stop = () => {
       stop = ignore;
       cancel();

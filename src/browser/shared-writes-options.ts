@@ -21,7 +21,7 @@ export interface WritesLike<V> {
   delete(key: string, options?: CallOptions): Promise<void>;
   read(key: string): Promise<V | undefined>;
   peek(key: string): PendingWrite<V> | undefined;
-  flush(): Promise<void>;
+  flush(options?: { readonly due?: boolean }): Promise<void>;
   status(): WriteStatus;
   on<T extends WriteEventType>(type: T, listener: (event: Extract<WriteEvent, { type: T }>) => void): () => void;
   close(options?: { readonly flush?: boolean }): Promise<void>;
@@ -62,8 +62,8 @@ export interface SharedWrites<V> {
   read(key: string): Promise<V | undefined>;
   /** What the pending writes of all tabs will make of `key`, if there are any. */
   peek(key: string): Promise<PendingWrite<V> | undefined>;
-  /** Delivers what was accepted so far, whichever tab accepted it. */
-  flush(): Promise<void>;
+  /** Delivers what was accepted so far, whichever tab accepted it; with `due: true` only what is due by now. */
+  flush(options?: { readonly due?: boolean }): Promise<void>;
   /** How the one `WriteBehind` is doing. An error in it has its name, message and code in other tabs, and nothing else. */
   status(): Promise<WriteStatus>;
   /**

@@ -128,8 +128,8 @@ class TabWrites<V> implements SharedWrites<V> {
     return this.#call(['peek', key]);
   }
 
-  flush(): Promise<void> {
-    return this.#call(['flush']);
+  flush(options?: { readonly due?: boolean }): Promise<void> {
+    return this.#call(['flush', options]);
   }
 
   status(): Promise<WriteStatus> {

@@ -91,6 +91,12 @@ export class Delivery<V> {
     await this.#drive();
   }
 
+  /** Tries what is due, and leaves pauses alone. */
+  async deliverDue(): Promise<void> {
+    if (this.#windowEnd <= this.#parts.settings.clock.monotonic()) this.#raiseGoal();
+    await this.#drive();
+  }
+
   /** Starts no further batch. Resolves when the one under way is over. */
   async halt(): Promise<void> {
     this.#halted = true;
@@ -107,8 +113,7 @@ export class Delivery<V> {
       this.collect(this.#parts.settings.flushEvery);
       return;
     }
-    if (this.#windowEnd <= this.#parts.settings.clock.monotonic()) this.#raiseGoal();
-    await this.#drive();
+    await this.deliverDue();
   }
 
   #raiseGoal(): void {

@@ -173,13 +173,14 @@ export class WriteBehind<V> {
   }
 
   /**
-   * Delivers what was accepted so far, without waiting for anything, pauses after failures included.
+   * Delivers what was accepted so far, without waiting for anything, pauses after failures included. With `due: true` only
+   * what is due by now: for a `schedule` that calls this when it was told to.
    *
    * Resolves when each of these writes was tried, or the sink failed as a whole; {@link status} tells what is left.
    *
    * @throws {@link WriteQueueError} if the queue could not be read.
    */
-  async flush(): Promise<void> {
+  async flush({ due = false }: { readonly due?: boolean } = {}): Promise<void> {
     try {
       await this.open();
     } catch (error) {
@@ -187,7 +188,7 @@ export class WriteBehind<V> {
       if (this.#closing === undefined) this.#delivery.collect(this.#settings.flushEvery);
       throw error;
     }
-    await this.#delivery.deliver();
+    await (due ? this.#delivery.deliverDue() : this.#delivery.deliver());
   }
 
   /**

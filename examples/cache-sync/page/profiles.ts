@@ -24,7 +24,7 @@ export const edits: SharedWrites<EditableProfile> = sharedWrites<EditableProfile
     new WriteBehind<EditableProfile>({
       queue: webStorageQueue({ prefix: 'cache-sync-edits' }),
       flushEvery: '200ms',
-      schedule: connection.schedule(() => edits.flush()), // nothing is tried while the server can't be reached
+      schedule: connection.schedule((options) => edits.flush(options)), // nothing is tried while the server can't be reached
       retry: { initial: '1s', max: '15s' },
       merge: mergedEdits,
       resolve: (local, remote) => resolved(conflictPolicy(), local, remote),
