@@ -89,6 +89,7 @@ class TabWrites<V> implements SharedWrites<V> {
   #opened: Promise<void> | undefined;
   #flushAtEnd = true;
   #closing: Promise<void> | undefined;
+  #hasLeft = false;
 
   constructor({ name, open, clock }: SharedWritesSettings<V>) {
     this.#open = open;
@@ -149,6 +150,7 @@ class TabWrites<V> implements SharedWrites<V> {
 
   async #close(): Promise<void> {
     await this.#leadership.close();
+    this.#hasLeft = true;
     this.#channel.close();
     this.#events.clear();
     for (const { settle } of this.#asks.values()) settle(rejection(closed()));
@@ -262,7 +264,8 @@ class TabWrites<V> implements SharedWrites<V> {
   }
 
   #post(message: Message): void {
-    this.#channel.postMessage(message);
+    // What ends late has nobody to be told to: a closed channel throws.
+    if (!this.#hasLeft) this.#channel.postMessage(message);
   }
 }
 
