@@ -1,4 +1,4 @@
-export { systemClock } from './clock.js';
+export { systemClock } from './base/clock.js';
 export type {
   Backplane,
   BackplaneListener,
@@ -36,20 +36,20 @@ export {
   TooManySubscribersError,
   UndecodableError,
 } from './errors.js';
-export type { CacheEvent, CacheEventType } from './events.js';
-export type { AsyncContext, FlightEvent, SingleflightStats } from './flight-map.js';
+export type { CacheEvent, CacheEventType } from './base/events.js';
+export type { AsyncContext, FlightEvent, SingleflightStats } from './flights/flight-map.js';
 export { toCacheStatus } from './http/cache-status.js';
-export { keyOf } from './key.js';
-export type { LoadMany, LoadManyContext } from './load-many.js';
-export { loaded, notModified } from './loaded.js';
+export { keyOf } from './base/key.js';
+export type { LoadMany, LoadManyContext } from './read/load-many.js';
+export { loaded, notModified } from './read/loaded.js';
 export { lruMemory, type LruMemoryOptions } from './memory/lru.js';
 export { noMemory } from './memory/none.js';
-export type { LifetimeOptions } from './lifetime.js';
-export type { DeferReason, SingleflightOptions, TieredCacheOptions } from './options.js';
-export type { ReadOptions } from './read-options.js';
-export { Singleflight, type ExecuteOptions, type FlightContext } from './singleflight.js';
-export type { CacheStats, LatencySummary } from './stats.js';
+export type { LifetimeOptions } from './read/lifetime.js';
+export type { DeferReason, SingleflightOptions, TieredCacheOptions } from './cache/options.js';
+export type { ReadOptions } from './read/read-options.js';
+export { Singleflight, type ExecuteOptions, type FlightContext } from './flights/singleflight.js';
+export type { CacheStats, LatencySummary } from './read/stats.js';
 export { mapStorage } from './storage/map.js';
-export type { Lookup, LookupOutcome } from './story.js';
-export { TieredCache } from './tiered-cache.js';
-export type { Wrapped, WrapOptions } from './wrap.js';
+export type { Lookup, LookupOutcome } from './read/story.js';
+export { TieredCache } from './cache/tiered-cache.js';
+export type { Wrapped, WrapOptions } from './read/wrap.js';

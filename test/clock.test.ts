@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 
-import { systemClock, turnClock } from '../src/clock.js';
+import { systemClock, turnClock } from '../src/base/clock.js';
 import { manualClock } from '../src/testing/index.js';
 
 afterEach(() => {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { Singleflight } from '../src/index.js';
-import { Counters, Latency } from '../src/stats.js';
+import { Counters, Latency } from '../src/read/stats.js';
 import { heapUsed } from './support/setup-flights.js';
 
 const FLIGHTS = new Singleflight().getStats();

@@ -1,7 +1,7 @@
 import type { MaybePromise } from '../contracts.js';
 import { misuse, SoloflightError } from '../errors.js';
-import { rejection, silenced } from '../flight.js';
-import { checkSignal } from '../option-checks.js';
+import { rejection, silenced } from '../flights/flight.js';
+import { checkSignal } from '../base/checks.js';
 import { resolveConnectivity, type ConnectivityOptions, type ConnectivitySettings } from './connectivity-options.js';
 import { onlineSchedule } from './online-schedule.js';
 import { Prober } from './prober.js';

@@ -1,7 +1,7 @@
 import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
-import { Events } from '../events.js';
-import { ignore, rejection, silenced } from '../flight.js';
-import { checkSignal } from '../option-checks.js';
+import { Events } from '../base/events.js';
+import { ignore, rejection, silenced } from '../flights/flight.js';
+import { checkSignal } from '../base/checks.js';
 import type { DeadLetter, PendingWrite } from '../writes/pending-write.js';
 import type { WriteStatus } from '../writes/write-behind.js';
 import { isWriteEventType, type WriteEvent, type WriteEventType } from '../writes/write-events.js';

@@ -2,7 +2,7 @@ import { chain } from '../codecs/chain.js';
 import { isThenable, type Codec, type MaybePromise, type StorageTier, type StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError } from '../errors.js';
-import { keyInStorage } from '../namespace.js';
+import { keyInStorage } from '../marks/namespace.js';
 import type { WebArea } from './web-area.js';
 import { parseRow, readRow, writeRow } from './web-row.js';
 import { resolveWebStorage, type WebStorageOptions } from './web-storage-options.js';

@@ -1,8 +1,8 @@
-import { systemClock } from '../clock.js';
+import { systemClock } from '../base/clock.js';
 import type { Clock, MaybePromise } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { ignore } from '../flight.js';
-import { checkClock, checkNames, checkObject } from '../option-checks.js';
+import { ignore } from '../flights/flight.js';
+import { checkClock, checkNames, checkObject } from '../base/checks.js';
 import { holdTabLock } from './tab-lock.js';
 
 /** What the tab that leads is told. */

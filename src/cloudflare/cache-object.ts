@@ -1,11 +1,11 @@
 import { DurableObject } from 'cloudflare:workers';
 
-import { systemClock } from '../clock.js';
+import { systemClock } from '../base/clock.js';
 import type { Clock } from '../contracts.js';
 import { misuse } from '../errors.js';
-import type { CacheStats } from '../stats.js';
-import type { Lookup, LookupOutcome } from '../story.js';
-import { TieredCache } from '../tiered-cache.js';
+import type { CacheStats } from '../read/stats.js';
+import type { Lookup, LookupOutcome } from '../read/story.js';
+import { TieredCache } from '../cache/tiered-cache.js';
 import type { WriteBehind, WriteStatus } from '../writes/write-behind.js';
 import { Alarms } from './alarms.js';
 import { DurableQueue } from './durable-queue.js';

@@ -1,11 +1,11 @@
-import { systemClock } from '../clock.js';
+import { systemClock } from '../base/clock.js';
 import type { Upstream } from '../contracts.js';
-import { parseDuration } from '../duration.js';
+import { parseDuration } from '../base/duration.js';
 import { CallerTimeoutError, misuse, SoloflightError, SomeKeysFailedError } from '../errors.js';
-import { loaded } from '../loaded.js';
-import { checkNames, checkObject, checkSignal } from '../option-checks.js';
-import type { CacheStats } from '../stats.js';
-import type { Lookup, LookupOutcome } from '../story.js';
+import { loaded } from '../read/loaded.js';
+import { checkNames, checkObject, checkSignal } from '../base/checks.js';
+import type { CacheStats } from '../read/stats.js';
+import type { Lookup, LookupOutcome } from '../read/story.js';
 import type { WriteStatus } from '../writes/write-behind.js';
 import { AbortLink } from './abort-link.js';
 import type { CacheObject } from './cache-object.js';

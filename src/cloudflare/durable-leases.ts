@@ -1,4 +1,4 @@
-import { systemClock } from '../clock.js';
+import { systemClock } from '../base/clock.js';
 import { toKey } from '../storage/sqlite-row.js';
 import { isMissingTable } from './missing-table.js';
 

@@ -1,6 +1,6 @@
 import { isSoloflightError } from '../errors.js';
 import { toCacheStatus } from '../http/cache-status.js';
-import type { Lookup } from '../story.js';
+import type { Lookup } from '../read/story.js';
 import { LONGEST_KEY } from './question.js';
 
 /** What the fetch face needs of its object. */

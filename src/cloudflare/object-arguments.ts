@@ -1,6 +1,6 @@
 import { misuse } from '../errors.js';
-import { checkNames, checkObject } from '../option-checks.js';
-import type { ReadOptions } from '../read-options.js';
+import { checkNames, checkObject } from '../base/checks.js';
+import type { ReadOptions } from '../read/read-options.js';
 import { signalOf } from './abort-link.js';
 import { byteLength } from './json-face.js';
 import { LONGEST_KEY, type AskedRead, type ObjectLifetimeOptions, type ObjectReadOptions } from './question.js';

@@ -1,4 +1,4 @@
-import { systemClock } from '../clock.js';
+import { systemClock } from '../base/clock.js';
 import { misuse, SoloflightError } from '../errors.js';
 import { fromErrorData } from './error-data.js';
 import type { Question, Reply } from './question.js';

@@ -1,9 +1,9 @@
-import { systemClock } from '../clock.js';
+import { systemClock } from '../base/clock.js';
 import type { Clock, Codec, Duration } from '../contracts.js';
-import { parseDuration } from '../duration.js';
+import { parseDuration } from '../base/duration.js';
 import { misuse } from '../errors.js';
-import { checkClock, checkFunction, checkObject } from '../option-checks.js';
-import type { TieredCacheOptions } from '../options.js';
+import { checkClock, checkFunction, checkObject } from '../base/checks.js';
+import type { TieredCacheOptions } from '../cache/options.js';
 import { plainLoadMany, plainUpstream } from './plain-values.js';
 import { resolveWriteOptions, type ObjectWriteOptions, type ObjectWriteSettings } from './write-options.js';
 

@@ -1,7 +1,7 @@
 import type { Loaded, Upstream } from '../contracts.js';
 import { SoloflightError } from '../errors.js';
-import type { LoadMany } from '../load-many.js';
-import { isLoaded, loaded } from '../loaded.js';
+import type { LoadMany } from '../read/load-many.js';
+import { isLoaded, loaded } from '../read/loaded.js';
 
 /**
  * `value` as a copy that can leave the object: what `structuredClone` makes of it.

@@ -1,6 +1,6 @@
 import type { Duration } from '../contracts.js';
-import type { LifetimeOptions } from '../lifetime.js';
-import type { ReadOptions } from '../read-options.js';
+import type { LifetimeOptions } from '../read/lifetime.js';
+import type { ReadOptions } from '../read/read-options.js';
 import type { RemoteAbort } from './abort-link.js';
 import type { ErrorData } from './error-data.js';
 

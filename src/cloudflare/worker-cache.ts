@@ -1,8 +1,8 @@
 import * as runtime from 'cloudflare:workers';
 
 import { misuse } from '../errors.js';
-import type { TieredCacheOptions } from '../options.js';
-import { TieredCache } from '../tiered-cache.js';
+import type { TieredCacheOptions } from '../cache/options.js';
+import { TieredCache } from '../cache/tiered-cache.js';
 
 /**
  * A {@link TieredCache} for plain Workers, where many requests share one isolate and no request may rely on another one

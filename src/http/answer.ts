@@ -1,5 +1,5 @@
 import type { Loaded } from '../contracts.js';
-import { loaded } from '../loaded.js';
+import { loaded } from '../read/loaded.js';
 import type { Ask } from './ask.js';
 import { parseHttpDate } from './http-date.js';
 import { initialAge } from './rules.js';

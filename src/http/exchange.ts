@@ -1,6 +1,6 @@
 import type { LoadContext, Loaded } from '../contracts.js';
 import { isSoloflightError } from '../errors.js';
-import { loaded } from '../loaded.js';
+import { loaded } from '../read/loaded.js';
 import { answerOf, loadedAnswer, renewed, type Received } from './answer.js';
 import { NOTHING_SPECIAL, type Ask } from './ask.js';
 import { renderCacheStatus, type HttpCacheStatus } from './cache-status.js';

@@ -1,4 +1,4 @@
-import type { TieredCache } from '../tiered-cache.js';
+import type { TieredCache } from '../cache/tiered-cache.js';
 import { readAsk } from './ask.js';
 import { HTTP_OPTIONS, resolveHttpOptions, type HttpCacheOptions } from './http-options.js';
 import { around, through } from './passage.js';

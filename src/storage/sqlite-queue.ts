@@ -1,4 +1,4 @@
-import { nextTurn, systemClock } from '../clock.js';
+import { nextTurn, systemClock } from '../base/clock.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
 import type { Codec, QueuedWrite, WriteQueue } from '../contracts.js';

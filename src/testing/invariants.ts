@@ -1,8 +1,8 @@
-import { pause } from '../clock.js';
+import { pause } from '../base/clock.js';
 import type { Duration } from '../contracts.js';
-import { parseDuration } from '../duration.js';
-import { checkCount, checkMethods, checkNames, checkObject } from '../option-checks.js';
-import type { CacheStats } from '../stats.js';
+import { parseDuration } from '../base/duration.js';
+import { checkCount, checkMethods, checkNames, checkObject } from '../base/checks.js';
+import type { CacheStats } from '../read/stats.js';
 import type { RejectionWatch } from './rejections.js';
 import type { ScriptedCall } from './scripted-upstream.js';
 

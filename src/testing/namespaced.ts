@@ -1,5 +1,5 @@
 import type { StorageTier } from '../contracts.js';
-import { Namespace } from '../namespace.js';
+import { Namespace } from '../marks/namespace.js';
 
 /**
  * The part of `tier` that is called `path`, as a tier of its own: every key is found under its name there.

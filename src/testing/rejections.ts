@@ -1,4 +1,4 @@
-import { pause } from '../clock.js';
+import { pause } from '../base/clock.js';
 
 /** The rejections that nobody handled, noted from {@link watchRejections} on. */
 export interface RejectionWatch {

@@ -1,4 +1,4 @@
-import { systemClock } from '../clock.js';
+import { systemClock } from '../base/clock.js';
 import type { StorageTier } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { namespaced } from './namespaced.js';

@@ -1,7 +1,7 @@
 import type { Clock, Duration, LoadContext, MaybePromise } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { checkObject } from '../option-checks.js';
-import { Singleflight } from '../singleflight.js';
+import { checkObject } from '../base/checks.js';
+import { Singleflight } from '../flights/singleflight.js';
 import type { BatchContext, BatcherOptions } from './batcher-options.js';
 import { Batcher } from './batcher.js';
 

@@ -1,5 +1,5 @@
-import { rejection, silenced } from '../flight.js';
-import { checkSignal } from '../option-checks.js';
+import { rejection, silenced } from '../flights/flight.js';
+import { checkSignal } from '../base/checks.js';
 import { BatchRun, type ItemResult } from './batch-run.js';
 import { resolveBatcherOptions, type BatcherOptions, type BatcherSettings } from './batcher-options.js';
 import { BatcherClosedError } from './write-errors.js';

@@ -1,6 +1,6 @@
 import type { QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { ignore, silenced } from '../flight.js';
+import { ignore, silenced } from '../flights/flight.js';
 import { toDeadLetter, toPendingWrite, type DeadLetter } from './pending-write.js';
 import { UnknownDeadLetterError, WriteQueueError } from './write-errors.js';
 

@@ -1,4 +1,4 @@
-import type { Events } from '../events.js';
+import type { Events } from '../base/events.js';
 import type { Journal } from './journal.js';
 import type { Lanes } from './lanes.js';
 import type { WriteEvent } from './write-events.js';

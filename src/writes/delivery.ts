@@ -1,4 +1,4 @@
-import { pauseAfter } from './backoff.js';
+import { pauseAfter } from '../base/backoff.js';
 import type { DeliveryParts } from './delivery-parts.js';
 import { Due } from './due.js';
 import type { Held } from './lanes.js';

@@ -1,5 +1,5 @@
 export type { DeadReason, QueuedWrite, WriteQueue } from '../contracts.js';
-export type { RetryOptions } from './backoff.js';
+export type { RetryOptions } from '../base/backoff.js';
 export { batchedUpstream, type BatchedUpstreamOptions } from './batched-upstream.js';
 export type { BatchContext, BatcherOptions, BatchRetryOptions, HandleBatch } from './batcher-options.js';
 export { Batcher } from './batcher.js';

@@ -1,5 +1,5 @@
 import type { MaybePromise, QueuedWrite, WriteQueue } from '../contracts.js';
-import { ignore, rejection, silenced } from '../flight.js';
+import { ignore, rejection, silenced } from '../flights/flight.js';
 import type { Held } from './lanes.js';
 import { WriteQueueError } from './write-errors.js';
 

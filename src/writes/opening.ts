@@ -1,6 +1,6 @@
 import type { QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { silenced } from '../flight.js';
+import { silenced } from '../flights/flight.js';
 import { WriteQueueError } from './write-errors.js';
 
 /** Somebody who came before the queue was read. */

@@ -1,4 +1,4 @@
-import { silenced } from '../flight.js';
+import { silenced } from '../flights/flight.js';
 
 /** Somebody who waits for room, in order of arrival. */
 interface Waiting {

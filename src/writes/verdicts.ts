@@ -1,6 +1,6 @@
 import { isThenable, type DeadReason, type QueuedWrite } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { pauseAfter } from './backoff.js';
+import { pauseAfter } from '../base/backoff.js';
 import type { DeliveryParts } from './delivery-parts.js';
 import type { Held } from './lanes.js';
 import { toPendingWrite } from './pending-write.js';

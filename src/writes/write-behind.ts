@@ -1,9 +1,9 @@
-import { turnClock, type TurnClock } from '../clock.js';
+import { turnClock, type TurnClock } from '../base/clock.js';
 import { isThenable, type MaybePromise, type QueuedWrite } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { Events } from '../events.js';
-import { rejection, silenced } from '../flight.js';
-import { checkFunction, checkSignal } from '../option-checks.js';
+import { Events } from '../base/events.js';
+import { rejection, silenced } from '../flights/flight.js';
+import { checkFunction, checkSignal } from '../base/checks.js';
 import { DeadLetters } from './dead-letters.js';
 import { Delivery } from './delivery.js';
 import { Journal } from './journal.js';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { systemClock } from '../../src/clock.js';
+import { systemClock } from '../../src/base/clock.js';
 import { storageSuite } from '../../src/testing/index.js';
 import { leasingStorage } from '../support/leasing-storage.ts';
 

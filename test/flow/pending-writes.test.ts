@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { mapStorage, type PendingWrites } from '../../src/index.js';
-import { WriteLanes } from '../../src/write-lanes.js';
+import { WriteLanes } from '../../src/pending/write-lanes.js';
 import { settle, setupCache } from '../support/setup-cache.js';
 
 /** Pending writes of somebody else, which say and do what the test wants. */

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 
 import type { Entry } from '../../src/index.js';
 import { UndecodableError } from '../../src/index.js';
-import type { Scope } from '../../src/lease.js';
+import type { Scope } from '../../src/requests/heartbeat.js';
 import { scriptedTier, type ScriptedTier, type TierCall } from '../support/scripted-tier.js';
 import { entryAt, READ_TIMEOUT, settle, setupGuard, WRITE_TIMEOUT, type GuardParts } from '../support/setup-guard.js';
 

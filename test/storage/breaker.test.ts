@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { Breaker } from '../../src/storage/breaker.js';
+import { Breaker } from '../../src/tiers/breaker.js';
 
 /** A breaker that opened at instant 0. */
 function opened(): Breaker {

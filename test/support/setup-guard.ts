@@ -1,8 +1,8 @@
 import { afterEach, expect } from 'vitest';
 
 import type { Entry, StorageTier } from '../../src/index.js';
-import type { Scope } from '../../src/lease.js';
-import { GuardedTier } from '../../src/storage/guard.js';
+import type { Scope } from '../../src/requests/heartbeat.js';
+import { GuardedTier } from '../../src/tiers/guard.js';
 import { manualClock, type ManualClock } from '../../src/testing/index.js';
 
 /** A failure of the tier, as the guard told it. */

@@ -1,0 +1,111 @@
+import type { Clock } from '../contracts.js';
+
+/** The longest delay that platforms' timers take; longer ones overflow and fire at once. */
+const LONGEST_TIMER = 2_147_483_647;
+
+/** The platform's own clocks, timers and randomness. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  random: () => Math.random(),
+  after(ms, run) {
+    if (ms === Infinity) return () => {};
+    let remaining = ms;
+    let timer: Timer | undefined;
+    const arm = (): void => {
+      const delay = Math.min(remaining, LONGEST_TIMER);
+      remaining -= delay;
+      timer = setTimeout(() => (remaining > 0 ? arm() : run()), delay) as Timer;
+      if (typeof timer === 'object') timer.unref?.();
+    };
+    arm();
+    return () => clearTimeout(timer as number);
+  },
+};
+
+/** Node's timers are objects that can be unref'd, a browser's are numbers. */
+type Timer = number | { unref?(): void };
+
+const realTimeout = globalThis.setTimeout;
+
+/** Resolves after `ms` milliseconds of real time, also under a test runner's fake timers. Keeps the process alive. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    realTimeout(resolve, ms);
+  });
+}
+
+/** A reading of the wall clock for the hot path, at most one turn of the event loop or 1,000 reads old. */
+export interface TurnClock {
+  now(): number;
+}
+
+/** So many readings of one and the same millisecond make it worth keeping the reading for the rest of the turn. */
+const BUSY = 16;
+const READS_PER_READING = 1_000;
+
+/**
+ * Wraps the system clock so that a busy turn of the event loop reads it once; any other clock is read each time.
+ *
+ * Platforms without `setImmediate`, and Workers, where nothing may cross requests, always read directly.
+ */
+export function turnClock(clock: Clock): TurnClock {
+  const schedule = endOfTurn();
+  return clock === systemClock && schedule !== undefined ? new BusyClock(schedule) : clock;
+}
+
+/**
+ * Keeps a reading while a turn is busy. A quiet process never pays for that: only after {@link BUSY} readings of one
+ * same millisecond is the end of the turn waited for.
+ */
+class BusyClock implements TurnClock {
+  readonly #schedule: (run: () => void) => void;
+  readonly #turnEnded = (): void => {
+    this.#keeping = false;
+    this.#usesLeft = 0;
+  };
+  #reading = 0;
+  #usesLeft = 0;
+  #streak = 0;
+  #keeping = false;
+
+  constructor(schedule: (run: () => void) => void) {
+    this.#schedule = schedule;
+  }
+
+  now(): number {
+    if (this.#usesLeft > 0) {
+      this.#usesLeft -= 1;
+      return this.#reading;
+    }
+    return this.#read();
+  }
+
+  #read(): number {
+    const now = Date.now();
+    this.#streak = now === this.#reading ? this.#streak + 1 : 0;
+    this.#reading = now;
+    if (!this.#keeping && this.#streak >= BUSY) {
+      this.#keeping = true;
+      this.#schedule(this.#turnEnded);
+    }
+    if (this.#keeping) this.#usesLeft = READS_PER_READING - 1;
+    return now;
+  }
+}
+
+/**
+ * Resolves when the platform has handed out what had arrived by now: at the end of the turn of the event loop, or at
+ * once where there is no way to know.
+ */
+export function nextTurn(): Promise<void> {
+  const schedule = endOfTurn();
+  return schedule === undefined ? Promise.resolve() : new Promise(schedule);
+}
+
+function endOfTurn(): ((run: () => void) => void) | undefined {
+  const platform = globalThis as { setImmediate?: (run: () => void) => unknown; navigator?: { userAgent?: string } };
+  const { setImmediate } = platform;
+  if (typeof setImmediate !== 'function' || platform.navigator?.userAgent === 'Cloudflare-Workers') return undefined;
+  return (run) => void setImmediate(run);
+}

@@ -1,0 +1,115 @@
+import type { LoadReason } from '../contracts.js';
+import type { TagMode } from '../marks/namespace.js';
+
+/** What happens in a cache, as plain objects. Durations are milliseconds. Keys are given as they are, values never. */
+export type CacheEvent =
+  /** A fresh value was served from `tier`. */
+  | { readonly type: 'hit'; readonly key: string; readonly tier: string }
+  /** A stale value was served from `tier`, a reload follows. */
+  | { readonly type: 'stale'; readonly key: string; readonly tier: string }
+  /** Nothing usable was found: the upstream is asked. */
+  | { readonly type: 'miss'; readonly key: string }
+  /** The load failed, or was too slow, and a stored value was served instead. */
+  | { readonly type: 'fallback'; readonly key: string; readonly tier: string; readonly error: unknown }
+  /** A caller joined a flight. */
+  | { readonly type: 'coalesced'; readonly key: string }
+  | { readonly type: 'load'; readonly key: string; readonly reason: LoadReason; readonly durationMs: number }
+  | {
+      readonly type: 'load-error';
+      readonly key: string;
+      readonly reason: LoadReason;
+      readonly durationMs: number;
+      readonly error: unknown;
+    }
+  /** A background reload was started. */
+  | { readonly type: 'revalidate'; readonly key: string }
+  | { readonly type: 'set'; readonly key: string }
+  | { readonly type: 'invalidate'; readonly key: string }
+  | { readonly type: 'expire'; readonly key: string }
+  /** Entries with these tags were invalidated or expired. */
+  | { readonly type: 'tags'; readonly tags: readonly string[]; readonly mode: TagMode }
+  /** All entries were invalidated. */
+  | { readonly type: 'clear' }
+  /** A storage tier failed, hung or answered garbage; the cache went on without it. */
+  | {
+      readonly type: 'tier-error';
+      readonly tier: string;
+      readonly operation: string;
+      readonly key?: string;
+      readonly error: unknown;
+    }
+  /** Something the user handed in (a listener, a `ttl` or `defer` function …) failed; the read went on. */
+  | { readonly type: 'error'; readonly source: string; readonly key?: string; readonly error: unknown };
+
+/** Names of the events of a cache. */
+export type CacheEventType = CacheEvent['type'];
+
+const TYPES: ReadonlySet<string> = new Set<CacheEventType>([
+  ...(['hit', 'stale', 'miss', 'fallback', 'coalesced', 'load', 'load-error'] as const),
+  ...(['revalidate', 'set', 'invalidate', 'expire', 'tags', 'clear', 'tier-error', 'error'] as const),
+]);
+
+/** Whether there are events called `name`. */
+export function isEventType(name: unknown): name is CacheEventType {
+  return TYPES.has(name as string);
+}
+
+type Listener = (event: never) => unknown;
+
+/** What all unions of events have in common: the event that tells of failures in what the user handed in. */
+type AnyEvent =
+  | { readonly type: string }
+  | { readonly type: 'error'; readonly source: string; readonly error: unknown };
+
+/** The listeners of one cache, or of another source of events `E`, which must have an `error` event. */
+export class Events<E extends AnyEvent = CacheEvent> {
+  readonly #listeners = new Map<E['type'], Set<Listener>>();
+  /** Whether anybody listens to anything: one field to look at on the hot path. */
+  heard = false;
+
+  /** Calls `listener` for each event of `type` until the returned function is called. */
+  on<T extends E['type']>(type: T, listener: (event: Extract<E, { type: T }>) => void): () => void {
+    let listeners = this.#listeners.get(type);
+    if (listeners === undefined) this.#listeners.set(type, (listeners = new Set()));
+    this.heard = true;
+    // A function of its own, so that the same listener registered twice is called twice and leaves one at a time.
+    const own: Listener = (event) => listener(event);
+    listeners.add(own);
+    return () => {
+      listeners.delete(own);
+      if (listeners.size === 0 && this.#listeners.get(type) === listeners) this.#listeners.delete(type);
+      this.heard = this.#listeners.size > 0;
+    };
+  }
+
+  /** Whether an event of `type` would reach anybody: ask before building one. */
+  wants(type: E['type']): boolean {
+    return this.heard && this.#listeners.has(type);
+  }
+
+  /** Hands `event` to its listeners. What one throws becomes an `error` event, never the caller's problem. */
+  emit(event: E): void {
+    const listeners = this.#listeners.get(event.type);
+    if (listeners === undefined) return;
+    for (const listener of [...listeners]) {
+      try {
+        const returned: unknown = listener(event as never);
+        // An async listener fails later, and nobody else looks at its promise.
+        if (returned instanceof Promise) returned.catch((error: unknown) => this.#listenerFailed(event, error));
+      } catch (error) {
+        this.#listenerFailed(event, error);
+      }
+    }
+  }
+
+  #listenerFailed(event: E, error: unknown): void {
+    // A failing `error` listener would otherwise be told of itself for ever.
+    if (event.type !== 'error') this.emit({ type: 'error', source: 'listener', error } as AnyEvent as E);
+  }
+
+  /** Drops all listeners. */
+  clear(): void {
+    this.#listeners.clear();
+    this.heard = false;
+  }
+}

@@ -1,0 +1,43 @@
+import { LRUCache } from 'lru-cache';
+
+import type { Entry } from '../entry.js';
+
+/** When an entry was loaded: what it is known again by. */
+type Times = Pick<Entry, 'startedAt' | 'createdAt' | 'loadMs'>;
+
+interface Own extends Times {
+  readonly epoch: number;
+  /** Whether storage is known to have it. Before, an older one of the same millisecond may still be there. */
+  stored: boolean;
+}
+
+const MOST_OWN = 10_000;
+
+/** The entries of this process that clocks alone would not tell from ones older than a mark, by storage key. */
+export class OwnEntries {
+  #entries: LRUCache<string, Own> | undefined;
+
+  /** Notes that `entry` of `epoch` goes into storage; what it returns is to be told whether it arrived. */
+  storing(key: string, { startedAt, createdAt, loadMs }: Times, epoch: number): (arrived: boolean) => void {
+    const entries = (this.#entries ??= new LRUCache({ max: MOST_OWN }));
+    const own: Own = { startedAt, createdAt, loadMs, epoch, stored: false };
+    entries.set(key, own);
+    return (arrived) => {
+      // Several tiers are told of it: one that refused makes it doubtful for all.
+      const known = entries.peek(key);
+      if (known === undefined || known.epoch !== epoch || !isSameLoad(known, own)) return;
+      if (arrived) known.stored = true;
+      else entries.delete(key);
+    };
+  }
+
+  /** The epoch of `entry`, if it is this process's own. `pending`: it is still on its way into storage. */
+  epochOf(key: string, entry: Times, pending: boolean): number | undefined {
+    const own = this.#entries?.get(key);
+    return own !== undefined && (pending || own.stored) && isSameLoad(own, entry) ? own.epoch : undefined;
+  }
+}
+
+function isSameLoad(a: Times, b: Times): boolean {
+  return a.startedAt === b.startedAt && a.createdAt === b.createdAt && a.loadMs === b.loadMs;
+}

@@ -1,0 +1,57 @@
+import type { Clock } from '../contracts.js';
+import { ignore } from '../flights/flight.js';
+import { Lease } from '../requests/heartbeat.js';
+
+interface Turn {
+  readonly over: Promise<void>;
+  readonly lease: Lease | undefined;
+}
+
+/** The writes of a cache that go to its upstream: one at a time per key, in the order of the calls. */
+export class WriteLanes {
+  readonly #last = new Map<string, Turn>();
+  /** Keys of which somebody else has written a newer value while the cache's own write was under way. */
+  readonly #outrun = new Set<string>();
+  readonly #clock: Clock | undefined;
+
+  /** `clock`: set where the request that writes may end without a trace, to notice that. */
+  constructor(clock?: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Notes that what the write of `key` under way has written, if there is one, is not the newest value. */
+  outrun(key: string): void {
+    if (this.#last.has(key)) this.#outrun.add(key);
+  }
+
+  /** Whether {@link outrun} was called for `key` since this was last asked. */
+  takeOutrun(key: string): boolean {
+    return this.#outrun.delete(key);
+  }
+
+  /** Calls `write` when the writes of `key` that were asked for before are over; at once if there are none. */
+  run<T>(key: string, write: () => Promise<T>): Promise<T> {
+    const before = this.#last.get(key);
+    const result = before === undefined ? write() : ended(before).then(write);
+    const turn: Turn = { over: result.then(ignore, ignore), lease: this.#lease() };
+    this.#last.set(key, turn);
+    void turn.over.then(() => {
+      turn.lease?.end();
+      if (this.#last.get(key) !== turn) return;
+      this.#last.delete(key);
+      this.#outrun.delete(key);
+    });
+    return result;
+  }
+
+  #lease(): Lease | undefined {
+    if (this.#clock === undefined) return undefined;
+    const lease = new Lease(this.#clock, this.#clock.monotonic(), Infinity, ignore);
+    lease.begin(ignore);
+    return lease;
+  }
+}
+
+function ended({ over, lease }: Turn): Promise<void> {
+  return lease === undefined ? over : lease.outwait(over, undefined, ignore).catch(ignore);
+}

@@ -1,0 +1,114 @@
+import type { Clock, Duration, LoadControl } from '../contracts.js';
+import { parseDuration } from '../base/duration.js';
+import type { Windows } from '../entry.js';
+import { misuse } from '../errors.js';
+import { checkObject, checkTags } from '../base/checks.js';
+
+/** How long values live. */
+export interface LifetimeOptions<V> {
+  /** How long a value is fresh, counted from its load and never extended by reads, or a function of the value. `Infinity` is allowed; 0 without other windows stores nothing. */
+  readonly ttl?: Duration | ((value: V, key: string) => Duration);
+  /** How long after the ttl a value is still served while it is reloaded. `Infinity` is allowed. @default 0 @see RFC 5861 §3 */
+  readonly staleWhileRevalidate?: Duration;
+  /** How long after the ttl a value is served when the load fails. `Infinity` is allowed. @default 0 @see RFC 5861 §4 */
+  readonly staleIfError?: Duration;
+  /** Groups the value belongs to, or a function that tells them: what `invalidateTags` goes by. `undefined` means "not there". */
+  readonly tags?: Tags<V>;
+}
+
+/** Tags, or a function of a value. */
+type Tags<V> = readonly string[] | ((value: V | undefined, key: string) => readonly string[]);
+
+/** {@link LifetimeOptions}, checked and parsed. */
+export interface LifetimeSettings<V> {
+  readonly ttl: number | ((value: V, key: string) => Duration);
+  readonly staleWhileRevalidate: number;
+  readonly staleIfError: number;
+  readonly tags: Tags<V> | undefined;
+}
+
+/** Checks lifetime options; what is absent comes from `defaults`. */
+export function resolveLifetime<V>(
+  options: LifetimeOptions<V>,
+  ttl: LifetimeOptions<V>['ttl'],
+  defaults?: LifetimeSettings<V>,
+): LifetimeSettings<V> {
+  if (typeof options.tags !== 'function') checkTags(options.tags);
+  const window = (name: 'staleWhileRevalidate' | 'staleIfError'): number =>
+    parseDuration(name, options[name] ?? defaults?.[name] ?? 0, { infinite: true });
+  return {
+    ttl: typeof ttl === 'function' ? ttl : parseDuration('ttl', ttl, { infinite: true }),
+    staleWhileRevalidate: window('staleWhileRevalidate'),
+    staleIfError: window('staleIfError'),
+    // A copy: whoever changes the array later must not change what entries are invalidated by.
+    tags: Array.isArray(options.tags) ? [...(options.tags as readonly string[])] : (options.tags ?? defaults?.tags),
+  };
+}
+
+/** What beside the value decides how long it lives. */
+export interface LifetimeContext {
+  readonly key: string;
+  /** What the upstream said of this very value; it wins. */
+  readonly control?: LoadControl | undefined;
+  /** The ttl of "not there". */
+  readonly absentTtl: number;
+  /** Share of the ttl that chance may take away, in [0, 1). */
+  readonly jitter: number;
+  readonly clock: Clock;
+}
+
+const NO_CONTROL: LoadControl = Object.freeze({});
+
+const NO_TAGS: readonly string[] = Object.freeze([]);
+
+/** Of a value that is handed out and not kept. */
+export const NO_WINDOWS: Windows = Object.freeze({ ttl: 0, staleWhileRevalidate: 0, staleIfError: 0 });
+
+/** The windows of one value, `undefined` being "not there". A `ttl` function is called here and may throw. */
+export function windowsOf<V>(lifetime: LifetimeSettings<V>, value: V | undefined, context: LifetimeContext): Windows {
+  const { control = NO_CONTROL, jitter, clock } = context;
+  if (control === NO_CONTROL && jitter === 0 && value !== undefined && hasFixedTtl(lifetime)) return lifetime;
+  const wished = parseDuration('ttl', control.ttl ?? ttlOf(lifetime, value, context), { infinite: true });
+  const ttl =
+    control.maxTtl === undefined
+      ? wished
+      : Math.min(wished, parseDuration('maxTtl', control.maxTtl, { infinite: true }));
+  if (value === undefined && ttl === 0) return NO_WINDOWS;
+  const window = (name: 'staleWhileRevalidate' | 'staleIfError'): number =>
+    parseDuration(name, control[name] ?? lifetime[name], { infinite: true });
+  return {
+    ttl: jitter === 0 ? ttl : Math.floor(ttl * (1 - jitter * clock.random())),
+    staleWhileRevalidate: window('staleWhileRevalidate'),
+    staleIfError: window('staleIfError'),
+  };
+}
+
+function ttlOf<V>({ ttl }: LifetimeSettings<V>, value: V | undefined, { key, absentTtl }: LifetimeContext): Duration {
+  if (value === undefined) return absentTtl;
+  return typeof ttl === 'function' ? ttl(value, key) : ttl;
+}
+
+/** The tags of one value. A function is called here and may throw. */
+export function tagsOf<V>({ tags }: LifetimeSettings<V>, value: V | undefined, key: string): readonly string[] {
+  if (typeof tags !== 'function') return tags ?? NO_TAGS;
+  const result = tags(value, key);
+  if (!Array.isArray(result)) throw misuse('result of tags', 'an array of strings', result);
+  checkTags(result);
+  return [...result];
+}
+
+/** Whether the lifetime is already the windows of any value. */
+function hasFixedTtl<V>(lifetime: LifetimeSettings<V>): lifetime is LifetimeSettings<V> & Windows {
+  return typeof lifetime.ttl === 'number';
+}
+
+/** Checks what an upstream said of a value. */
+export function checkControl(control: LoadControl): void {
+  checkObject('control', control);
+  for (const name of ['ttl', 'maxTtl', 'staleWhileRevalidate', 'staleIfError'] as const) {
+    if (control[name] !== undefined) parseDuration(name, control[name], { infinite: true });
+  }
+  checkTags(control.tags);
+  if (control.store !== undefined && typeof control.store !== 'boolean')
+    throw misuse('store', 'false or absent', control.store);
+}

@@ -1,0 +1,128 @@
+import type { Clock } from '../contracts.js';
+
+/** Whether callers share one I/O context, or each has one of its own that may end at any moment, as a Worker's requests do. */
+export type Scope = 'shared' | 'request';
+
+/** How often a request that leads a flight shows that it is alive. */
+const BEAT = 1_000;
+/** Without a sign of life for so long, it counts as dead. */
+const SILENCE = 3 * BEAT;
+/** How much later than `maxDuration` others end a flight that its own request should have ended. */
+const GRACE = 250;
+
+/** What followers get whose leader is gone. They never see it: they take over, or join who did. */
+export const LEADER_LOST: Error = new Error('The request that led this flight is gone');
+
+/**
+ * A flight's claim to its key, for as long as the request that leads the flight lives.
+ *
+ * When a request ends, its work stops without a trace: no `finally` runs and no timer fires. So the claim depends on
+ * nothing that the leader has to do at its end. The leader renews it with timers of its own request, the others only
+ * read it, with theirs.
+ */
+export class Lease {
+  readonly #clock: Clock;
+  readonly #since: number;
+  readonly #maxDuration: number;
+  #aliveAt: number;
+  #cancel: (() => void) | undefined;
+  /** Lets others give the leader up. */
+  readonly giveUp: () => void;
+  /** Whether the leader is at work. Until then, who subscribes is the leader. */
+  begun = false;
+  /** Whether others have given the leader up. Only ever set to true. */
+  lost = false;
+
+  constructor(clock: Clock, since: number, maxDuration: number, giveUp: () => void) {
+    this.giveUp = giveUp;
+    this.#clock = clock;
+    this.#since = this.#aliveAt = since;
+    this.#maxDuration = maxDuration;
+  }
+
+  /** Milliseconds until the leader counts as dead, at most 0 once it does. Can only grow while it lives. */
+  get left(): number {
+    const end = Math.min(this.#aliveAt + SILENCE, this.#since + this.#maxDuration + GRACE);
+    return end - this.#clock.monotonic();
+  }
+
+  /** Keeps the lease from the leader's request, until {@link end}; `timeOut` is called at `maxDuration`. */
+  begin(timeOut: () => void): void {
+    this.begun = true;
+    const beat = (): void => {
+      const now = (this.#aliveAt = this.#clock.monotonic());
+      const deadline = this.#since + this.#maxDuration;
+      if (now >= deadline) timeOut();
+      else this.#cancel = this.#clock.after(Math.max(1, Math.min(BEAT, deadline - now)), beat);
+    };
+    beat();
+  }
+
+  end(): void {
+    this.#cancel?.();
+  }
+
+  /**
+   * `promise`, which is that of another request, or a rejection with {@link LEADER_LOST} when this ends first; `left` is
+   * told that `signal` ended the wait.
+   *
+   * What settles the wait always runs in the waiting request: its own timer, its own signal, its own continuation of the
+   * leader's promise. A promise of this request that the leader settled would go on in the leader's place.
+   */
+  outwait<T>(promise: Promise<T>, signal: AbortSignal | undefined, left: () => void): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      let cancel: (() => void) | undefined;
+      const end = (): void => {
+        cancel?.();
+        signal?.removeEventListener('abort', abort);
+      };
+      const fail = (reason: unknown): void => {
+        end();
+        reject(reason);
+      };
+      const abort = (): void => {
+        left();
+        fail(signal?.reason);
+      };
+      const watch = (): void => {
+        if (!this.lost && this.left > 0) {
+          cancel = this.#clock.after(Math.max(1, this.left), watch);
+          return;
+        }
+        this.giveUp();
+        fail(LEADER_LOST);
+      };
+      promise.then((value) => {
+        end();
+        resolve(value);
+      }, fail);
+      if (signal?.aborted === true) return abort();
+      signal?.addEventListener('abort', abort);
+      watch();
+    });
+  }
+}
+
+/** The leases of a cache and its namespaces, in the order in which they began. */
+export class Leases {
+  readonly #leases = new Set<Lease>();
+
+  /** A lease from `since` on; `giveUp` lets others give its leader up. */
+  grant(since: number, maxDuration: number, clock: Clock, giveUp: (lease: Lease) => void): Lease {
+    const lease: Lease = new Lease(clock, since, maxDuration, () => giveUp(lease));
+    this.#leases.add(lease);
+    return lease;
+  }
+
+  delete(lease: Lease): void {
+    this.#leases.delete(lease);
+  }
+
+  /** Gives up the flights whose leader is gone: all of them, or the oldest ones in passing. */
+  sweep(inPassing: boolean): void {
+    for (const lease of this.#leases) {
+      if (lease.left <= 0) lease.giveUp();
+      else if (inPassing) return;
+    }
+  }
+}

@@ -1,0 +1,152 @@
+import { ClearMarker } from './clear-marker.js';
+import type { Clock, MaybePromise } from '../contracts.js';
+import { plain, type Entry, type HeldEntry } from '../entry.js';
+import type { Namespace, TagMode } from '../marks/namespace.js';
+import { UNREADABLE, type GuardedTier, type Reading } from './guard.js';
+import type { GuardedLease } from './guarded-lease.js';
+import { MARKER_LIFE, type StoredMarks, type TagMarks } from '../marks/tags.js';
+
+/** Stays for as long as the entries might. */
+const CLEAR_MARKER_LIFE = 100 * 365 * 24 * 3_600_000;
+
+const UNMARKED: readonly number[] = Object.freeze([]);
+
+/**
+ * A storage tier as one namespace sees it: under its own keys, and without the entries that were invalidated by tag, or
+ * cleared, by any process.
+ *
+ * An entry is believed only if its markers could be read.
+ */
+export class NamespacedTier {
+  readonly name: string;
+  readonly #guard: GuardedTier;
+  readonly #space: Namespace;
+  readonly #marks: TagMarks;
+  readonly #clock: Pick<Clock, 'now' | 'monotonic'>;
+  readonly #cleared: ClearMarker;
+
+  constructor(guard: GuardedTier, space: Namespace, marks: TagMarks, clock: Pick<Clock, 'now' | 'monotonic'>) {
+    this.name = guard.name;
+    this.#guard = guard;
+    this.#space = space;
+    this.#marks = marks;
+    this.#clock = clock;
+    this.#cleared = new ClearMarker(guard, space.clearMarker, clock);
+  }
+
+  /** The entry for `key` that may still be used, maybe only as a stale one. Never rejects. */
+  async get(key: string): Promise<HeldEntry<unknown> | undefined> {
+    const storageKey = this.#space.keyOf(key);
+    const pending = this.#guard.pending(storageKey);
+    if (pending !== undefined) return this.#judged(key, pending, undefined);
+    const along = this.#cleared.along();
+    const entry = await this.#guard.get(storageKey);
+    if (entry === undefined) return undefined;
+    const marks = await this.#storedMarks(entry.tags, this.#cleared.confirmed(along));
+    return marks === undefined ? undefined : this.#judged(key, entry, marks);
+  }
+
+  /** Whether processes can take leases on keys. */
+  get leases(): boolean {
+    return this.#guard.leases;
+  }
+
+  /** Asks for the lease on `key`. See {@link GuardedTier.lease}. Of an entry that may not be used, only its start is told. */
+  async lease(
+    key: string,
+    ms: number,
+    newerThan: number,
+    onRefused: () => void,
+  ): Promise<NamespacedAnswer | undefined> {
+    const answer = await this.#guard.lease(this.#space.keyOf(key), ms, newerThan, onRefused);
+    if (answer?.kind !== 'entry') return answer;
+    const { entry } = answer;
+    // Most who ask get no entry: a marker read along would mostly be read for nothing.
+    const marks = await this.#storedMarks(entry.tags, this.#cleared.confirmed(undefined));
+    const judged = marks === undefined ? undefined : this.#judged(key, entry, marks);
+    return { kind: 'entry', entry: judged, startedAt: entry.startedAt };
+  }
+
+  /** See {@link GuardedTier.onLeaseEnd}. */
+  onLeaseEnd(key: string, wake: () => void): () => void {
+    return this.#guard.onLeaseEnd(this.#space.keyOf(key), wake);
+  }
+
+  /** Stores `entry`. See {@link GuardedTier.put}. */
+  async put(key: string, entry: HeldEntry<unknown>, options: Parameters<GuardedTier['put']>[2]): Promise<void> {
+    const settle = this.#marks.storing(this.#space, key, entry);
+    const arrived = await this.#guard.put(this.#space.keyOf(key), plain(entry), options);
+    settle?.(arrived);
+  }
+
+  /** See {@link GuardedTier.remove}. */
+  remove(key: string): Promise<boolean> {
+    return this.#guard.remove(this.#space.keyOf(key));
+  }
+
+  /** See {@link GuardedTier.expire}. */
+  expire(key: string, at: number): Promise<void> {
+    return this.#guard.expire(this.#space.keyOf(key), at);
+  }
+
+  /** Stores that entries with `tag` whose load started no later than `at` are invalid, or stale. */
+  mark(tag: string, mode: TagMode, at: number): Promise<void> {
+    return this.#guard.mark(this.#space.markerOf(tag, mode), markerAt(at, MARKER_LIFE));
+  }
+
+  /** Stores that all entries whose load started no later than `at` are invalid. */
+  clear(at: number): Promise<void> {
+    return this.#guard.mark(this.#space.clearMarker, markerAt(at, CLEAR_MARKER_LIFE));
+  }
+
+  #judged(key: string, entry: Entry, marks: StoredMarks | undefined): HeldEntry<unknown> | undefined {
+    return this.#marks.judged(this.#space, key, entry, marks, this.#clock.now());
+  }
+
+  /** What storage has against an entry with `tags`; `undefined` where that can't be told. */
+  async #storedMarks(tags: readonly string[], cleared: Marker): Promise<StoredMarks | undefined> {
+    if (tags.length === 0) {
+      const marker: Reading = await cleared;
+      return marker === UNREADABLE
+        ? undefined
+        : { cleared: instantOf(marker), invalidated: UNMARKED, expired: UNMARKED };
+    }
+    const read = (mode: TagMode): Marker[] => tags.map((tag) => this.#guard.read(this.#space.markerOf(tag, mode)));
+    const markers: readonly Reading[] = await Promise.all([cleared, ...read('invalidate'), ...read('expire')]);
+    const instants: number[] = [];
+    for (const marker of markers) {
+      if (marker === UNREADABLE) return undefined;
+      instants.push(instantOf(marker));
+    }
+    const [clearedAt = -Infinity, ...others] = instants;
+    return { cleared: clearedAt, invalidated: others.slice(0, tags.length), expired: others.slice(tags.length) };
+  }
+}
+
+/** What {@link NamespacedTier.lease} answers. */
+export type NamespacedAnswer =
+  | { readonly kind: 'lease'; readonly lease: GuardedLease }
+  | { readonly kind: 'entry'; readonly entry: HeldEntry<unknown> | undefined; readonly startedAt: number }
+  | { readonly kind: 'held' };
+
+type Marker = MaybePromise<Reading>;
+
+function instantOf(marker: Entry | undefined): number {
+  return marker?.startedAt ?? -Infinity;
+}
+
+/** A marker is an entry like any other, so that every storage can keep it: `startedAt` says which of two is later. */
+function markerAt(at: number, life: number): Entry {
+  const until = at + life;
+  return {
+    value: true,
+    startedAt: at,
+    createdAt: at,
+    freshUntil: until,
+    staleUntil: until,
+    errorUntil: until,
+    loadMs: 0,
+    tags: [],
+    meta: undefined,
+  };
+}
