@@ -1,15 +1,22 @@
 import type { Entry } from './entry.js';
 
+/** What callers of a cache have in common. Made by `requestScope`. */
+export interface Scope {
+  readonly kind: 'request';
+  readonly [CONNECT]: unknown;
+}
+
+/** Under this name, what a user passes to a cache brings the implementation of its port. Known to all copies of the package. */
+export const CONNECT = 'soloflight.connect';
+
 /** A length of time: milliseconds as a number, or a string such as `'250ms'`, `'10s'`, `'5m'`, `'1h'`, `'7d'`. */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
 
 /** A value, or a promise or thenable of it. */
 export type MaybePromise<T> = T | PromiseLike<T>;
 
-/** Whether `value` has to be waited for. */
-export function isThenable<T>(value: MaybePromise<T>): value is PromiseLike<T> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
-}
+/** What invalidating a tag does to the entries that have it: makes them unusable, or stale. */
+export type TagMode = 'invalidate' | 'expire';
 
 /** Everything about time and chance. Passed in, so that a test can hold both still. */
 export interface Clock {
@@ -47,10 +54,13 @@ export interface MemoryTier<V> {
   readonly size: number;
   /** Number of entries dropped to stay within bounds, since construction. */
   readonly evictions?: number;
+  /** Milliseconds that an entry is held at most, whatever its own life. The cache sees to it. @default as long as the entry lives */
+  readonly ttl?: number | undefined;
 }
 
 /**
- * A tier outside the cache's own memory, synchronous or asynchronous.
+ * What an author of a storage tier writes: reads and writes of one storage, synchronous or asynchronous. {@link defineStorage}
+ * makes a tier of it.
  *
  * For callers: a tier is never relied on. What it throws, what it takes too long for and what it returns in another
  * shape than {@link Entry} counts as a miss.
@@ -62,7 +72,7 @@ export interface MemoryTier<V> {
  *
  * @see {@link UndecodableError}
  */
-export interface StorageTier {
+export interface StorageAdapter {
   /** Shown in events, errors and the story of a read. */
   readonly name: string;
   /** The entry stored for `key`, or `undefined`. Must not reject for a missing key. May return an outlived entry. */
@@ -106,6 +116,15 @@ export interface StorageTier {
   close?(): MaybePromise<void>;
 }
 
+/**
+ * A storage tier: an adapter with what guards a cache against its failures. Made by `defineStorage`, which every factory calls.
+ *
+ * It has the methods of its adapter, so that it can be wrapped, tested and used on its own.
+ */
+export interface StorageTier extends StorageAdapter {
+  readonly [CONNECT]: unknown;
+}
+
 /** One entry on its way into a storage tier. */
 export interface StorageWrite {
   readonly key: string;
@@ -140,7 +159,7 @@ export interface Lease {
  * does not get its own. What counts is to notice when some may be missing. Prove it with `backplaneSuite` from
  * `soloflight/testing`.
  */
-export interface Backplane {
+export interface BackplaneAdapter {
   /** Shown in events and errors. */
   readonly name: string;
   /** Hands `messages` to all who listen. Rejects if they are not known to be on their way; they then come again. */
@@ -154,6 +173,11 @@ export interface Backplane {
   subscribe(listener: BackplaneListener): MaybePromise<() => MaybePromise<void>>;
   /** Releases what the adapter itself opened. */
   close?(): MaybePromise<void>;
+}
+
+/** A backplane that a cache can use. Made by `defineBackplane`, which every factory calls. It has the methods of its adapter. */
+export interface Backplane extends BackplaneAdapter {
+  readonly [CONNECT]: unknown;
 }
 
 /** What a cache wants to be told by its backplane. */
@@ -227,19 +251,9 @@ export interface StaleValue<V> {
  */
 export type Upstream<V> = (key: string, load: LoadContext<V>) => MaybePromise<V | Loaded<V>>;
 
-/**
- * Takes a cache's writes to its source of truth.
- *
- * Called for one write of a key at a time, in the order of the calls. What it throws reaches the writer, and no tier
- * gets the value.
- */
-export interface WriteThrough<V> {
-  /** Writes `value`; `undefined` deletes. What it returns is stored instead, if anything. `signal` aborts at the cache's `maxDuration`. */
-  readonly through: (
-    key: string,
-    value: V | undefined,
-    context: { readonly signal: AbortSignal },
-  ) => MaybePromise<V | void>;
+/** Takes `set` and `update` of a cache to its source of truth. Made by `writeThrough`, or a `WriteBehind`, or `sharedWrites`. */
+export interface Writes<V> {
+  readonly [CONNECT]: { readonly takes?: (value: V) => V };
 }
 
 /**

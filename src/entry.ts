@@ -110,8 +110,14 @@ export class HeldEntry<V> implements Entry<V> {
     return HeldEntry.from(expiredAt(this, at), this.#more?.epoch ?? 0);
   }
 
+  /** A copy that is not used beyond `at`. */
+  cut(at: number): HeldEntry<V> {
+    return HeldEntry.from(cutAt(this, at), this.#more?.epoch ?? 0);
+  }
+
   /** A copy with another value. */
   with(value: V | undefined): HeldEntry<V> {
+    if (value === this.value) return this;
     return HeldEntry.from({ ...plain(this), value }, this.#more?.epoch ?? 0);
   }
 
@@ -190,6 +196,18 @@ export function createEntry<V>(value: V | undefined, windows: Windows, origin: O
 /** A copy of `entry` that is fresh no longer than until `at`; its other windows stay where they were. */
 export function expiredAt<V>(entry: Entry<V>, at: number): Entry<V> {
   return { ...plain(entry), freshUntil: Math.min(entry.freshUntil, at) };
+}
+
+/** A copy of `entry` none of whose windows reaches beyond `at`; `entry` itself if that is so already. */
+export function cutAt<V>(entry: Entry<V>, at: number): Entry<V> {
+  if (entry.errorUntil <= at) return entry;
+  const until = (end: number): number => Math.min(end, at);
+  return {
+    ...plain(entry),
+    freshUntil: until(entry.freshUntil),
+    staleUntil: until(entry.staleUntil),
+    errorUntil: until(entry.errorUntil),
+  };
 }
 
 /** Whether there is any instant after `createdAt` at which `entry` could be served. */

@@ -1,6 +1,10 @@
+export type { Lookup, LookupOutcome } from './read/outcome.js';
+export type { DeferReason } from './read/deferred.js';
+export type { SingleflightOptions } from './flights/options.js';
 export { systemClock } from './base/clock.js';
 export type {
   Backplane,
+  BackplaneAdapter,
   BackplaneListener,
   BackplaneMessage,
   Clock,
@@ -15,11 +19,14 @@ export type {
   MaybePromise,
   MemoryTier,
   PendingWrites,
+  Scope,
   StaleValue,
+  StorageAdapter,
   StorageTier,
   StorageWrite,
+  TagMode,
   Upstream,
-  WriteThrough,
+  Writes,
 } from './contracts.js';
 export { jsonCodec } from './codecs/json.js';
 export { freshness, type Entry, type Freshness } from './entry.js';
@@ -45,11 +52,16 @@ export { loaded, notModified } from './read/loaded.js';
 export { lruMemory, type LruMemoryOptions } from './memory/lru.js';
 export { noMemory } from './memory/none.js';
 export type { LifetimeOptions } from './read/lifetime.js';
-export type { DeferReason, SingleflightOptions, TieredCacheOptions } from './cache/options.js';
+export type { TieredCacheOptions } from './cache/options.js';
 export type { ReadOptions } from './read/read-options.js';
 export { Singleflight, type ExecuteOptions, type FlightContext } from './flights/singleflight.js';
 export type { CacheStats, LatencySummary } from './read/stats.js';
 export { mapStorage } from './storage/map.js';
-export type { Lookup, LookupOutcome } from './read/story.js';
+
 export { TieredCache } from './cache/tiered-cache.js';
 export type { Wrapped, WrapOptions } from './read/wrap.js';
+export { defineBackplane } from './fleet/define-backplane.js';
+export { defineWrites } from './pending/behind.js';
+export { writeThrough, type WriteFunction } from './pending/write-through.js';
+export { requestScope, type RequestScopeOptions } from './requests/scope.js';
+export { defineStorage, type TierOptions } from './tiers/define-storage.js';

@@ -1,6 +1,7 @@
-import type { Backplane, BackplaneListener, BackplaneMessage } from '../contracts.js';
+import type { Backplane, BackplaneAdapter, BackplaneListener, BackplaneMessage } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { messagesIn } from './message.js';
+import { defineBackplane } from '../fleet/define-backplane.js';
 
 /** Options of {@link broadcastChannelBackplane}. */
 export interface BroadcastChannelBackplaneOptions {
@@ -20,7 +21,7 @@ export function broadcastChannelBackplane(options: BroadcastChannelBackplaneOpti
   if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
   const { channel = 'soloflight' } = options;
   if (typeof channel !== 'string' || channel === '') throw misuse('channel', 'a non-empty string', channel);
-  return new BroadcastChannelBackplane(channel);
+  return defineBackplane(new BroadcastChannelBackplane(channel));
 }
 
 /** What is used of a `BroadcastChannel`, which platforms type differently. */
@@ -31,7 +32,7 @@ interface Channel {
   unref?(): void;
 }
 
-class BroadcastChannelBackplane implements Backplane {
+class BroadcastChannelBackplane implements BackplaneAdapter {
   readonly name = 'broadcast-channel';
   readonly #name: string;
   readonly #listeners = new Set<BackplaneListener>();

@@ -1,5 +1,4 @@
-import type { LoadReason } from '../contracts.js';
-import type { TagMode } from '../marks/namespace.js';
+import type { LoadReason, TagMode } from '../contracts.js';
 
 /** What happens in a cache, as plain objects. Durations are milliseconds. Keys are given as they are, values never. */
 export type CacheEvent =

@@ -1,11 +1,4 @@
-import type { Clock, MaybePromise } from '../contracts.js';
-
-export { isThenable } from '../contracts.js';
-
-/** What `run` gives, as a promise also where it throws at once. */
-export function promised<T>(run: () => MaybePromise<T>): Promise<T> {
-  return new Promise((resolve) => resolve(run()));
-}
+import type { Clock } from '../contracts.js';
 
 /** `work`, or after `ms` a rejection with what `late` makes. */
 export function withDeadline<T>(clock: Clock, ms: number, work: PromiseLike<T>, late: () => unknown): Promise<T> {
@@ -24,6 +17,3 @@ export function withDeadline<T>(clock: Clock, ms: number, work: PromiseLike<T>, 
     );
   });
 }
-
-/** Does nothing, and says so to the type checker. */
-export function ignore(): undefined {}

@@ -1,6 +1,7 @@
+import { rejection, silenced } from '../base/promises.js';
 import type { MaybePromise } from '../contracts.js';
 import { misuse, SoloflightError } from '../errors.js';
-import { rejection, silenced } from '../flights/flight.js';
+
 import { checkSignal } from '../base/checks.js';
 import { resolveConnectivity, type ConnectivityOptions, type ConnectivitySettings } from './connectivity-options.js';
 import { onlineSchedule } from './online-schedule.js';

@@ -22,9 +22,13 @@ export interface IndexedDbSettings {
 }
 
 /** @throws TypeError for an option that makes no sense. */
-export function resolveDatabase(options: IndexedDbOptions, defaultName: string): IndexedDbSettings {
+export function resolveDatabase(
+  options: IndexedDbOptions,
+  defaultName: string,
+  more: readonly string[] = [],
+): IndexedDbSettings {
   checkObject('options', options);
-  checkNames(options, ['database', 'openTimeout', 'clock']);
+  checkNames(options, ['database', 'openTimeout', 'clock', ...more]);
   const { database: name = defaultName, clock = systemClock } = options;
   if (typeof name !== 'string' || name === '') throw misuse('database', 'a name of at least one character', name);
   checkClock(clock);

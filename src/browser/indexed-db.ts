@@ -1,6 +1,7 @@
-import type { StorageTier, StorageWrite } from '../contracts.js';
+import type { StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
 import { isEntry, plain, type Entry } from '../entry.js';
 import { UndecodableError } from '../errors.js';
+import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 import { Database, type Work } from './database.js';
 import { resolveDatabase, type IndexedDbOptions } from './indexed-db-options.js';
 
@@ -17,9 +18,10 @@ import { resolveDatabase, type IndexedDbOptions } from './indexed-db-options.js'
  *
  * @throws TypeError for an option that makes no sense.
  */
-export function indexedDbStorage(options: IndexedDbOptions = {}): StorageTier {
-  const settings = resolveDatabase(options, 'soloflight');
-  return new IndexedDbTier(new Database({ ...settings, store: STORE, version: 1, create, durability: 'relaxed' }));
+export function indexedDbStorage(options: IndexedDbOptions & TierOptions = {}): StorageTier {
+  const settings = resolveDatabase(options, 'soloflight', TIER_OPTIONS);
+  const database = new Database({ ...settings, store: STORE, version: 1, create, durability: 'relaxed' });
+  return defineStorage(new IndexedDbTier(database), tierOptionsOf(options));
 }
 
 const STORE = 'entries';
@@ -41,7 +43,7 @@ function create(database: IDBDatabase): void {
   database.createObjectStore(STORE, { keyPath: 'key' }).createIndex('keepUntil', 'keepUntil');
 }
 
-class IndexedDbTier implements StorageTier {
+class IndexedDbTier implements StorageAdapter {
   readonly name = 'indexed-db';
   readonly #database: Database;
 

@@ -1,5 +1,5 @@
+import { ignore } from '../base/promises.js';
 import type { Clock, MaybePromise } from '../contracts.js';
-import { ignore } from '../flights/flight.js';
 
 /** What {@link onlineSchedule} works with. */
 export interface OnlineScheduleParts {

@@ -1,5 +1,5 @@
 import { systemClock } from '../base/clock.js';
-import type { Clock } from '../contracts.js';
+import type { Clock, Writes } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { checkClock, checkNames, checkObject } from '../base/checks.js';
 import type { DeadLetter, PendingWrite } from '../writes/pending-write.js';
@@ -47,7 +47,7 @@ export interface SharedWritesOptions<V> {
 }
 
 /** What `sharedWrites` makes. It can be the `writes` of a `TieredCache` in every tab. */
-export interface SharedWrites<V> {
+export interface SharedWrites<V> extends Writes<V> {
   /** Writes that are not delivered any more, whichever tab accepted them. */
   readonly deadLetters: SharedDeadLetters<V>;
   /** Whether this tab delivers. */

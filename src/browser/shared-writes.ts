@@ -1,6 +1,10 @@
+import { CONNECT } from '../contracts.js';
+import { connectPending } from '../pending/behind.js';
+import type { WritesConnector } from '../ports.js';
+import { ignore, rejection, silenced } from '../base/promises.js';
 import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
 import { Events } from '../base/events.js';
-import { ignore, rejection, silenced } from '../flights/flight.js';
+
 import { checkSignal } from '../base/checks.js';
 import type { DeadLetter, PendingWrite } from '../writes/pending-write.js';
 import type { WriteStatus } from '../writes/write-behind.js';
@@ -69,6 +73,7 @@ const CLOSED = 'SOLOFLIGHT_WRITES_CLOSED';
 const MOST_ANSWERS = 1_000;
 
 class TabWrites<V> implements SharedWrites<V> {
+  readonly [CONNECT]: WritesConnector<V> = connectPending<V>(this);
   readonly deadLetters: SharedDeadLetters<V> = {
     list: () => this.#call<DeadLetter<V>[]>(['listDead']),
     requeue: (id) => this.#call(['requeueDead', id]),

@@ -22,9 +22,13 @@ export interface WebStorageSettings {
 }
 
 /** @throws TypeError for an option that makes no sense. */
-export function resolveWebStorage(options: WebStorageOptions, defaultPrefix: string): WebStorageSettings {
+export function resolveWebStorage(
+  options: WebStorageOptions,
+  defaultPrefix: string,
+  more: readonly string[] = [],
+): WebStorageSettings {
   checkObject('options', options);
-  checkNames(options, ['area', 'prefix', 'codec']);
+  checkNames(options, ['area', 'prefix', 'codec', ...more]);
   const { area = 'local', prefix = defaultPrefix, codec = jsonCodec } = options;
   if (area !== 'local' && area !== 'session') throw misuse('area', "'local' or 'session'", area);
   if (typeof prefix !== 'string' || !/^[\w-]{1,60}$/.test(prefix))

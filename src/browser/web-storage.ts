@@ -1,11 +1,13 @@
+import { isThenable } from '../base/promises.js';
 import { chain } from '../codecs/chain.js';
-import { isThenable, type Codec, type MaybePromise, type StorageTier, type StorageWrite } from '../contracts.js';
+import { type Codec, type MaybePromise, type StorageAdapter, type StorageTier, type StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError } from '../errors.js';
 import { keyInStorage } from '../marks/namespace.js';
 import type { WebArea } from './web-area.js';
 import { parseRow, readRow, writeRow } from './web-row.js';
 import { resolveWebStorage, type WebStorageOptions } from './web-storage-options.js';
+import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 
 /**
  * A storage tier in localStorage or sessionStorage: synchronous, and small, about five million characters per origin.
@@ -22,15 +24,15 @@ import { resolveWebStorage, type WebStorageOptions } from './web-storage-options
  *
  * @throws TypeError for an option that makes no sense.
  */
-export function webStorageStorage(options: WebStorageOptions = {}): StorageTier {
-  const { area, codec } = resolveWebStorage(options, 'soloflight');
-  return new WebStorageTier(area, codec);
+export function webStorageStorage(options: WebStorageOptions & TierOptions = {}): StorageTier {
+  const { area, codec } = resolveWebStorage(options, 'soloflight', TIER_OPTIONS);
+  return defineStorage(new WebStorageTier(area, codec), tierOptionsOf(options));
 }
 
 /** A sweep looks at so many names per entry it may remove. */
 const LOOKS_PER_REMOVAL = 16;
 
-class WebStorageTier implements StorageTier {
+class WebStorageTier implements StorageAdapter {
   readonly name: string;
   readonly #area: WebArea;
   readonly #codec: Codec;

@@ -1,7 +1,8 @@
+import { ignore } from '../base/promises.js';
 import { systemClock } from '../base/clock.js';
 import type { Clock, MaybePromise } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { ignore } from '../flights/flight.js';
+
 import { checkClock, checkNames, checkObject } from '../base/checks.js';
 import { holdTabLock } from './tab-lock.js';
 
@@ -113,7 +114,7 @@ class TabLeadership implements Leadership {
 /** Resolves when one of `signals` aborts, or after `ms` milliseconds. */
 function anyAborted(signals: readonly AbortSignal[], clock?: Clock, ms = 0): Promise<void> {
   return new Promise((resolve) => {
-    let cancel = ignore;
+    let cancel: () => void = ignore;
     const end = (): void => {
       cancel();
       for (const signal of signals) signal.removeEventListener('abort', end);

@@ -1,28 +1,27 @@
-import type { Answer } from '../read/answer.js';
-import { isThenable, type MaybePromise, type Upstream } from '../contracts.js';
+import { checkObject } from '../base/checks.js';
+import { isEventType, type CacheEvent } from '../base/events.js';
+import { isThenable, rejection, silenced } from '../base/promises.js';
+import { applyRemote, type Changes } from '../change/changes.js';
+import { clear, expire, invalidate, invalidateTags } from '../change/invalidate.js';
+import { set } from '../change/set.js';
+import type { MaybePromise, TagMode, Upstream } from '../contracts.js';
 import { freshness, type HeldEntry } from '../entry.js';
 import { CacheClosedError, misuse } from '../errors.js';
-import { isEventType, type CacheEvent } from '../base/events.js';
-import { rejection, silenced } from '../flights/flight.js';
+import { Namespace } from '../marks/namespace.js';
+import type { WriteCell } from '../ports.js';
 import { getMany, lookupMany } from '../read/get-many.js';
-import { usable } from '../read/held.js';
-import { get } from '../read/hot-path.js';
-import { clear, drop, expire, invalidate, invalidateTags, set } from '../change/invalidate.js';
-import { resolveLifetime, type LifetimeOptions } from '../read/lifetime.js';
+import { resolveLifetime, type LifetimeOptions, type LifetimeSettings } from '../read/lifetime.js';
 import { lookup, refresh } from '../read/lookup.js';
-import { NamespaceViews } from './views.js';
-import { Namespace, type TagMode } from '../marks/namespace.js';
-import { checkObject } from '../base/checks.js';
-import { resolveCacheOptions, type TieredCacheOptions } from './options.js';
+import { writtenEntry } from '../read/new-entry.js';
+import { storyOf, type Answer, type Lookup, type LookupOutcome } from '../read/outcome.js';
 import { lookupCached } from '../read/probe.js';
-import { resolveRead, type ReadOptions, type ReadSettings } from '../read/read-options.js';
-import { applyRemote, doubtFlights } from '../fleet/remote.js';
-import type { Ask, Stages } from '../read/stages.js';
+import { resolveRead, type ReadOptions } from '../read/read-options.js';
+import type { Ask, CacheFlight } from '../read/reads.js';
 import type { CacheStats } from '../read/stats.js';
-import { storyOf, type Lookup, type LookupOutcome } from '../read/story.js';
-import { share, wireCache, wireNamespace, type Shared } from './wiring.js';
 import { wrap, type Wrapped, type WrapOptions, type WrapPort } from '../read/wrap.js';
-import { update, write } from '../pending/write-path.js';
+import { resolveCacheOptions, type TieredCacheOptions } from './options.js';
+import { NamespaceViews } from './views.js';
+import { share, wire, type Elsewhere, type Shared, type Verbs, type Wired } from './wiring.js';
 
 /** What a namespace has from the cache it belongs to. */
 interface Whole<V> {
@@ -50,15 +49,13 @@ interface Whole<V> {
  * ```
  */
 export class TieredCache<V> {
-  readonly #stages: Stages<V>;
+  readonly #wired: Wired<V>;
   readonly #shared: Shared<V>;
   readonly #views: NamespaceViews<TieredCache<V>>;
   /** Whether this is no namespace of another cache. */
   readonly #isWhole: boolean;
   readonly #isWholeClosed: () => boolean;
   #closing: Promise<void> | undefined;
-  /** Ends the look at what becomes of pending writes. */
-  readonly #unwatch: (() => void) | undefined;
 
   /**
    * Touches nothing outside the process: no file, socket or timer.
@@ -71,16 +68,7 @@ export class TieredCache<V> {
     this.#isWholeClosed = whole?.isClosed ?? (() => false);
     this.#views = whole?.views ?? new NamespaceViews();
     this.#shared = whole?.shared ?? share(resolveCacheOptions(options as TieredCacheOptions<V>), this.#elsewhere);
-    this.#stages =
-      whole === undefined
-        ? wireCache(this.#shared, this.#verbs, () => this.#views.used)
-        : wireNamespace(this.#shared, this.#verbs, whole.space);
-    this.#unwatch = this.#shared.settings.writes?.watch((key, restored) => {
-      this.#stages.lanes.outrun(key);
-      // What storage has of it may be that very write. Reads ask for what is pending before they look there.
-      if (restored) drop(this.#stages, key);
-      else void silenced(invalidate(this.#stages, [key]));
-    });
+    this.#wired = wire(this.#shared, this.#verbs, whole?.space);
   }
 
   /**
@@ -93,9 +81,9 @@ export class TieredCache<V> {
    * {@link ReentrantFlightError}, {@link CacheClosedError}, or the signal's reason.
    */
   get(key: string, options?: ReadOptions): Promise<V> {
-    if (options === undefined && !this.#stages.settings.isolation.perCaller)
-      return get(this.#stages, key, this.#stages.plain);
-    return this.#value(() => lookup(this.#stages, key, this.#ask(options)));
+    const { reads } = this.#wired;
+    if (options === undefined && !reads.rules.isolation.perCaller) return lookup(reads, key, reads.plain, reads.values);
+    return guarded(async () => this.#give(await lookup(reads, key, this.#ask(options), reads.values)));
   }
 
   /**
@@ -107,29 +95,32 @@ export class TieredCache<V> {
     upstream: Upstream<T>,
     options: ReadOptions & LifetimeOptions<T> & { readonly reload?: boolean } = {},
   ): Promise<T> {
-    const read = options.reload === true ? refresh : lookup;
-    return this.#value(() => read(this.#stages, key, this.#askFor(upstream, options))) as Promise<T>;
+    return guarded(async () => {
+      const { reads } = this.#wired;
+      const ask = this.#askFor(upstream, options);
+      return this.#give((await (options.reload === true ? refresh(reads, key, ask) : lookup(reads, key, ask, reads.values))) as T);
+    });
   }
 
   /** What memory or storage can serve for `key`, stale included, or `undefined`. Never loads. */
   getIfCached(key: string, options?: ReadOptions): Promise<V | undefined> {
-    return guarded(async () =>
-      this.#give((await lookupCached(this.#stages, key, this.#ask(options)))?.outcome.entry.value),
-    );
+    return guarded(async () => this.#give((await lookupCached(this.#wired.reads, key, this.#ask(options)))?.entry.value));
   }
 
   /** What memory can serve for `key` right now. Synchronous, no side effects, not counted. */
   peek(key: string): V | undefined {
-    const entry = this.#stages.memory.peek(key) as HeldEntry<V> | undefined;
-    const held = entry === undefined ? undefined : usable(this.#stages, entry);
-    if (held === undefined) return undefined;
-    const state = freshness(held, this.#stages.turn.now());
-    return state === 'fresh' || state === 'stale' ? this.#give(held.value) : undefined;
+    const { held, turn } = this.#wired.reads;
+    const entry = held.memory.peek(key);
+    const usable = entry === undefined ? undefined : held.usable(entry as HeldEntry<V>);
+    if (usable === undefined) return undefined;
+    const state = freshness(usable, turn.now());
+    return state === 'fresh' || state === 'stale' ? this.#give(usable.value) : undefined;
   }
 
   /** Like {@link get}, with the story of the read. */
   lookup(key: string, options?: ReadOptions): Promise<Lookup<V>> {
-    return guarded(async () => this.#story(await lookup(this.#stages, key, this.#ask(options))));
+    const { reads } = this.#wired;
+    return guarded(async () => this.#story(await lookup(reads, key, this.#ask(options), reads.stories)));
   }
 
   /**
@@ -140,14 +131,14 @@ export class TieredCache<V> {
    */
   getMany(keys: readonly string[], options?: ReadOptions): Promise<(V | undefined)[]> {
     return guarded(async () =>
-      this.#giveAll(await getMany(this.#stages, this.#checkKeys(checkList(keys)), this.#ask(options))),
+      this.#giveAll(await getMany(this.#wired.reads, this.#checkAll('key', checkList(keys)), this.#ask(options))),
     );
   }
 
   /** Like {@link getMany}, with the story of each read, or its failure. Rejects only for bad arguments. */
   lookupMany(keys: readonly string[], options?: ReadOptions): Promise<LookupOutcome<V>[]> {
     return guarded(async () => {
-      const settled = await lookupMany(this.#stages, this.#checkKeys(checkList(keys)), this.#ask(options));
+      const settled = await lookupMany(this.#wired.reads, this.#checkAll('key', checkList(keys)), this.#ask(options));
       return settled.map((end, index): LookupOutcome<V> => {
         const key = keys[index]!;
         return 'error' in end ? { key, status: 'failed', error: end.error } : { key, ...this.#story(end) };
@@ -166,13 +157,10 @@ export class TieredCache<V> {
   /** Stores `value` in all tiers, after writing it to the upstream if the cache has `writes`. Loads that started earlier never overwrite it. Resolves when storage has it, or can't be reached. */
   set(key: string, value: V, options: LifetimeOptions<V> = {}): Promise<void> {
     return guarded(async () => {
-      this.#checkKeys([key]);
+      this.#checkAll('key', [key]);
       if (isThenable(value)) throw misuse('value', 'a value, not a promise of one: `await` it first', value);
-      const { lifetime, writes } = this.#stages.settings;
-      const settings = resolveLifetime(options, options.ttl ?? lifetime.ttl, lifetime);
-      await (writes === undefined
-        ? set(this.#stages, key, value, settings)
-        : write(this.#stages, writes, key, value, settings));
+      const cell = this.#cell(key, this.#lifetime(options), undefined);
+      await (this.#wired.writes?.write(cell, value) ?? cell.set(value));
     });
   }
 
@@ -196,23 +184,20 @@ export class TieredCache<V> {
     options: ReadOptions & LifetimeOptions<V> = {},
   ): Promise<V> {
     return guarded(async () => {
-      this.#checkKeys([key]);
+      this.#checkAll('key', [key]);
       if (typeof change !== 'function') throw misuse('change', 'a function', change);
-      const { writes, lifetime } = this.#stages.settings;
+      const { writes } = this.#wired;
       if (writes === undefined) throw misuse('writes', 'set for `update`: where does the new value go?', writes);
-      const ask = {
-        ...this.#ask({ maxStale: 0, ...options }),
-        lifetime: resolveLifetime(options, options.ttl ?? lifetime.ttl, lifetime),
-      };
-      return this.#give(await update(this.#stages, writes, key, change, ask));
+      const cell = this.#cell(key, this.#lifetime(options), { maxStale: 0, ...options });
+      return this.#give(await writes.update(cell, change));
     });
   }
 
   /** Loads `key` anew and waits for it, or joins a load under way. The stored value stands in only if that fails and its `staleIfError` allows. */
   refresh(key: string, options?: ReadOptions): Promise<V> {
-    return this.#value(() => {
+    return guarded(async () => {
       const ask = this.#ask(options);
-      return refresh(this.#stages, key, { ...ask, read: { ...ask.read, softTimeout: Infinity } });
+      return this.#give(await refresh(this.#wired.reads, key, { ...ask, read: { ...ask.read, softTimeout: Infinity } }));
     });
   }
 
@@ -223,12 +208,12 @@ export class TieredCache<V> {
    * told later, and its old value is not served meanwhile.
    */
   invalidate(key: string | readonly string[]): Promise<boolean> {
-    return guarded(() => invalidate(this.#stages, this.#checkKeys(keysOf(key))));
+    return guarded(() => invalidate(this.#wired.changes, this.#checkAll('key', listOf(key))));
   }
 
   /** Makes what is stored for the key or keys stale, from this call on, and keeps it as a fallback. */
   expire(key: string | readonly string[]): Promise<void> {
-    return guarded(() => expire(this.#stages, this.#checkKeys(keysOf(key))));
+    return guarded(() => expire(this.#wired.changes, this.#checkAll('key', listOf(key))));
   }
 
   /**
@@ -243,7 +228,7 @@ export class TieredCache<V> {
       checkObject('options', options);
       const { mode = 'invalidate' } = options;
       if (mode !== 'invalidate' && mode !== 'expire') throw misuse('mode', "'invalidate' or 'expire'", mode);
-      return invalidateTags(this.#stages, this.#checkTagList(keysOf(tags)), mode);
+      return invalidateTags(this.#wired.changes, this.#checkAll('tag', listOf(tags)), mode);
     });
   }
 
@@ -253,8 +238,8 @@ export class TieredCache<V> {
    */
   clear(): Promise<void> {
     return guarded(() => {
-      if (this.#stages.isClosed()) throw new CacheClosedError();
-      return clear(this.#stages);
+      this.#checkAll('key', []);
+      return clear(this.#wired.changes);
     });
   }
 
@@ -270,9 +255,9 @@ export class TieredCache<V> {
    */
   namespace(name: string): TieredCache<V> {
     if (typeof name !== 'string' || name === '') throw misuse('name', 'a non-empty string', name);
-    if (this.#stages.settings.writes !== undefined)
+    if (this.#shared.settings.writes !== undefined)
       throw misuse('namespace', 'not used with `writes`, which are told keys alone: put the name into the key', name);
-    const space = this.#stages.space.inner(name);
+    const space = this.#wired.changes.space.inner(name);
     const whole: Whole<V> = {
       shared: this.#shared,
       views: this.#views,
@@ -294,17 +279,13 @@ export class TieredCache<V> {
     fn: (...args: A) => MaybePromise<R>,
     options: WrapOptions<A, R> = {},
   ): Wrapped<A, R> {
-    const asking = (upstream: Upstream<R>, lifetime: LifetimeOptions<R>): Ask<V> => this.#askFor(upstream, lifetime);
     const port: WrapPort<R> = {
       get: (key, upstream, lifetime) => this.getOrLoad(key, upstream, lifetime),
       lookup: async (key, upstream, lifetime) => {
-        const answer = await lookup(this.#stages, key, asking(upstream, lifetime));
-        return this.#story(answer) as Lookup<R>;
+        const { reads } = this.#wired;
+        return this.#story(await lookup(reads, key, this.#askFor(upstream, lifetime), reads.stories)) as Lookup<R>;
       },
-      refresh: async (key, upstream, lifetime) => {
-        const answer = await refresh(this.#stages, key, asking(upstream, lifetime));
-        return this.#give(answer.outcome.entry.value) as R;
-      },
+      refresh: (key, upstream, lifetime) => this.getOrLoad(key, upstream, { ...lifetime, reload: true }),
       invalidate: (key) => this.invalidate(key),
     };
     return wrap(port, fn, options);
@@ -314,12 +295,13 @@ export class TieredCache<V> {
   on<T extends CacheEvent['type']>(type: T, listener: (event: Extract<CacheEvent, { type: T }>) => void): () => void {
     if (!isEventType(type)) throw misuse('type', 'the name of an event', type);
     if (typeof listener !== 'function') throw misuse('listener', 'a function', listener);
-    return this.#stages.events.on(type, listener);
+    return this.#wired.reads.events.on(type, listener);
   }
 
   /** Counts since construction, and the state of now. Cheap enough to poll. */
   getStats(): CacheStats {
-    const { counters, memory, flights } = this.#stages;
+    const { counters, held, flights } = this.#wired.reads;
+    const { memory } = held;
     return counters.snapshot({
       evictions: memory.evictions ?? 0,
       size: memory.size,
@@ -330,9 +312,9 @@ export class TieredCache<V> {
 
   /** Resolves when no flight and no deferred work is left. */
   async idle(): Promise<void> {
-    const { deferred } = this.#stages;
-    const maps = (): Stages<V>['probes' | 'flights'][] =>
-      this.#parts().flatMap(({ flights, probes }) => [flights, probes]);
+    const { deferred } = this.#wired.reads;
+    const maps = (): { readonly live: number; idle(): Promise<void> }[] =>
+      this.#parts().flatMap(({ reads }) => [reads.flights, reads.probes]);
     while (deferred.size > 0 || maps().some(({ live }) => live > 0)) {
       await Promise.all([deferred.idle(), ...maps().map((map) => map.idle())]);
     }
@@ -349,110 +331,117 @@ export class TieredCache<V> {
 
   async #close(): Promise<void> {
     const parts = this.#parts();
-    for (const { rush } of parts) rush.flight = undefined;
     this.#emptyMemory();
     await this.idle();
     this.#emptyMemory();
-    for (const { failures, flights, probes } of parts) {
-      failures.clear();
-      flights.rest();
-      probes.rest();
+    for (const { reads, writes } of parts) {
+      reads.failures.clear();
+      reads.flights.rest();
+      reads.probes.rest();
+      writes?.close();
     }
-    this.#unwatch?.();
-    if (this.#isWhole) await this.#shared.coherence?.close();
-    if (this.#isWhole) await Promise.all(this.#shared.guards.map((guard) => guard.close()));
-    for (const { events } of parts) events.clear();
-    this.#views.forget(this.#stages.space.id, this);
+    if (this.#isWhole) {
+      await this.#shared.peers?.close();
+      await this.#shared.storage?.close();
+    }
+    for (const { reads } of parts) reads.events.clear();
+    this.#views.forget(this.#wired.changes.space.id, this);
   }
 
   #emptyMemory(): void {
     if (this.#isWhole) this.#shared.memory.clear();
-    else this.#stages.clearMemory();
+    else this.#wired.reads.held.clear();
   }
 
-  /** What closes with this cache: its own stages, and those of the namespaces if it is the whole. */
-  #parts(): Stages<V>[] {
+  /** What closes with this cache: its own parts, and those of the namespaces if it is the whole. */
+  #parts(): Wired<V>[] {
     const inner = this.#isWhole ? this.#views.alive() : [];
-    return [this.#stages, ...inner.map((view) => view.#stages)];
+    return [this.#wired, ...inner.map((view) => view.#wired)];
   }
 
-  readonly #verbs: Pick<Stages<V>, 'isClosed' | 'nested'> = {
+  readonly #verbs: Verbs<V> = {
     isClosed: () => this.#closing !== undefined || this.#isWholeClosed(),
-    nested: (parent, key, work) => this.#nested(parent, key, work),
+    nested: <T>(parent: CacheFlight<V>, key: string, work: Upstream<T>) =>
+      guarded(async () => {
+        const { reads } = this.#wired;
+        const ask = { ...this.#askFor<V>(work as never, {}), parent };
+        return this.#give(await lookup(reads, key, ask, reads.values)) as T;
+      }),
+    hasNamespaces: () => this.#isWhole && this.#views.used,
   };
 
   /** What to do when other processes have changed something, or may have. */
-  readonly #elsewhere: Parameters<typeof share<V>>[1] = {
+  readonly #elsewhere: Elsewhere = {
     apply: (message) => {
-      const stages = this.#stagesAt(message.space);
-      if (stages !== undefined) applyRemote(stages, message);
+      const changes = this.#changesAt(message.space);
+      if (changes !== undefined) applyRemote(changes, message);
     },
     doubt: () => {
-      for (const stages of this.#parts()) doubtFlights(stages);
+      for (const { changes } of this.#parts()) changes.fences.fenceAll();
     },
   };
 
-  /** The stages of the namespace at `path`; `undefined` for one of another cache. */
-  #stagesAt(path: readonly string[]): Stages<V> | undefined {
+  /** The namespace at `path`, to be changed; `undefined` for one of another cache. */
+  #changesAt(path: readonly string[]): Changes<V> | undefined {
     const own = this.#shared.settings.space;
     if (own.some((name, index) => path[index] !== name)) return undefined;
-    if (path.length === own.length) return this.#stages;
+    if (path.length === own.length) return this.#wired.changes;
     const space = new Namespace(path);
     // Memory may hold entries of a namespace that nobody uses any more, or not yet again.
     const view = this.#views.find(space.id);
-    return view === undefined ? wireNamespace(this.#shared, this.#verbs, space) : view.#stages;
+    return (view === undefined ? wire(this.#shared, this.#verbs, space) : view.#wired).changes;
   }
 
-  readonly #nested: Stages<V>['nested'] = (parent, key, work) => {
-    const ask = { ...this.#askFor(work as unknown as Upstream<V>, {}), parent };
-    return this.#value(() => lookup(this.#stages, key, ask)) as Promise<never>;
-  };
+  /** One key, for a write. */
+  #cell(key: string, lifetime: LifetimeSettings<V>, read: ReadOptions | undefined): WriteCell<V> {
+    const { reads, changes } = this.#wired;
+    const parts = { reads, key, lifetime };
+    return {
+      key,
+      current: async () => {
+        const ask = { ...this.#ask(read), lifetime };
+        if (ask.upstream !== undefined) return lookup(reads, key, ask, reads.values);
+        return (await lookupCached(reads, key, ask))?.entry.value;
+      },
+      entryOf: (value) => writtenEntry(parts, value),
+      set: (value) => set(changes, key, writtenEntry(parts, value)),
+    };
+  }
+
+  #lifetime(options: LifetimeOptions<V>): LifetimeSettings<V> {
+    const { lifetime } = this.#shared.settings;
+    return resolveLifetime(options, options.ttl ?? lifetime.ttl, lifetime);
+  }
 
   #ask(options: ReadOptions | undefined): Ask<V> {
-    if (options === undefined) return this.#stages.plain;
-    return { ...this.#stages.plain, read: resolveRead(options) };
+    const { plain } = this.#wired.reads;
+    return options === undefined ? plain : { ...plain, read: resolveRead(options) };
   }
 
   #askFor<T extends V>(upstream: Upstream<T>, options: ReadOptions & LifetimeOptions<T>): Ask<V> {
     if (typeof upstream !== 'function') throw misuse('upstream', 'a function', upstream);
-    const { lifetime } = this.#stages.settings;
-    const read: ReadSettings = resolveRead(options);
-    const own = options as LifetimeOptions<V>;
-    return {
-      upstream: upstream as unknown as Upstream<V>,
-      lifetime: resolveLifetime(own, own.ttl ?? lifetime.ttl, lifetime),
-      read,
-    };
-  }
-
-  #value(read: () => Promise<Answer<V>>): Promise<V> {
-    return guarded(async () => this.#give((await read()).outcome.entry.value as V));
+    const lifetime = this.#lifetime(options as LifetimeOptions<V>);
+    return { upstream: upstream as never, lifetime, read: resolveRead(options), reason: 'miss' };
   }
 
   /** A kept value as this caller gets it. */
   #give<T>(value: T): T {
-    return this.#stages.settings.isolation.give(value);
+    return this.#shared.settings.rules.isolation.give(value);
   }
 
   #giveAll<T>(values: T[]): T[] {
-    return this.#stages.settings.isolation.perCaller ? values.map((value) => this.#give(value)) : values;
+    return this.#shared.settings.rules.isolation.perCaller ? values.map((value) => this.#give(value)) : values;
   }
 
   #story(answer: Answer<V>): Lookup<V> {
-    const story = storyOf(answer, this.#stages.clock.now());
+    const story = storyOf(answer, this.#shared.settings.clock.now());
     return { ...story, value: this.#give(story.value) };
   }
 
-  #checkKeys(keys: readonly string[]): readonly string[] {
-    for (const key of keys) if (typeof key !== 'string') throw misuse('key', 'a string', key);
-    if (this.#stages.isClosed()) throw new CacheClosedError(keys[0]);
-    return keys;
-  }
-
-  #checkTagList(tags: readonly string[]): readonly string[] {
-    for (const tag of tags) if (typeof tag !== 'string') throw misuse('tag', 'a string', tag);
-    if (this.#stages.isClosed()) throw new CacheClosedError();
-    return tags;
+  #checkAll(name: 'key' | 'tag', list: readonly string[]): readonly string[] {
+    for (const item of list) if (typeof item !== 'string') throw misuse(name, 'a string', item);
+    if (this.#verbs.isClosed()) throw new CacheClosedError(name === 'key' ? list[0] : undefined);
+    return list;
   }
 }
 
@@ -466,9 +455,9 @@ function guarded<T>(call: () => Promise<T>): Promise<T> {
 }
 
 /** The same class, made the way that is not for the public. */
-const View = TieredCache as unknown as new <V>(options: undefined, whole: Whole<V>) => TieredCache<V>;
+const View: new <V>(options: undefined, whole: Whole<V>) => TieredCache<V> = TieredCache as never;
 
-function keysOf(key: string | readonly string[]): readonly string[] {
+function listOf(key: string | readonly string[]): readonly string[] {
   return Array.isArray(key) ? key : [key as string];
 }
 

@@ -1,170 +1,132 @@
 import { turnClock } from '../base/clock.js';
-import { Coherence, type CoherenceOptions } from '../fleet/coherence.js';
-import { Deferred } from '../read/deferred.js';
 import { Events } from '../base/events.js';
-import { Failures } from '../read/failures.js';
-import { FlightMap } from '../flights/flight-map.js';
-import { timedOut } from '../read/load.js';
-import { flightEnded, starter } from '../read/lookup.js';
-import { DoubtedMemory } from '../fleet/doubted.js';
+import type { BackplaneMessage, MemoryTier } from '../contracts.js';
+import { fence, type Changes } from '../change/changes.js';
+import { expire, invalidate } from '../change/invalidate.js';
+import { Fences } from '../flights/fences.js';
+import { Held } from '../marks/held.js';
+import { keyInStorage, Namespace } from '../marks/namespace.js';
+import { TagMarks } from '../marks/tags.js';
 import { lruMemory } from '../memory/lru.js';
 import { noMemory } from '../memory/none.js';
 import { MemoryPartition, Partitions } from '../memory/partition.js';
-import { keyInStorage, Namespace } from '../marks/namespace.js';
-import { NamespacedTier } from '../tiers/namespaced-tier.js';
-import type { CacheSettings } from './options.js';
+import type { PeersPort, StorageRoom, TierFailure, WritesPort } from '../ports.js';
+import { Deferred } from '../read/deferred.js';
+import { Failures } from '../read/failures.js';
 import { ANY_READ } from '../read/read-options.js';
-import { longestWork } from '../requests/request-scope.js';
-import type { Stages } from '../read/stages.js';
+import { Reading } from '../read/reading.js';
+import type { Reads } from '../read/reads.js';
 import { Counters } from '../read/stats.js';
-import { GuardedTier } from '../tiers/guard.js';
-import { TagMarks } from '../marks/tags.js';
-import { WriteLanes } from '../pending/write-lanes.js';
+import type { CacheSettings } from './options.js';
+
+/** What a write is taken to last at most where the cache sets no limit, milliseconds. */
+const LONGEST_WRITE = 60_000;
 
 /** What a cache and its namespaces have in common. */
 export interface Shared<V> {
   readonly settings: CacheSettings<V>;
-  readonly coherence: Coherence | undefined;
+  readonly storage: StorageRoom | undefined;
+  readonly peers: PeersPort | undefined;
   /** Flights under way, in all of them. */
   readonly budget: { live: number };
-  readonly guards: readonly GuardedTier[];
   readonly deferred: Deferred;
   readonly marks: TagMarks;
   readonly partitions: Partitions;
   /** The whole memory tier. */
-  readonly memory: Stages<V>['memory'];
+  readonly memory: MemoryTier<V>;
   /** Told of what concerns no single namespace. */
   readonly events: Events;
   readonly counters: Counters;
 }
 
-/** What the public verbs contribute to the stages. */
-type Verbs<V> = Pick<Stages<V>, 'isClosed' | 'nested'>;
+/** What was done in other processes, as this cache is told of it. */
+export interface Elsewhere {
+  readonly apply: (message: BackplaneMessage) => void;
+  readonly doubt: () => void;
+}
+
+/** What the public verbs contribute. */
+export interface Verbs<V> extends Pick<Reads<V>, 'isClosed' | 'nested'> {
+  readonly hasNamespaces: () => boolean;
+}
+
+/** One cache or namespace: what its reads, changes and writes go by. */
+export interface Wired<V> {
+  readonly reads: Reads<V>;
+  readonly changes: Changes<V>;
+  readonly writes: WritesPort<V> | undefined;
+}
 
 /** Makes what a new cache will share with its namespaces. Touches nothing outside the process. */
-export function share<V>(settings: CacheSettings<V>, elsewhere: Pick<CoherenceOptions, 'apply' | 'doubt'>): Shared<V> {
-  const { clock, readTimeout, writeTimeout, backplane } = settings;
+export function share<V>(settings: CacheSettings<V>, elsewhere: Elsewhere): Shared<V> {
+  const { clock, scope, readTimeout, writeTimeout, leaseWait, rules } = settings;
   const events = new Events();
   const counters = new Counters();
-  const deferred = new Deferred(events, { clock, defer: settings.defer, longest: longestWork(settings) });
-  const guards = settings.storage.map((tier) => {
-    const guard: GuardedTier = new GuardedTier(tier, {
-      clock,
-      readTimeout,
-      writeTimeout,
-      scope: settings.scope,
-      background: (work) => deferred.add(work, 'write-back'),
-      report: (operation, storageKey, error) => {
-        const key = storageKey === undefined ? undefined : keyInStorage(storageKey);
-        counters.tierErrors += 1;
-        events.emit({ type: 'tier-error', tier: guard.name, operation, ...(key === undefined ? {} : { key }), error });
-      },
-    });
-    return guard;
-  });
+  const marks = new TagMarks(settings.clockSkew);
+  const longest = scope === undefined ? Infinity : 2 * Math.min(writeTimeout, LONGEST_WRITE);
+  const deferred = new Deferred(events, { clock, defer: settings.defer, longest });
+  const report = ({ key, ...failure }: TierFailure): void => {
+    const known = key === undefined ? undefined : keyInStorage(key);
+    counters.tierErrors += 1;
+    events.emit({ type: 'tier-error', ...failure, ...(known === undefined ? {} : { key: known }) });
+  };
+  const peers = settings.peers?.connect({ clock, timeout: readTimeout, ...elsewhere, report });
   const memory = settings.memory === false ? noMemory() : (settings.memory ?? lruMemory<V>());
-  const doubted = backplane === undefined ? undefined : new DoubtedMemory(memory, clock);
-  const coherence =
-    backplane === undefined
-      ? undefined
-      : new Coherence({
-          backplane,
-          clock,
-          timeout: readTimeout,
-          apply: (message) => elsewhere.apply(message),
-          doubt: () => {
-            doubted?.doubt();
-            elsewhere.doubt();
-          },
-          report: (operation, error) => {
-            counters.tierErrors += 1;
-            events.emit({ type: 'tier-error', tier: backplane.name, operation, error });
-          },
-        });
+  const storage = settings.storage[0]?.connect(settings.storage, {
+    ...{ clock, scope, readTimeout, writeTimeout, leaseWait, marks, report },
+    keep: rules.isolation.keep,
+    background: (work) => deferred.add(work, 'write-back'),
+  });
   return {
-    settings,
-    coherence,
+    ...{ settings, storage, peers, deferred, marks, events, counters },
     budget: { live: 0 },
-    guards,
-    deferred,
-    marks: new TagMarks(settings.clockSkew),
     partitions: new Partitions(clock),
-    memory: doubted ?? memory,
-    events,
-    counters,
+    memory: peers?.watch(memory) ?? memory,
   };
 }
 
-/** The stages of a cache itself: it has the whole memory, and hears of everything. */
-export function wireCache<V>(shared: Shared<V>, verbs: Verbs<V>, hasNamespaces: () => boolean): Stages<V> {
-  const { settings, memory, partitions, events, counters, deferred } = shared;
-  const space = new Namespace(settings.space);
-  const stages: Stages<V> = wire(shared, verbs, space, {
-    memory,
-    events,
-    counters,
-    deferred,
-    clearMemory: () => {
-      if (stages.memory === memory && !hasNamespaces()) return memory.clear();
-      // What the namespaces have in memory stays: from now on this cache has its entries in a part of its own, too.
-      if (stages.memory === memory) stages.memory = new MemoryPartition(memory, partitions, space.id);
-      stages.memory.clear();
-    },
-  });
-  return stages;
-}
-
-/** The stages of a namespace: flights, events and counters of its own over the same tiers. */
-export function wireNamespace<V>(shared: Shared<V>, verbs: Verbs<V>, space: Namespace): Stages<V> {
-  const memory = new MemoryPartition(shared.memory, shared.partitions, space.id);
-  return wire(shared, verbs, space, {
-    memory,
-    events: new Events(),
-    counters: new Counters(),
-    deferred: shared.deferred.part(),
-    clearMemory: () => memory.clear(),
-  });
-}
-
-function wire<V>(
-  { settings, coherence, budget, guards, marks }: Shared<V>,
-  verbs: Verbs<V>,
-  space: Namespace,
-  own: Pick<Stages<V>, 'memory' | 'events' | 'counters' | 'deferred' | 'clearMemory'>,
-): Stages<V> {
-  const { clock, upstream, lifetime } = settings;
+/** Wires a cache itself, which has the whole memory and hears of everything, or the namespace `inner` of it. */
+export function wire<V>(shared: Shared<V>, verbs: Verbs<V>, inner?: Namespace): Wired<V> {
+  const { settings, marks, memory, partitions, peers, budget } = shared;
+  const { clock, scope, rules } = settings;
+  const isWhole = inner === undefined;
+  const space = inner ?? new Namespace(settings.space);
+  const events = isWhole ? shared.events : new Events();
   const turn = turnClock(clock);
-  // Hits go by a reading that may be a little older than now: what was expired must be stale to them, too.
-  const times = { now: () => Math.min(clock.now(), turn.now()), monotonic: () => clock.monotonic() };
-  const tiers = guards.map((guard) => new NamespacedTier(guard, space, marks, times));
-  const depth = settings.leaseWait > 0 ? tiers.findLastIndex((tier) => tier.leases) : -1;
-  const stages: Stages<V> = {
-    ...verbs,
-    ...own,
-    settings,
-    clock,
-    turn,
-    tiers,
-    coherence,
-    // Of several, the one furthest away: it is the one that most processes share.
-    leasing: depth < 0 ? undefined : { tier: tiers[depth]!, depth },
-    space,
-    marks,
-    flights: new FlightMap(
-      { ...settings.flights, budget },
-      {
-        rescue: (flight, error) => timedOut(stages, flight, error),
-        ended: (flight) => flightEnded(stages, flight),
-      },
-    ),
-    probes: new FlightMap({ ...settings.flights, maxFlights: Infinity, maxSubscribers: Infinity }),
-    failures: new Failures(clock, settings.errorBackoff),
-    lanes: new WriteLanes(settings.scope === 'request' ? clock : undefined),
-    ahead: settings.refreshAhead,
-    rush: { flight: undefined },
-    plain: { upstream, lifetime, read: ANY_READ },
-    start: (flight) => start(flight),
-  };
-  const start = starter(stages);
-  return stages;
+  const part = (): MemoryTier<V> => new MemoryPartition(memory, partitions, space.id);
+  const held = new Held<V>({
+    ...{ marks, space, clock, turn, events },
+    memory: isWhole ? memory : part(),
+    // What the namespaces have in memory stays: a cache that is cleared has its entries in a part of its own from then on.
+    apart: (current) => (current === memory && verbs.hasNamespaces() ? part() : undefined),
+  });
+  const storage = shared.storage?.open(space, () => held.now());
+  const failures = new Failures(clock, settings.errorBackoff);
+  const deferred = isWhole ? shared.deferred : shared.deferred.part();
+  const fences = new Fences();
+  const changes: Changes<V> = { clock, held, marks, space, fences, failures, storage, peers, events };
+  const writes = isWhole ? connectWrites(shared, changes) : undefined;
+  const reads = new Reading<V>({
+    ...{ rules, clock, turn, held, marks, failures, storage, peers, events, scope, deferred },
+    pending: writes?.pending,
+    counters: isWhole ? shared.counters : new Counters(),
+    isClosed: verbs.isClosed,
+    nested: verbs.nested,
+    plain: { upstream: settings.upstream, lifetime: settings.lifetime, read: ANY_READ, reason: 'miss' },
+    flightOptions: { ...settings.flights, budget },
+  });
+  fences.add(reads.flights, reads.probes);
+  return { reads, changes, writes };
+}
+
+function connectWrites<V>({ settings, deferred, events }: Shared<V>, changes: Changes<V>): WritesPort<V> | undefined {
+  const { clock, scope, readTimeout, rules, flights, writes } = settings;
+  return writes?.connect({
+    ...{ clock, scope, readTimeout, held: changes.held, isolation: rules.isolation, maxDuration: flights.maxDuration },
+    fence: (key) => fence(changes, key),
+    invalidate: (key) => invalidate(changes, [key]),
+    expire: (key) => expire(changes, [key]),
+    background: (work) => deferred.add(work, 'write'),
+    report: (key, error) => events.emit({ type: 'error', source: 'writes', key, error }),
+  });
 }

@@ -1,10 +1,11 @@
 import { sealAsBytes, unseal } from '../codecs/envelope.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
-import type { Codec, StorageTier } from '../contracts.js';
+import type { Codec, StorageAdapter, StorageTier } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { misuse } from '../errors.js';
 import { toName } from '../storage/key-name.js';
+import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 
 /** What is used of a `Cache`, such as `caches.default`. */
 export interface CacheLike {
@@ -19,7 +20,7 @@ export interface CachedResponse {
 }
 
 /** Options of {@link cacheApiStorage}. */
-export interface CacheApiStorageOptions {
+export interface CacheApiStorageOptions extends TierOptions {
   /**
    * Comes before each key: an http or https URL without query, of a host that answers nothing else out of this cache.
    * @default 'https://soloflight.invalid/'
@@ -48,7 +49,8 @@ export function cacheApiStorage(cache: CacheLike, options: CacheApiStorageOption
   const { base = 'https://soloflight.invalid/', codec = jsonCodec } = options;
   if (!isBase(base)) throw misuse('base', 'an http or https URL without query or fragment', base);
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
-  return new CacheApiStorage(cache, base.endsWith('/') ? base : `${base}/`, codec);
+  const adapter = new CacheApiStorage(cache, base.endsWith('/') ? base : `${base}/`, codec);
+  return defineStorage(adapter, tierOptionsOf(options));
 }
 
 /** What stands for ever, in seconds: a year is as long as caches go. */
@@ -64,7 +66,7 @@ function isBase(base: unknown): base is string {
   return typeof base === 'string' && /^https?:\/\/[^?#]+$/.test(base) && URL.canParse(base);
 }
 
-class CacheApiStorage implements StorageTier {
+class CacheApiStorage implements StorageAdapter {
   readonly name = 'cache-api';
   readonly #cache: CacheLike;
   readonly #base: string;

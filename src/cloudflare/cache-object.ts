@@ -1,11 +1,13 @@
+import type { Lookup, LookupOutcome } from '../read/outcome.js';
 import { DurableObject } from 'cloudflare:workers';
 
 import { systemClock } from '../base/clock.js';
 import type { Clock } from '../contracts.js';
 import { misuse } from '../errors.js';
 import type { CacheStats } from '../read/stats.js';
-import type { Lookup, LookupOutcome } from '../read/story.js';
+
 import { TieredCache } from '../cache/tiered-cache.js';
+import { defineStorage } from '../tiers/define-storage.js';
 import type { WriteBehind, WriteStatus } from '../writes/write-behind.js';
 import { Alarms } from './alarms.js';
 import { DurableQueue } from './durable-queue.js';
@@ -279,7 +281,13 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     const queue = new DurableQueue(this.ctx.storage, queueCodec === undefined ? {} : { codec: queueCodec });
     const writing = this.#startWriting(settings, queue);
     const writes = writing?.writer.behind;
-    const cache = new TieredCache<V>({ ...settings.cache, ...(writes === undefined ? {} : { writes }), storage });
+    const cache = new TieredCache<V>({
+      ...settings.cache,
+      ...(writes === undefined ? {} : { writes }),
+      storage: defineStorage(storage),
+      // All calls of an object share its I/O context.
+      scope: 'shared',
+    });
     const kept: Kept = {
       ...{ ...settings, clock, storage },
       isBusy: () => this.#requests > 0 || cache.getStats().inFlight > 0 || !queue.isEmpty,

@@ -1,3 +1,4 @@
+import type { Lookup, LookupOutcome } from '../read/outcome.js';
 import { systemClock } from '../base/clock.js';
 import type { Upstream } from '../contracts.js';
 import { parseDuration } from '../base/duration.js';
@@ -5,7 +6,7 @@ import { CallerTimeoutError, misuse, SoloflightError, SomeKeysFailedError } from
 import { loaded } from '../read/loaded.js';
 import { checkNames, checkObject, checkSignal } from '../base/checks.js';
 import type { CacheStats } from '../read/stats.js';
-import type { Lookup, LookupOutcome } from '../read/story.js';
+
 import type { WriteStatus } from '../writes/write-behind.js';
 import { AbortLink } from './abort-link.js';
 import type { CacheObject } from './cache-object.js';

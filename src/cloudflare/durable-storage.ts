@@ -1,14 +1,7 @@
+import { isThenable } from '../base/promises.js';
 import { chain } from '../codecs/chain.js';
 import { structuredCloneCodec } from '../codecs/structured-clone.js';
-import {
-  isThenable,
-  type Codec,
-  type Lease,
-  type LeaseAnswer,
-  type MaybePromise,
-  type StorageTier,
-  type StorageWrite,
-} from '../contracts.js';
+import { type Codec, type Lease, type LeaseAnswer, type MaybePromise, type StorageAdapter, type StorageTier, type StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse } from '../errors.js';
 import type { SqliteValue } from '../storage/sqlite-database.js';
@@ -17,9 +10,10 @@ import { checkStorage, checkStorageCodec, checkTableName } from './durable-check
 import { DurableLeases } from './durable-leases.js';
 import { DurableRows } from './durable-rows.js';
 import { checkPayload } from './payload-size.js';
+import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 
 /** Options of {@link durableStorage}. */
-export interface DurableStorageOptions {
+export interface DurableStorageOptions extends TierOptions {
   /** Name of the table, made by the first write. Letters, digits and underscores. @default 'soloflight' */
   readonly table?: string;
   /** Turns values into text or bytes. @default structuredCloneCodec: keeps maps, sets, dates, bigints, typed arrays */
@@ -41,13 +35,13 @@ export interface DurableStorageOptions {
  * @throws TypeError for an option that makes no sense, or an object whose class has no SQLite storage.
  */
 export function durableStorage(storage: DurableObjectStorage, options: DurableStorageOptions = {}): StorageTier {
-  return new DurableStorage(storage, options);
+  return defineStorage(new DurableStorage(storage, options), tierOptionsOf(options));
 }
 
 /** What {@link durableStorage} makes, with what an object's own upkeep needs. */
-export class DurableStorage implements StorageTier {
+export class DurableStorage implements StorageAdapter {
   readonly name = 'durable-object';
-  declare readonly lease?: NonNullable<StorageTier['lease']>;
+  declare readonly lease?: NonNullable<StorageAdapter['lease']>;
   readonly #rows: DurableRows;
   readonly #codec: Codec;
   readonly #wrote: (keepUntil: number) => void;
@@ -180,7 +174,7 @@ export class DurableStorage implements StorageTier {
 function resolveOptions(
   storage: DurableObjectStorage,
   options: DurableStorageOptions,
-): Required<DurableStorageOptions> {
+): Required<Omit<DurableStorageOptions, keyof TierOptions>> {
   checkStorage(storage, options);
   const { table = 'soloflight', codec = structuredCloneCodec, lease = false } = options;
   checkTableName(table);

@@ -3,12 +3,13 @@ import * as runtime from 'cloudflare:workers';
 import { misuse } from '../errors.js';
 import type { TieredCacheOptions } from '../cache/options.js';
 import { TieredCache } from '../cache/tiered-cache.js';
+import { requestScope } from '../requests/scope.js';
 
 /**
  * A {@link TieredCache} for plain Workers, where many requests share one isolate and no request may rely on another one
  * to live on. May be built at module scope.
  *
- * The same as `new TieredCache` with `scope: 'request'` and, unless `defer` is given, the runtime's own `waitUntil`: a
+ * The same as `new TieredCache` with `scope: requestScope()` and, unless `defer` is given, the runtime's own `waitUntil`: a
  * load goes on when the client that caused it leaves. Should the runtime end it all the same, those who wait for it
  * notice within three seconds without a sign of life, or at `maxDuration` if that is sooner, and one of them loads anew.
  *
@@ -32,8 +33,6 @@ import { TieredCache } from '../cache/tiered-cache.js';
  * @throws TypeError for an option that makes no sense.
  */
 export function workerCache<V>(options: TieredCacheOptions<V>): TieredCache<V> {
-  if (options?.scope === 'shared') throw misuse('scope', "'request' or not set: use `TieredCache` elsewhere", 'shared');
-  const { waitUntil } = runtime as { readonly waitUntil?: (work: Promise<unknown>) => void };
-  const defer = waitUntil === undefined ? {} : { defer: (work: Promise<void>) => waitUntil(work) };
-  return new TieredCache<V>({ ...defer, ...options, scope: 'request' });
+  if (options?.scope === 'shared') throw misuse('scope', "not 'shared': use `TieredCache` elsewhere", 'shared');
+  return new TieredCache<V>({ scope: requestScope({ waitUntil: runtime.waitUntil }), ...options });
 }

@@ -1,10 +1,11 @@
 import { sealAsText, unseal } from '../codecs/envelope.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
-import type { Codec, StorageTier } from '../contracts.js';
+import type { Codec, StorageAdapter, StorageTier } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
 import { toName } from '../storage/key-name.js';
+import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 
 /** What is used of a KV namespace. */
 export interface WorkersKv {
@@ -24,7 +25,7 @@ export interface WorkersKvMetadata {
 }
 
 /** Options of {@link workersKvStorage}. */
-export interface WorkersKvStorageOptions {
+export interface WorkersKvStorageOptions extends TierOptions {
   /** Comes before each key, with a colon between: 1 to 60 lower-case letters, digits, `-` and `_`. @default 'soloflight' */
   readonly prefix?: string;
   /** Turns values into text or bytes. Bytes are kept as base64. @default jsonCodec */
@@ -54,7 +55,7 @@ export function workersKvStorage(kv: WorkersKv, options: WorkersKvStorageOptions
   if (typeof prefix !== 'string' || !/^[a-z0-9_-]{1,60}$/.test(prefix))
     throw misuse('prefix', 'a name of 1 to 60 lower-case letters, digits, `-` and `_`', prefix);
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
-  return new WorkersKvStorage(kv, prefix, codec);
+  return defineStorage(new WorkersKvStorage(kv, prefix, codec), tierOptionsOf(options));
 }
 
 /** Seconds. What lives longer than KV can count stays. */
@@ -72,7 +73,7 @@ function isWorkersKv(value: unknown): value is WorkersKv {
   return typeof get === 'function' && typeof put === 'function' && typeof remove === 'function';
 }
 
-class WorkersKvStorage implements StorageTier {
+class WorkersKvStorage implements StorageAdapter {
   readonly name = 'workers-kv';
   readonly #kv: WorkersKv;
   readonly #prefix: string;

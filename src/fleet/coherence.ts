@@ -1,26 +1,18 @@
-import type { Backplane, BackplaneMessage, Clock } from '../contracts.js';
+import { ignore, promised } from '../base/promises.js';
+import type { BackplaneAdapter, BackplaneMessage, MemoryTier } from '../contracts.js';
+import type { PeersContext, PeersPort } from '../ports.js';
+import { DoubtedMemory } from './doubted.js';
 import { Incoming } from './incoming.js';
 import { Outgoing, type News } from './outgoing.js';
-import { ignore, promised, withDeadline } from '../base/race.js';
-
-/** What coherence needs to know, and whom it tells. */
-export interface CoherenceOptions {
-  readonly backplane: Backplane;
-  readonly clock: Clock;
-  /** Deadline of one attempt to publish or to listen, milliseconds. */
-  readonly timeout: number;
-  /** Does to memory and flights what `message` says was done elsewhere. */
-  readonly apply: (message: BackplaneMessage) => void;
-  /** Called when messages were lost: what memory holds may be out of date. */
-  readonly doubt: () => void;
-  readonly report: (operation: 'publish' | 'subscribe' | 'receive', error: unknown) => void;
-}
+import { withDeadline } from '../base/race.js';
 
 const RETRY_PAUSE = 1_000;
 
 /** Keeps the memory of this cache in step with those of other processes, through a backplane. */
-export class Coherence {
-  readonly #options: CoherenceOptions;
+export class Coherence implements PeersPort {
+  readonly #backplane: BackplaneAdapter;
+  readonly #context: PeersContext;
+  readonly #watched: DoubtedMemory<unknown>[] = [];
   /** Made at first use: Workers have no randomness while their modules are loaded. */
   #origin: string | undefined;
   readonly #outgoing: Outgoing;
@@ -30,17 +22,33 @@ export class Coherence {
   #leave: (() => unknown) | undefined;
   #cancelRetry: () => void = ignore;
 
-  constructor(options: CoherenceOptions) {
-    this.#options = options;
-    const { backplane, clock, timeout } = options;
+  constructor(backplane: BackplaneAdapter, context: PeersContext) {
+    this.#backplane = backplane;
+    this.#context = context;
+    const { clock, timeout } = context;
     this.#outgoing = new Outgoing({
       backplane,
       clock,
       timeout,
       origin: () => (this.#origin ??= crypto.randomUUID()),
-      report: (error) => options.report('publish', error),
+      report: (error) => this.#report('publish', error),
     });
-    this.#incoming = new Incoming(clock, () => options.doubt());
+    this.#incoming = new Incoming(clock, () => this.#doubt());
+  }
+
+  watch<V>(memory: MemoryTier<V>): MemoryTier<V> {
+    const doubted = new DoubtedMemory(memory, this.#context.clock);
+    this.#watched.push(doubted);
+    return doubted;
+  }
+
+  #doubt(): void {
+    for (const memory of this.#watched) memory.doubt();
+    this.#context.doubt();
+  }
+
+  #report(operation: 'publish' | 'subscribe' | 'receive', error: unknown): void {
+    this.#context.report({ tier: this.#backplane.name, operation, error });
   }
 
   /**
@@ -66,7 +74,7 @@ export class Coherence {
     this.#incoming.rest();
     const leave = this.#leave;
     this.#leave = undefined;
-    const { clock, timeout } = this.#options;
+    const { clock, timeout } = this.#context;
     await withDeadline(
       clock,
       timeout,
@@ -76,7 +84,8 @@ export class Coherence {
   }
 
   async #listen(): Promise<void> {
-    const { backplane, clock, timeout, report, doubt } = this.#options;
+    const { clock, timeout } = this.#context;
+    const backplane = this.#backplane;
     const isFirst = this.#state === 'idle';
     if (isFirst) this.#state = 'starting';
     const listener = { receive: (message: BackplaneMessage) => this.#receive(message), lost: () => this.#lost() };
@@ -85,7 +94,7 @@ export class Coherence {
       if (this.#state === 'closed') return void promised(() => leave()).catch(ignore);
       this.#leave = leave;
       // Others were let go on without it, and may have put something into memory that has changed since.
-      if (this.#state === 'away') doubt();
+      if (this.#state === 'away') this.#doubt();
       this.#state = 'listening';
     }, ignore);
     const overdue = (): Error =>
@@ -99,7 +108,7 @@ export class Coherence {
     } catch (error) {
       if (this.#state === 'closed') return;
       this.#state = 'away';
-      report('subscribe', error);
+      this.#report('subscribe', error);
       // One that hangs is not asked again: it is still at it.
       if (late) subscribing.catch(() => this.#again());
       else this.#again();
@@ -107,19 +116,19 @@ export class Coherence {
   }
 
   #again(): void {
-    if (this.#state !== 'closed') this.#cancelRetry = this.#options.clock.after(RETRY_PAUSE, () => void this.#listen());
+    if (this.#state !== 'closed') this.#cancelRetry = this.#context.clock.after(RETRY_PAUSE, () => void this.#listen());
   }
 
   #receive(message: BackplaneMessage): void {
     if (this.#state === 'closed' || message.origin === this.#origin) return;
     try {
-      if (this.#incoming.isNew(message.origin, message.sequence)) this.#options.apply(message);
+      if (this.#incoming.isNew(message.origin, message.sequence)) this.#context.apply(message);
     } catch (error) {
-      this.#options.report('receive', error);
+      this.#report('receive', error);
     }
   }
 
   #lost(): void {
-    if (this.#state !== 'closed') this.#options.doubt();
+    if (this.#state !== 'closed') this.#doubt();
   }
 }

@@ -19,7 +19,7 @@ const MOST_EARLY = 1_000;
 export class Incoming {
   readonly #clock: Clock;
   readonly #onMissing: () => void;
-  /** The one heard last is the last one. */
+  /** Oldest first: the origin heard last is the last one. */
   readonly #origins = new Map<string, Origin>();
 
   /** `onMissing` is called when a message has not come although later ones did. */

@@ -1,12 +1,13 @@
-import type { Backplane, BackplaneMessage, Clock } from '../contracts.js';
-import { ignore, promised, withDeadline } from '../base/race.js';
+import { ignore, promised } from '../base/promises.js';
+import type { BackplaneAdapter, BackplaneMessage, Clock } from '../contracts.js';
+import { withDeadline } from '../base/race.js';
 
 /** What is to be told, without what makes a message of it. */
 export type News = Omit<BackplaneMessage, 'origin' | 'sequence'>;
 
 /** What outgoing messages need to know, and whom they tell. */
 export interface OutgoingOptions {
-  readonly backplane: Backplane;
+  readonly backplane: BackplaneAdapter;
   readonly origin: () => string;
   readonly clock: Clock;
   /** Deadline of one attempt, milliseconds. */

@@ -1,3 +1,4 @@
+import { ignore, silenced } from '../base/promises.js';
 import type { Clock, MaybePromise } from '../contracts.js';
 import {
   FlightTimeoutError,
@@ -6,8 +7,8 @@ import {
   TooManySubscribersError,
   type SoloflightError,
 } from '../errors.js';
-import { Flight, forFlights, ignore, silenced, type FlightOutcome } from './flight.js';
-import type { Lease, Leases } from '../requests/heartbeat.js';
+import type { Claims } from './claims.js';
+import { Flight, type FlightEnd } from './flight.js';
 
 /** What happened to a flight. Durations are milliseconds. */
 export type FlightEvent<K = string> =
@@ -61,15 +62,17 @@ export interface FlightMapOptions<K> {
   readonly onEvent: ((event: FlightEvent<K>) => void) | undefined;
   readonly asyncContext: AsyncContext | undefined;
   /** Set where the request that leads a flight may end without a trace. */
-  readonly leases?: Leases | undefined;
+  readonly claims?: Claims | undefined;
 }
 
-/** What the owner of a map has to say when its flights end. */
-export interface FlightHooks<K, T, D> {
+/** What the owner of a map has to say of its flights. */
+export interface FlightHooks<K, R, D = undefined, V = R> {
+  /** The part of a result that plain callers want. */
+  readonly valueOf: (result: R) => V;
   /** What subscribers get instead of the timeout error; may throw another one. */
-  readonly rescue: (flight: Flight<K, T, D>, error: FlightTimeoutError) => T;
+  readonly rescue: (flight: Flight<K, R, D, V>, error: FlightTimeoutError) => R;
   /** Told that a flight ended: its key is free, its subscribers have not run yet. Must not throw. */
-  readonly ended: (flight: Flight<K, T, D>) => void;
+  readonly ended: (flight: Flight<K, R, D, V>, result: R | undefined) => void;
 }
 
 /**
@@ -78,50 +81,49 @@ export interface FlightHooks<K, T, D> {
  * The map says who may join; the list of live flights, oldest first, says who is next to time out. The two differ:
  * forgotten, fenced and uncoalesced flights are live but can't be joined.
  */
-export class FlightMap<K, T, D = undefined> {
+export class FlightMap<K, R, D = undefined, V = R> {
   readonly #options: FlightMapOptions<K>;
-  readonly #hooks: FlightHooks<K, T, D> | undefined;
-  /** Whether joining concerns nobody but the flight and its subscribers. */
-  readonly #unwatched: boolean;
-  readonly #flights = new Map<K, Flight<K, T, D>>();
+  readonly #hooks: FlightHooks<K, R, D, V>;
+  readonly #flights = new Map<K, Flight<K, R, D, V>>();
   /** Uncoalesced flights, which the map can't hold because a key may have many. */
-  readonly #loose = new Set<Flight<K, T, D>>();
+  readonly #loose = new Set<Flight<K, R, D, V>>();
   readonly #totals = { led: 0, joined: 0, succeeded: 0, failed: 0, timedOut: 0, aborted: 0, rejected: 0 };
-  readonly #succeeded = forFlights((flight: Flight<K, T, D>, value: T) => this.succeed(flight, value));
-  readonly #failed = forFlights((flight: Flight<K, T, D>, error: unknown) => this.fail(flight, error));
+  readonly #budget: { live: number };
+  readonly #arrived: (this: Flight<K, R, D, V>, result: R) => void;
+  readonly #lost: (this: Flight<K, R, D, V>, error: unknown) => void;
   #live = 0;
   #subscribers = 0;
-  #oldest: Flight<K, T, D> | undefined;
-  #newest: Flight<K, T, D> | undefined;
+  #oldest: Flight<K, R, D, V> | undefined;
+  #newest: Flight<K, R, D, V> | undefined;
   #cancelTimer: (() => void) | undefined;
-  #running: Flight<K, T, D> | undefined;
+  #running: Flight<K, R, D, V> | undefined;
 
-  constructor(options: FlightMapOptions<K>, hooks?: FlightHooks<K, T, D>) {
+  constructor(options: FlightMapOptions<K>, hooks: Partial<FlightHooks<K, R, D, V>> = {}) {
     this.#options = options;
-    this.#hooks = hooks;
-    this.#unwatched =
-      options.onEvent === undefined && options.asyncContext === undefined && options.leases === undefined;
+    this.#budget = options.budget ?? { live: 0 };
+    this.#hooks = { ...(BARE as FlightHooks<K, R, D, V>), ...hooks };
+    this.#arrived = forFlights((flight, result) => this.#arrive(flight, result));
+    this.#lost = forFlights((flight, reason) => this.#fail(flight, 'failed', reason));
   }
 
   /** Number of flights that have not ended, forgotten ones included. */
   get live(): number {
-    this.#options.leases?.sweep(false);
+    this.#options.claims?.sweep(false);
     return this.#live;
   }
 
   /** The flight a call for `key` would join now. */
-  find(key: K): Flight<K, T, D> | undefined {
-    const flight = this.#current(key);
-    return flight !== undefined && this.#coalesces() ? flight : undefined;
+  find(key: K): Flight<K, R, D, V> | undefined {
+    const flight = this.#flights.get(key);
+    if (flight === undefined || this.#isLost(flight)) return undefined;
+    return this.#coalesces() ? flight : undefined;
   }
 
   /** Any flight for `key` whose result may still be written back, also one that nobody may join. */
-  flying(key: K): Flight<K, T, D> | undefined {
-    const flight = this.#current(key);
-    if (flight !== undefined) return flight;
-    for (const loose of this.#loose)
-      if (Object.is(loose.key, key) && !loose.fenced && !this.#isLost(loose)) return loose;
-    return undefined;
+  flying(key: K): Flight<K, R, D, V> | undefined {
+    const flight = this.#flights.get(key);
+    if (flight !== undefined && !this.#isLost(flight)) return flight;
+    return this.#looseOf(key).find((loose) => !loose.fenced && !this.#isLost(loose));
   }
 
   /**
@@ -129,21 +131,20 @@ export class FlightMap<K, T, D = undefined> {
    *
    * Opening and starting are two steps so that the leader is a subscriber before its work can call back.
    */
-  open(key: K, detail: D, keepAlive = false): Flight<K, T, D> | TooManyFlightsError {
-    const { maxFlights, budget, clock, coalesce, leases } = this.#options;
-    leases?.sweep((budget?.live ?? this.#live) < maxFlights);
-    if ((budget?.live ?? this.#live) >= maxFlights) return this.#refuse(new TooManyFlightsError(key, maxFlights), key);
+  open(key: K, detail: D, keepAlive = false): Flight<K, R, D, V> | TooManyFlightsError {
+    const { maxFlights, clock, claims, onEvent } = this.#options;
+    claims?.sweep(this.#budget.live < maxFlights);
+    if (this.#budget.live >= maxFlights) return this.#refuse(new TooManyFlightsError(key, maxFlights), key);
 
-    const flight = new Flight<K, T, D>(key, clock.monotonic(), detail, keepAlive);
-    flight.lease = leases?.grant(flight.since, this.#options.maxDuration, clock, (lease) =>
-      this.#giveUp(flight, lease),
-    );
+    const flight = new Flight<K, R, D, V>(key, clock.monotonic(), detail, this.#hooks.valueOf);
+    flight.keepAlive = keepAlive;
+    flight.claim = claims?.grant(flight.since, () => this.#giveUp(flight));
     // A switch that was off a moment ago, when this key's flight was looked for, must not push that one off the map.
-    if (coalesce === true || (this.#coalesces() && !this.#flights.has(key))) this.#flights.set(key, flight);
+    if (this.#coalesces() && !this.#flights.has(key)) this.#flights.set(key, flight);
     else this.#loose.add(flight);
     this.#link(flight);
     this.#totals.led += 1;
-    if (this.#options.onEvent !== undefined) this.#emit({ type: 'lead', key });
+    if (onEvent !== undefined) this.#emit({ type: 'lead', key });
     return flight;
   }
 
@@ -153,89 +154,79 @@ export class FlightMap<K, T, D = undefined> {
    * `parent` is the flight whose work makes the call, where that is known.
    */
   join(
-    flight: Flight<K, T, D>,
-    parent: Flight<K, T, D> | undefined = this.#parentFromContext(),
+    flight: Flight<K, R, D, V>,
+    parent: Flight<K, R, D, V> | undefined = this.#parentFromContext(),
   ): SoloflightError | undefined {
-    const { maxSubscribers } = this.#options;
-    const fromWork = this.#running !== undefined || parent !== undefined;
-    if (fromWork && this.#waitsForItself(flight, parent))
-      return this.#refuse(new ReentrantFlightError(flight.key), flight.key);
+    const { maxSubscribers, onEvent } = this.#options;
+    const { key } = flight;
+    if (this.#waitsForItself(flight, parent)) return this.#refuse(new ReentrantFlightError(key), key);
     if (flight.subscribers >= maxSubscribers)
-      return this.#refuse(new TooManySubscribersError(flight.key, maxSubscribers), flight.key);
+      return this.#refuse(new TooManySubscribersError(key, maxSubscribers), key);
     this.#totals.joined += 1;
-    if (this.#options.onEvent !== undefined)
-      this.#emit({ type: 'join', key: flight.key, subscribers: flight.subscribers + 1 });
+    if (onEvent !== undefined) this.#emit({ type: 'join', key, subscribers: flight.subscribers + 1 });
     return undefined;
   }
 
-  /**
-   * `join` and `subscribe` in one for the plain case: no signal, no listener, no call from inside other work. `undefined`
-   * where the case is not plain.
-   */
-  follow(flight: Flight<K, T, D>): Promise<T> | undefined {
-    const plain = this.#unwatched && this.#running === undefined && flight.outcome === undefined;
-    if (!plain || flight.subscribers >= this.#options.maxSubscribers) return undefined;
-    flight.subscribers += 1;
-    this.#subscribers += 1;
-    this.#totals.joined += 1;
-    return flight.promise;
-  }
-
-  /**
-   * The promise of one more subscriber. Without a signal it is the flight's own: following costs nothing more.
-   *
-   * `signal` must not be aborted yet when the flight is led or joined; work that aborts it synchronously is noticed.
-   */
-  subscribe(flight: Flight<K, T, D>, signal?: AbortSignal, parent?: Flight<K, T, D>): Promise<T> {
-    const result = flight.outcome === undefined ? this.#seat(flight, signal) : flight.promise;
-    const waiting = parent ?? this.#parentFromContext();
-    if (waiting !== undefined) waiting.awaits(flight, result);
+  /** The value of `flight` for one more subscriber without a signal. It is the flight's own promise: following costs nothing more. */
+  follow(flight: Flight<K, R, D, V>, parent: Flight<K, R, D, V> | undefined = this.#parentFromContext()): Promise<V> {
+    this.#seat(flight);
+    const result = flight.claim?.begun === true ? this.#outwait(flight, flight.value, undefined) : flight.value;
+    parent?.awaits(flight, result);
     return result;
   }
 
-  #seat(flight: Flight<K, T, D>, signal: AbortSignal | undefined): Promise<T> {
+  /**
+   * The result of `flight` for one more subscriber.
+   *
+   * `signal` must not be aborted yet when the flight is led or joined; work that aborts it synchronously is noticed.
+   */
+  subscribe(
+    flight: Flight<K, R, D, V>,
+    signal?: AbortSignal,
+    parent: Flight<K, R, D, V> | undefined = this.#parentFromContext(),
+  ): Promise<R> {
+    this.#seat(flight);
+    const result = this.#promise(flight, signal);
+    parent?.awaits(flight, result);
+    return result;
+  }
+
+  #seat(flight: Flight<K, R, D, V>): void {
+    if (flight.end !== undefined) return;
     flight.subscribers += 1;
     this.#subscribers += 1;
-    if (flight.lease?.begun === true) return this.#outwait(flight, flight.lease, signal);
+  }
+
+  #promise(flight: Flight<K, R, D, V>, signal: AbortSignal | undefined): Promise<R> {
+    if (flight.end !== undefined) return flight.promise;
+    if (flight.claim?.begun === true) return this.#outwait(flight, flight.promise, signal);
     if (signal === undefined) return flight.promise;
     return flight.subscribe(signal, (count, reason) => {
-      // Aborted by a listener that was just told of the flight's end: all have been counted out.
-      if (flight.outcome !== undefined || flight.lease?.lost === true) return;
-      flight.subscribers -= count;
-      this.#subscribers -= count;
-      if (flight.subscribers === 0 && !flight.keepAlive) this.#abort(flight, reason);
+      if (this.#leave(flight, count) && flight.subscribers === 0 && !flight.keepAlive) {
+        this.#fail(flight, 'aborted', reason);
+        flight.abortSignal(reason);
+      }
     });
   }
 
-  /** The promise of a subscriber whose request may outlive the one that leads `flight`; {@link LEADER_LOST} rejects it then. */
-  #outwait(flight: Flight<K, T, D>, lease: Lease, signal: AbortSignal | undefined): Promise<T> {
-    const left = (): void => {
-      if (flight.outcome !== undefined || lease.lost) return;
-      flight.subscribers -= 1;
-      this.#subscribers -= 1; // The work goes on: stopping it is up to the request that leads it.
-    };
-    return silenced(lease.outwait(flight.promise, signal, left));
+  /** The promise of a subscriber whose request may outlive the one that leads `flight`. The work goes on when it leaves. */
+  #outwait<T>(flight: Flight<K, R, D, V>, promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    return silenced(flight.claim!.outwait(promise, signal, () => void this.#leave(flight, 1)));
+  }
+
+  /** Takes `count` subscribers off the books; false if they were taken off with their flight already. */
+  #leave(flight: Flight<K, R, D, V>, count: number): boolean {
+    // Aborted by a listener that was just told of the flight's end: all have been counted out.
+    if (flight.end !== undefined || flight.claim?.lost === true) return false;
+    flight.subscribers -= count;
+    this.#subscribers -= count;
+    return true;
   }
 
   /** Calls `work` in this tick and settles the flight with its outcome, whichever way it comes. */
-  start(flight: Flight<K, T, D>, work: (flight: Flight<K, T, D>) => MaybePromise<T>): void {
-    this.startRaw(flight, work, this.#succeeded, this.#failed);
-  }
-
-  /**
-   * Like {@link start}, for work whose owner makes of `R` what the flight ends with: `arrived` or `lost`, bound to the
-   * flight, must end it by {@link succeed} or {@link fail}.
-   *
-   * The same as to do so in a promise of the work's own, without that promise.
-   */
-  startRaw<R>(
-    flight: Flight<K, T, D>,
-    work: (flight: Flight<K, T, D>) => MaybePromise<R>,
-    arrived: (this: Flight<K, T, D>, result: R) => void,
-    lost: (this: Flight<K, T, D>, error: unknown) => void,
-  ): void {
-    if (flight.outcome !== undefined) return; // Its leader was aborted before work began, by a listener or a switch.
-    flight.lease?.begin(() => this.#timeOut(flight));
+  start(flight: Flight<K, R, D, V>, work: (flight: Flight<K, R, D, V>) => MaybePromise<R>): void {
+    if (flight.end !== undefined) return; // Its leader was aborted before work began, by a listener or a switch.
+    flight.claim?.begin(() => this.#timeOut(flight));
     let result: Promise<R>;
     try {
       result = Promise.resolve(this.within(flight, work));
@@ -243,11 +234,11 @@ export class FlightMap<K, T, D = undefined> {
       result = Promise.reject(error);
     }
     // Also a plain value or a synchronous throw settles in a later microtask: callers of this tick still coalesce.
-    result.then(arrived.bind(flight), lost.bind(flight));
+    result.then(this.#arrived.bind(flight), this.#lost.bind(flight));
   }
 
   /** Calls `run` as part of the work of `flight`, so that a synchronous call for its own key is recognised. */
-  within<R>(flight: Flight<K, T, D>, run: (flight: Flight<K, T, D>) => R): R {
+  within<T>(flight: Flight<K, R, D, V>, run: (flight: Flight<K, R, D, V>) => T): T {
     const { asyncContext } = this.#options;
     // A load calls its upstream from inside its own flight, which must not become its own caller.
     if (this.#running === flight) return run(flight);
@@ -263,11 +254,9 @@ export class FlightMap<K, T, D = undefined> {
 
   /** Frees `key` for a new flight; the current one goes on for its subscribers. */
   forget(key: K): boolean {
-    const flight = this.#flights.get(key);
-    if (flight === undefined) return false;
-    this.#flights.delete(key);
-    this.#emit({ type: 'forget', key });
-    return true;
+    const known = this.#flights.delete(key);
+    if (known) this.#emit({ type: 'forget', key });
+    return known;
   }
 
   /** Forgets all flights. */
@@ -282,7 +271,7 @@ export class FlightMap<K, T, D = undefined> {
       flight.fenced = true;
       this.#flights.delete(key);
     }
-    for (const loose of this.#loose) if (Object.is(loose.key, key)) loose.fenced = true;
+    for (const loose of this.#looseOf(key)) loose.fenced = true;
   }
 
   /** Fences all flights that are under way. */
@@ -292,7 +281,7 @@ export class FlightMap<K, T, D = undefined> {
   }
 
   /** Fences the flights for the same key that were opened before `flight`, whose result is about to be published. */
-  supersede(flight: Flight<K, T, D>): void {
+  supersede(flight: Flight<K, R, D, V>): void {
     if (this.#loose.size === 0) return;
     for (let older = flight.older; older !== undefined; older = older.older) {
       if (Object.is(older.key, flight.key)) older.fenced = true;
@@ -302,13 +291,13 @@ export class FlightMap<K, T, D = undefined> {
   /** Resolves when no flight is left. */
   async idle(): Promise<void> {
     while (this.#newest !== undefined) {
-      const { promise, lease } = this.#newest;
-      await (lease?.outwait(promise, undefined, ignore) ?? promise).then(ignore, ignore);
+      const { promise, claim } = this.#newest;
+      await (claim?.outwait(promise, undefined, ignore) ?? promise).then(ignore, ignore);
     }
   }
 
   getStats(): SingleflightStats {
-    this.#options.leases?.sweep(false);
+    this.#options.claims?.sweep(false);
     const { led, joined } = this.#totals;
     return {
       inFlightCount: this.#live,
@@ -320,106 +309,101 @@ export class FlightMap<K, T, D = undefined> {
   }
 
   /** Age of `flight` in milliseconds. */
-  ageOf(flight: Flight<K, T, D>): number {
+  ageOf(flight: Flight<K, R, D, V>): number {
     return this.#options.clock.monotonic() - flight.since;
   }
 
-  succeed(flight: Flight<K, T, D>, value: T): void {
-    if (!this.#end(flight, 'succeeded')) return;
-    this.#hooks?.ended(flight);
-    flight.resolve(value);
+  /** Cancels the timer when no flight needs it. */
+  rest(): void {
+    if (this.#live > 0) return;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
   }
 
-  fail(flight: Flight<K, T, D>, error: unknown): void {
-    if (!this.#end(flight, 'failed')) return;
-    this.#hooks?.ended(flight);
-    flight.reject(error);
+  #arrive(flight: Flight<K, R, D, V>, result: R): void {
+    if (!this.#strike(flight, 'succeeded')) return;
+    this.#hooks.ended(flight, result);
+    flight.resolve(result);
   }
 
-  #timeOut(flight: Flight<K, T, D>): void {
+  #fail(flight: Flight<K, R, D, V>, end: FlightEnd, reason: unknown): void {
+    if (!this.#strike(flight, end)) return;
+    this.#hooks.ended(flight, undefined);
+    flight.reject(reason);
+  }
+
+  #timeOut(flight: Flight<K, R, D, V>): void {
     const error = new FlightTimeoutError(flight.key, this.ageOf(flight), this.#options.maxDuration);
-    this.#end(flight, 'timedOut');
+    this.#strike(flight, 'timedOut');
     try {
-      if (this.#hooks === undefined) throw error;
-      const value = this.#hooks.rescue(flight, error);
-      this.#hooks.ended(flight);
-      flight.resolve(value);
+      const result = this.#hooks.rescue(flight, error);
+      this.#hooks.ended(flight, result);
+      flight.resolve(result);
     } catch (failure) {
-      this.#hooks?.ended(flight);
+      this.#hooks.ended(flight, undefined);
       flight.reject(failure);
     }
     flight.abortSignal(error);
   }
 
-  #abort(flight: Flight<K, T, D>, reason: unknown): void {
-    if (!this.#end(flight, 'aborted')) return;
-    this.#hooks?.ended(flight);
-    flight.reject(reason);
-    flight.abortSignal(reason);
-  }
-
-  /** Takes `flight` off the map by identity, and off the list. False when it had already ended: the outcome is late. */
-  #end(flight: Flight<K, T, D>, outcome: FlightOutcome): boolean {
-    if (flight.outcome !== undefined) return false;
-    flight.outcome = outcome;
-    flight.lease?.end();
+  /** Ends `flight` and takes it off the map, by identity, and off the list. False when it had already ended: the outcome is late. */
+  #strike(flight: Flight<K, R, D, V>, end: FlightEnd): boolean {
+    if (flight.end !== undefined) return false;
+    flight.end = end;
+    flight.claim?.end();
     // Given up by others, and back after all: its own subscribers get what it brings.
-    if (flight.lease?.lost !== true) this.#strike(flight, outcome);
+    if (flight.claim?.lost !== true) this.#unlist(flight, end);
     return true;
   }
 
-  #strike(flight: Flight<K, T, D>, outcome: FlightOutcome): void {
-    if (flight.lease !== undefined) this.#options.leases?.delete(flight.lease);
+  #unlist(flight: Flight<K, R, D, V>, end: FlightEnd): void {
+    const { claims, onEvent } = this.#options;
+    if (flight.claim !== undefined) claims?.delete(flight.claim);
     if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key);
     if (this.#loose.size > 0) this.#loose.delete(flight);
     this.#unlink(flight);
     this.#subscribers -= flight.subscribers;
-    this.#totals[outcome] += 1;
-    if (this.#options.onEvent !== undefined) this.#emit(ended(flight, outcome, this.ageOf(flight)));
-  }
-
-  /** The flight on the map for `key`, unless its leader is gone. */
-  #current(key: K): Flight<K, T, D> | undefined {
-    const flight = this.#flights.get(key);
-    return flight !== undefined && this.#isLost(flight) ? undefined : flight;
+    this.#totals[end] += 1;
+    if (onEvent !== undefined) this.#emit(eventOf(flight, end, this.ageOf(flight)));
   }
 
   /** Gives `flight` up if its leader is gone, and tells whether that is so. */
-  #isLost(flight: Flight<K, T, D>): boolean {
-    const { lease } = flight;
-    if (lease === undefined || lease.left > 0) return false;
-    lease.giveUp();
+  #isLost({ claim }: Flight<K, R, D, V>): boolean {
+    if (claim === undefined || claim.left > 0) return false;
+    claim.giveUp();
     return true;
   }
 
   /** Frees all that a flight holds whose leader can't do it any more. Should it come back, its result is for no tier. */
-  #giveUp(flight: Flight<K, T, D>, lease: Lease): void {
-    if (lease.lost || flight.outcome !== undefined) return;
-    lease.lost = flight.fenced = true;
-    this.#strike(flight, 'timedOut');
+  #giveUp(flight: Flight<K, R, D, V>): void {
+    const { claim } = flight;
+    if (claim === undefined || claim.lost || flight.end !== undefined) return;
+    claim.lost = flight.fenced = true;
+    this.#unlist(flight, 'timedOut');
   }
 
-  #link(flight: Flight<K, T, D>): void {
-    this.#count(1);
+  #looseOf(key: K): Flight<K, R, D, V>[] {
+    return this.#loose.size === 0 ? [] : [...this.#loose].filter((flight) => Object.is(flight.key, key));
+  }
+
+  #link(flight: Flight<K, R, D, V>): void {
+    this.#live += 1;
+    this.#budget.live += 1;
     flight.older = this.#newest;
     if (this.#newest === undefined) this.#oldest = flight;
     else this.#newest.newer = flight;
     this.#newest = flight;
-    if (this.#cancelTimer === undefined && this.#options.leases === undefined) this.#arm();
+    if (this.#cancelTimer === undefined && this.#options.claims === undefined) this.#arm();
   }
 
-  #count(change: 1 | -1): void {
-    this.#live += change;
-    const { budget } = this.#options;
-    if (budget !== undefined) budget.live += change;
-  }
-
-  #unlink(flight: Flight<K, T, D>): void {
-    this.#count(-1);
-    if (flight.older === undefined) this.#oldest = flight.newer;
-    else flight.older.newer = flight.newer;
-    if (flight.newer === undefined) this.#newest = flight.older;
-    else flight.newer.older = flight.older;
+  #unlink(flight: Flight<K, R, D, V>): void {
+    this.#live -= 1;
+    this.#budget.live -= 1;
+    const { older, newer } = flight;
+    if (older === undefined) this.#oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
     flight.older = flight.newer = undefined;
   }
 
@@ -438,13 +422,6 @@ export class FlightMap<K, T, D = undefined> {
     });
   }
 
-  /** Cancels the timer when no flight needs it. */
-  rest(): void {
-    if (this.#live > 0) return;
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-  }
-
   #coalesces(): boolean {
     const { coalesce } = this.#options;
     if (typeof coalesce === 'boolean') return coalesce;
@@ -456,18 +433,16 @@ export class FlightMap<K, T, D = undefined> {
     }
   }
 
-  #waitsForItself(flight: Flight<K, T, D>, parent: Flight<K, T, D> | undefined): boolean {
+  #waitsForItself(flight: Flight<K, R, D, V>, parent: Flight<K, R, D, V> | undefined): boolean {
     for (let running = this.#running; running !== undefined; running = running.calledFrom)
       if (running === flight) return true;
-    return parent !== undefined && parent.outcome === undefined && flight.reaches(parent);
+    return parent !== undefined && parent.end === undefined && flight.reaches(parent);
   }
 
-  #parentFromContext(): Flight<K, T, D> | undefined {
-    const { asyncContext } = this.#options;
-    if (asyncContext === undefined) return undefined;
-    const store = asyncContext.getStore();
+  #parentFromContext(): Flight<K, R, D, V> | undefined {
+    const store = this.#options.asyncContext?.getStore();
     // A flight of another map is as good: who waits for whom does not end at the border of an instance.
-    return store instanceof Flight && store.outcome === undefined ? (store as Flight<K, T, D>) : undefined;
+    return store instanceof Flight && store.end === undefined ? (store as Flight<K, R, D, V>) : undefined;
   }
 
   #refuse<E extends SoloflightError>(error: E, key: K): E {
@@ -486,13 +461,31 @@ export class FlightMap<K, T, D = undefined> {
   }
 }
 
-function ended<K>(
-  flight: { readonly key: K; readonly subscribers: number },
-  outcome: FlightOutcome,
+const BARE: FlightHooks<unknown, unknown, unknown, unknown> = {
+  valueOf: (result) => result,
+  rescue: (_flight, error) => {
+    throw error;
+  },
+  ended: ignore,
+};
+
+/**
+ * `run` as something to bind to flights, for the promises of their work.
+ *
+ * Two closures, with what they close over, are larger by half; of flights there may be a hundred thousand at once.
+ */
+function forFlights<F, A>(run: (flight: F, settled: A) => void): (this: F, settled: A) => void {
+  return function (settled) {
+    run(this, settled);
+  };
+}
+
+function eventOf<K>(
+  { key, subscribers }: { readonly key: K; readonly subscribers: number },
+  end: FlightEnd,
   durationMs: number,
 ): FlightEvent<K> {
-  const { key, subscribers } = flight;
-  if (outcome === 'timedOut') return { type: 'timeout', key, durationMs, subscribers };
-  if (outcome === 'aborted') return { type: 'abort', key, durationMs };
-  return { type: 'settle', key, outcome, durationMs, subscribers };
+  if (end === 'timedOut') return { type: 'timeout', key, durationMs, subscribers };
+  if (end === 'aborted') return { type: 'abort', key, durationMs };
+  return { type: 'settle', key, outcome: end, durationMs, subscribers };
 }

@@ -1,85 +1,68 @@
-import type { Lease } from '../requests/heartbeat.js';
+import { resolvers, silenced, type Resolvers } from '../base/promises.js';
+import type { Claim } from './claims.js';
 
 /** How a flight ended. */
-export type FlightOutcome = 'succeeded' | 'failed' | 'timedOut' | 'aborted';
-
-/** Marks a rejection as seen, so that a promise nobody happens to await never counts as unhandled. */
-export function silenced<T>(promise: Promise<T>): Promise<T> {
-  promise.then(undefined, ignore);
-  return promise;
-}
-
-/** A rejected promise that needs no handler. */
-export function rejection(reason: unknown): Promise<never> {
-  return silenced(Promise.reject(reason));
-}
-
-/** Does nothing. */
-export function ignore(): void {}
+export type FlightEnd = 'succeeded' | 'failed' | 'timedOut' | 'aborted';
 
 /** The callers of one flight that share one `AbortSignal`: one listener and one promise, however many they are. */
-interface Group<T> {
-  readonly promise: Promise<T>;
-  readonly resolve: (value: T) => void;
-  readonly reject: (reason: unknown) => void;
+interface Group<R> extends Resolvers<R> {
   readonly leave: () => void;
   count: number;
 }
 
 /**
- * `run` as something to bind to flights, for the promises of their work.
- *
- * Two closures, with what they close over, are larger by half; of flights there may be a hundred thousand at once.
- */
-export function forFlights<F, A>(run: (flight: F, settled: A) => void): (this: F, settled: A) => void {
-  return function (settled) {
-    run(this, settled);
-  };
-}
-
-/**
  * One execution of work for a key, and the callers that wait for it.
  *
- * Knows nothing of the map it is in; {@link FlightMap} opens, joins and ends flights.
+ * Knows nothing of the map it is in; {@link FlightMap} opens, joins and ends flights. `R` is what the flight brings, `V` the
+ * part of it that plain callers want.
  */
-export class Flight<K, T, D = undefined> {
+export class Flight<K, R, D = undefined, V = R> {
   readonly key: K;
   /** Monotonic milliseconds at which the flight was opened. */
   readonly since: number;
-  /** What the owner of the map notes beside the flight. */
+  /** The notes of the map's owner about this flight. */
   readonly detail: D;
-  /** Settles after the key is free. Shared by all subscribers that passed no signal. */
-  readonly promise: Promise<T>;
   /** Callers waiting now. Those that aborted are no longer counted. */
   subscribers = 0;
   /** Whether the work goes on when the last subscriber leaves. Only ever set to true. */
-  keepAlive: boolean;
+  keepAlive = false;
   /** Whether the result may still reach subscribers but no tier. Only ever set to true. */
   fenced = false;
-  /** Set once, when the flight ends. */
-  outcome: FlightOutcome | undefined;
-  /** What keeps others from waiting for ever where a leader may vanish. Written by the map alone. */
-  lease: Lease | undefined;
+  /** Set once, when the flight ends, before its promises settle. */
+  end: FlightEnd | undefined;
+  /** Keeps others from waiting for ever where a leader may vanish. Written by the map alone. */
+  claim: Claim | undefined;
   /** Neighbours in the list of live flights, oldest first. Written by the map alone. */
-  older: Flight<K, T, D> | undefined;
-  newer: Flight<K, T, D> | undefined;
+  older: Flight<K, R, D, V> | undefined;
+  newer: Flight<K, R, D, V> | undefined;
   /** The flight whose work called this one's work synchronously. Written by the map alone. */
-  calledFrom: Flight<K, T, D> | undefined;
-  #resolve!: (value: T) => void;
-  #reject!: (reason: unknown) => void;
-  #groups: Map<AbortSignal, Group<T>> | undefined;
+  calledFrom: Flight<K, R, D, V> | undefined;
+  readonly #valueOf: (result: R) => V;
+  #plain: Resolvers<V> | undefined;
+  #whole: Resolvers<R> | undefined;
+  #groups: Map<AbortSignal, Group<R>> | undefined;
+  /** Set when the flight settles, for promises that are asked for later. */
+  #settled: 'resolved' | 'rejected' | undefined;
+  #result: R | undefined;
+  #reason: unknown;
   #controller: AbortController | undefined;
-  #awaiting: Map<Promise<T>, Flight<K, T, D>> | undefined;
+  #awaiting: Map<Promise<unknown>, Flight<K, R, D, V>> | undefined;
 
-  constructor(key: K, since: number, detail: D, keepAlive: boolean) {
+  constructor(key: K, since: number, detail: D, valueOf: (result: R) => V) {
     this.key = key;
     this.since = since;
     this.detail = detail;
-    this.keepAlive = keepAlive;
-    this.promise = new Promise<T>((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
+    this.#valueOf = valueOf;
+  }
+
+  /** The result, shared by all subscribers that passed no signal. Settles after the key is free. Made when first asked for. */
+  get promise(): Promise<R> {
+    return (this.#whole ??= this.#made<R>((result) => result)).promise;
+  }
+
+  /** The same for those who want the value alone. */
+  get value(): Promise<V> {
+    return (this.#plain ??= this.#made<V>(this.#valueOf)).promise;
   }
 
   /** Aborts when the last subscriber left or the flight timed out. Made when first asked for. */
@@ -97,7 +80,7 @@ export class Flight<K, T, D = undefined> {
    *
    * All callers with the same signal share one promise and one listener.
    */
-  subscribe(signal: AbortSignal, onLeave: (count: number, reason: unknown) => void): Promise<T> {
+  subscribe(signal: AbortSignal, onLeave: (count: number, reason: unknown) => void): Promise<R> {
     const groups = (this.#groups ??= new Map());
     const known = groups.get(signal);
     if (known !== undefined) {
@@ -105,44 +88,46 @@ export class Flight<K, T, D = undefined> {
       return known.promise;
     }
 
-    let resolve!: (value: T) => void;
-    let reject!: (reason: unknown) => void;
-    const promise = new Promise<T>((fulfil, refuse) => {
-      resolve = fulfil;
-      reject = refuse;
-    });
     const leave = (): void => {
       signal.removeEventListener('abort', leave);
       groups.delete(signal);
-      void silenced(promise);
-      reject(signal.reason);
+      refuse(group, signal.reason);
       onLeave(group.count, signal.reason);
     };
-    const group: Group<T> = { promise, resolve, reject, leave, count: 1 };
+    const group: Group<R> = { ...resolvers<R>(), leave, count: 1 };
     groups.set(signal, group);
     signal.addEventListener('abort', leave);
     // A listener or a switch that ran since the caller's signal was checked may have aborted it: no event would come.
     if (signal.aborted) leave();
-    return promise;
+    return group.promise;
   }
 
-  resolve(value: T): void {
-    this.#resolve(value);
-    if (this.#groups !== undefined) this.#release(this.#groups, (group) => group.resolve(value));
+  resolve(result: R): void {
+    this.#settled = 'resolved';
+    this.#result = result;
+    this.#whole?.resolve(result);
+    this.#plain?.resolve(this.#valueOf(result));
+    this.#release((group) => group.resolve(result));
   }
 
   reject(reason: unknown): void {
-    void silenced(this.promise);
-    this.#reject(reason);
-    if (this.#groups === undefined) return;
-    this.#release(this.#groups, (group) => {
-      void silenced(group.promise);
-      group.reject(reason);
-    });
+    this.#settled = 'rejected';
+    this.#reason = reason;
+    if (this.#whole !== undefined) refuse(this.#whole, reason);
+    if (this.#plain !== undefined) refuse(this.#plain, reason);
+    this.#release((group) => refuse(group, reason));
   }
 
-  #release(groups: ReadonlyMap<AbortSignal, Group<T>>, settle: (group: Group<T>) => void): void {
-    for (const [signal, group] of groups) {
+  /** A promise for the subscribers to come, settled already if the flight is. */
+  #made<T>(part: (result: R) => T): Resolvers<T> {
+    const made = resolvers<T>();
+    if (this.#settled === 'resolved') made.resolve(part(this.#result as R));
+    if (this.#settled === 'rejected') refuse(made, this.#reason);
+    return made;
+  }
+
+  #release(settle: (group: Group<R>) => void): void {
+    for (const [signal, group] of this.#groups ?? []) {
       signal.removeEventListener('abort', group.leave);
       settle(group);
     }
@@ -150,7 +135,7 @@ export class Flight<K, T, D = undefined> {
   }
 
   /** Notes that this flight's work waits for `other`, until `result` settles: a caller may leave before its flight ends. */
-  awaits(other: Flight<K, T, D>, result: Promise<T>): void {
+  awaits(other: Flight<K, R, D, V>, result: Promise<unknown>): void {
     const awaiting = (this.#awaiting ??= new Map());
     if (awaiting.has(result)) return;
     awaiting.set(result, other);
@@ -159,16 +144,19 @@ export class Flight<K, T, D = undefined> {
   }
 
   /** Whether this flight is `other`, or waits for it directly or through further flights. One that ended waits for nobody. */
-  reaches(other: Flight<K, T, D>): boolean {
-    if (this === other) return true;
-    if (this.#awaiting === undefined) return false;
+  reaches(other: Flight<K, R, D, V>): boolean {
     // Each flight is looked at once, and a set hands out what is added meanwhile: work may share many parts, many deep.
-    const reached = new Set<Flight<K, T, D>>([this]);
+    const reached = new Set<Flight<K, R, D, V>>([this]);
     for (const flight of reached) {
       if (flight === other) return true;
-      if (flight.outcome !== undefined || flight.#awaiting === undefined) continue;
-      for (const next of flight.#awaiting.values()) reached.add(next);
+      if (flight.end !== undefined) continue;
+      for (const next of flight.#awaiting?.values() ?? []) reached.add(next);
     }
     return false;
   }
+}
+
+function refuse({ promise, reject }: Pick<Resolvers<unknown>, 'promise' | 'reject'>, reason: unknown): void {
+  void silenced(promise);
+  reject(reason);
 }

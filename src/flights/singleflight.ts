@@ -1,9 +1,10 @@
+import { rejection } from '../base/promises.js';
 import type { Clock, MaybePromise } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { FlightMap, type SingleflightStats } from './flight-map.js';
-import { rejection, type Flight } from './flight.js';
+import type { Flight } from './flight.js';
 import { checkSignal } from '../base/checks.js';
-import { resolveFlightOptions, type SingleflightOptions } from '../cache/options.js';
+import { resolveSingleflightOptions, type SingleflightOptions } from './options.js';
 
 /** What work is told about the flight it runs in. */
 export interface FlightContext<K = string> {
@@ -50,7 +51,7 @@ export class Singleflight<K = string> {
 
   /** @throws TypeError for an option that makes no sense. */
   constructor(options: SingleflightOptions<K> = {}) {
-    const resolved = resolveFlightOptions(options);
+    const resolved = resolveSingleflightOptions(options);
     this.#clock = resolved.clock;
     this.#flights = new FlightMap(resolved);
   }
@@ -103,10 +104,6 @@ export class Singleflight<K = string> {
     parent?: Flight<K, unknown>,
   ): Promise<T> {
     if (typeof work !== 'function') return rejection(misuse('work', 'a function', work));
-    if (current !== undefined && options === undefined && parent === undefined) {
-      const result = this.#flights.follow(current);
-      if (result !== undefined) return result as Promise<T>;
-    }
     const signal = options?.signal;
     if (signal !== undefined) {
       try {
@@ -122,15 +119,20 @@ export class Singleflight<K = string> {
       const refusal = this.#flights.join(current, parent);
       if (refusal !== undefined) return rejection(refusal);
       if (keepAlive) current.keepAlive = true;
-      return this.#flights.subscribe(current, signal, parent) as Promise<T>;
+      return this.#subscribe(current, signal, parent);
     }
 
     const flight = this.#flights.open(key, undefined, keepAlive);
     if (flight instanceof Error) return rejection(flight);
-    const result = this.#flights.subscribe(flight, signal, parent) as Promise<T>;
+    const result = this.#subscribe<T>(flight, signal, parent);
     const context = new WorkContext(flight, this.#flights, this.#clock, this.#nested);
     this.#flights.start(flight, () => work(context));
     return result;
+  }
+
+  #subscribe<T>(flight: Flight<K, unknown>, signal: AbortSignal | undefined, parent: Flight<K, unknown> | undefined): Promise<T> {
+    const flights = this.#flights;
+    return (signal === undefined ? flights.follow(flight, parent) : flights.subscribe(flight, signal, parent)) as Promise<T>;
   }
 
   readonly #nested: NestedExecute<K> = (parent, key, work, options) =>

@@ -1,5 +1,4 @@
-/** What invalidating a tag does to the entries that have it: makes them unusable, or stale. */
-export type TagMode = 'invalidate' | 'expire';
+import type { TagMode } from '../contracts.js';
 
 /**
  * Where the entries and markers of a cache, or of one namespace of it, are found in storage.

@@ -1,7 +1,8 @@
+import type { TagMode } from '../contracts.js';
 import { LRUCache } from 'lru-cache';
 
 import { expiredAt, HeldEntry, isFromFuture, type Entry } from '../entry.js';
-import type { Namespace, TagMode } from './namespace.js';
+import type { Namespace } from './namespace.js';
 import { OwnEntries } from './own-entries.js';
 
 /** When a tag was last invalidated or expired, or a namespace cleared. */

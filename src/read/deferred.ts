@@ -1,7 +1,11 @@
+import { ignore } from '../base/promises.js';
 import type { Clock } from '../contracts.js';
 import type { Events } from '../base/events.js';
-import { ignore } from '../flights/flight.js';
-import type { DeferReason } from '../cache/options.js';
+
+
+
+/** Why work was handed to `defer`. */
+export type DeferReason = 'revalidate' | 'write-back' | 'load' | 'write';
 
 /** What {@link Deferred} needs to know. */
 export interface DeferredOptions {
@@ -25,7 +29,7 @@ export class Deferred {
     this.#whole = whole;
   }
 
-  /** A part of this: what it takes is waited for here too, but it waits for nothing else. */
+  /** A child whose work counts for the parent's `idle()`, not the other way round. */
   part(): Deferred {
     return new Deferred(this.#events, this.#options, this);
   }
@@ -47,6 +51,19 @@ export class Deferred {
   hand(work: Promise<void>, reason: DeferReason, waitUntil?: (work: Promise<unknown>) => void): void {
     this.#call('defer', () => this.#options.defer?.(work, reason));
     this.#call('waitUntil', () => waitUntil?.(work));
+  }
+
+  /**
+   * Hands what a flight does to the request that leads it, which may end before: its client leaves, or has its answer.
+   *
+   * It is not counted as deferred work: such a flight has a claim, and that is what is waited for.
+   */
+  holdRequest(
+    flight: { readonly claim: unknown; readonly promise: Promise<unknown> },
+    reason: DeferReason,
+    waitUntil?: (work: Promise<unknown>) => void,
+  ): void {
+    if (flight.claim !== undefined) this.hand(flight.promise.then(ignore, ignore), reason, waitUntil);
   }
 
   /** Resolves when no work is left. */

@@ -1,9 +1,8 @@
-import { count, type Answer } from './answer.js';
-import { freshness, type HeldEntry } from '../entry.js';
+import { freshness } from '../entry.js';
 import { SomeKeysFailedError } from '../errors.js';
-import { usable } from './held.js';
 import { lookup } from './lookup.js';
-import type { Ask, Stages } from './stages.js';
+import type { Answer } from './outcome.js';
+import type { Ask, Reads } from './reads.js';
 
 /** How the read of one of several keys ended. */
 export type Settled<V> = Answer<V> | { readonly error: unknown };
@@ -14,22 +13,19 @@ export type Settled<V> = Answer<V> | { readonly error: unknown };
  * The flights share one reading of storage and one `loadMany`, since they ask in the same turn; each is joined by other
  * readers, invalidated, aborted and settled by itself. Results are in the order of the keys.
  */
-export function lookupMany<V>(stages: Stages<V>, keys: readonly string[], ask: Ask<V>): Promise<readonly Settled<V>[]> {
+export function lookupMany<V>(reads: Reads<V>, keys: readonly string[], ask: Ask<V>): Promise<readonly Settled<V>[]> {
   return Promise.all(
     keys.map((key) =>
-      lookup(stages, key, ask).then<Settled<V>, Settled<V>>(
-        (answer) => answer,
-        (error: unknown) => ({ error }),
-      ),
+      lookup(reads, key, ask, reads.stories).catch((error: unknown): Settled<V> => ({ error })),
     ),
   );
 }
 
 /** The values of `keys`, `undefined` where there is none. @throws SomeKeysFailedError that names those that failed. */
-export async function getMany<V>(stages: Stages<V>, keys: readonly string[], ask: Ask<V>): Promise<(V | undefined)[]> {
-  const values = fresh(stages, keys, ask);
+export async function getMany<V>(reads: Reads<V>, keys: readonly string[], ask: Ask<V>): Promise<(V | undefined)[]> {
+  const values = fresh(reads, keys, ask);
   if (values !== undefined) return values;
-  const settled = await lookupMany(stages, keys, ask);
+  const settled = await lookupMany(reads, keys, ask);
   const failures = new Map<string, unknown>();
   const found = settled.map((end, index) => {
     if ('error' in end) failures.set(keys[index]!, end.error);
@@ -40,16 +36,16 @@ export async function getMany<V>(stages: Stages<V>, keys: readonly string[], ask
 }
 
 /** All values, where memory has all of them fresh and nobody needs to know more: no promise per key. */
-function fresh<V>(stages: Stages<V>, keys: readonly string[], ask: Ask<V>): (V | undefined)[] | undefined {
-  if (ask.read.signal !== undefined || stages.events.heard || stages.ahead !== undefined || stages.isClosed())
-    return undefined;
-  const now = stages.turn.now();
+function fresh<V>(reads: Reads<V>, keys: readonly string[], ask: Ask<V>): (V | undefined)[] | undefined {
+  const { rules, events, turn, held, counters } = reads;
+  if (ask.read.signal !== undefined || events.heard || rules.refreshAhead !== undefined) return undefined;
+  const now = turn.now();
   const values: (V | undefined)[] = [];
   for (const key of keys) {
-    const held = stages.memory.get(key) as HeldEntry<V> | undefined;
-    if (held === undefined || usable(stages, held) !== held || freshness(held, now) !== 'fresh') return undefined;
-    values.push(held.value);
+    const entry = held.get(key);
+    if (entry === undefined || freshness(entry, now) !== 'fresh') return undefined;
+    values.push(entry.value);
   }
-  count(stages, 'hit', keys.length);
+  counters.hits += keys.length;
   return values;
 }

@@ -1,7 +1,7 @@
+import { rejection } from '../base/promises.js';
 import { Batch } from '../base/batch.js';
 import type { LoadContext, Loaded, MaybePromise, Upstream } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { rejection } from '../flights/flight.js';
 
 /** What a batch load is told. */
 export interface LoadManyContext {

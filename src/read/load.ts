@@ -1,277 +1,137 @@
-import {
-  isThenable,
-  type LoadContext,
-  type Loaded,
-  type LoadControl,
-  type LoadReason,
-  type MaybePromise,
-  type StaleValue,
-} from '../contracts.js';
-import { parseDuration } from '../base/duration.js';
-import { createEntry, type HeldEntry, type Origin, type Windows } from '../entry.js';
+import type { Loaded, LoadContext, LoadReason, StaleValue, Upstream } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { usable } from './held.js';
-import { NO_WINDOWS, tagsOf, windowsOf } from './lifetime.js';
+import type { Found } from '../ports.js';
+import { parseDuration } from '../base/duration.js';
 import { isLoaded } from './loaded.js';
-import { plainReason } from '../requests/plain-data.js';
-import { land, type CacheFlight, type Stages, type Tiered } from './stages.js';
+import { loadedEntry } from './new-entry.js';
+import type { Outcome } from './outcome.js';
+import type { CacheFlight, Journey, Reads } from './reads.js';
 import { storeBehind, writeBack } from './write-back.js';
 
-type Times = Pick<Origin, 'startedAt' | 'createdAt' | 'loadMs' | 'epoch'>;
-
-/** One call to the upstream for `flight`: its entry goes into the tiers, its failure is covered by `found` where that may be. */
-export function load<V>(stages: Stages<V>, flight: CacheFlight<V>, found: Tiered<V> | undefined): Promise<V> {
-  let result: Promise<V | Loaded<V>>;
-  try {
-    result = Promise.resolve(call(stages, flight, found));
-  } catch (error) {
-    result = Promise.reject(error);
-  }
-  return result.then(
-    (value) => arrived(stages, flight, value),
-    (error: unknown) => failed(stages, flight, error),
-  );
-}
-
-/** Ends `flight`, which is nothing but its load, with what the upstream answered. */
-export function endWith<V>(stages: Stages<V>, flight: CacheFlight<V>, result: V | Loaded<V>): void {
-  const { flights } = stages;
-  let value: V;
-  try {
-    const made = arrived(stages, flight, result);
-    if (isThenable(made)) {
-      Promise.resolve(made).then(
-        (settled) => flights.succeed(flight, settled),
-        (error: unknown) => flights.fail(flight, error),
-      );
-      return;
-    }
-    value = made;
-  } catch (error) {
-    return flights.fail(flight, error);
-  }
-  flights.succeed(flight, value);
-}
-
-/** Ends `flight`, which is nothing but its load, when that failed. */
-export function endWithout<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown): void {
-  let value: V;
-  try {
-    value = failed(stages, flight, error);
-  } catch (failure) {
-    return stages.flights.fail(flight, failure);
-  }
-  stages.flights.succeed(flight, value);
-}
-
 /**
- * The first half of a load, up to the upstream's answer; {@link arrived} or {@link failed} is the second.
+ * One call to the upstream for `flight`: its entry goes into the tiers, its failure is covered by `found` where that may be.
  *
- * None of them is `async`: a load waits once, and what an `async` function keeps meanwhile is half as large as a flight.
+ * Called in the tick of the leader where nothing has to be waited for before.
  */
-export function call<V>(
-  stages: Stages<V>,
-  flight: CacheFlight<V>,
-  found: Tiered<V> | undefined,
-): MaybePromise<V | Loaded<V>> {
+export async function load<V>(reads: Reads<V>, flight: CacheFlight<V>, found: Found<V> | undefined): Promise<Outcome<V>> {
   const { key, detail: journey } = flight;
-  const { clock, events } = stages;
+  const { clock, counters, events, marks } = reads;
   // Everybody left, or time was up, while storage was being read: a load would be for nobody.
-  if (flight.outcome !== undefined) throw flight.signal.reason;
-  journey.fallback = current(stages, found);
-  const known = journey.reason === 'refresh' ? undefined : stages.failures.active(key);
+  if (flight.end !== undefined) throw flight.signal.reason;
+  journey.fallback = usable(reads, found);
+  const known = journey.ask.reason === 'refresh' ? undefined : reads.failures.active(key);
   // A failure that was covered is no reason not to try where nothing covers it any more.
-  if (known !== undefined && (!known.covered || fallbackOf(stages, flight) !== undefined))
-    return fallBack(stages, flight, known.error, false);
+  if (known !== undefined && (!known.covered || fallbackOf(reads, journey) !== undefined))
+    return fallBack(reads, journey, known.error, false);
 
-  const { upstream } = journey.ask;
-  if (upstream === undefined)
-    throw misuse(
-      'upstream',
-      'set for a key that is not cached: pass `upstream` to the cache, or call `getOrLoad`',
-      upstream,
-    );
-  if (journey.reason === 'miss' && events.wants('miss')) events.emit({ type: 'miss', key });
-  stages.counters.loads += 1;
-  journey.startedAt = clock.now();
-  journey.loadEpoch = stages.marks.epoch;
-  journey.loadSince = clock.monotonic();
+  const upstream = upstreamOf(journey);
+  counters.loads += 1;
+  if (journey.ask.reason === 'miss' && events.wants('miss')) events.emit({ type: 'miss', key });
+  const startedAt = clock.now();
+  const { epoch } = marks;
+  const since = (journey.loadSince = clock.monotonic());
   announceFallback(journey);
-  return stages.flights.within(flight, () => upstream(key, new Context(stages, flight)));
-}
-
-/** What `flight` brings of `result`, the answer of {@link call}. */
-function arrived<V>(stages: Stages<V>, flight: CacheFlight<V>, result: V | Loaded<V>): MaybePromise<V> {
-  const { key, detail: journey } = flight;
-  const { clock, counters, events } = stages;
-  const { fallback: previous, loadSince } = journey;
-  if (loadSince === undefined) return result as V; // The upstream was not called: this is what stands in for it.
-  const told = isLoaded(result) ? result : undefined;
+  let result: V | Loaded<V>;
   let value: V | undefined;
   try {
-    if (told?.kind === 'not-modified' && previous === undefined) throw nothingToRenew();
-    value = stages.settings.isolation.keep(told === undefined ? (result as V) : toldValue(told, previous));
+    result = await reads.flights.within(flight, () => upstream(key, new Context(reads, flight)));
+    value = reads.rules.isolation.keep(valueOf(result, journey.fallback));
   } catch (error) {
-    return failed(stages, flight, error);
+    // Given up already, it fails for nobody.
+    if (flight.end !== undefined) throw error;
+    return cover(reads, flight, reads.scope === undefined ? error : reads.scope.reason(error));
   }
 
-  const loadMs = clock.monotonic() - loadSince;
-  if (flight.outcome === undefined) counters.latency.record(loadMs);
-  if (events.wants('load')) events.emit({ type: 'load', key, reason: journey.reason, durationMs: loadMs });
-  const { startedAt, loadEpoch: epoch } = journey;
+  const loadMs = clock.monotonic() - since;
+  if (flight.end === undefined) counters.latency.record(loadMs);
+  if (events.wants('load')) events.emit({ type: 'load', key, reason: journey.ask.reason, durationMs: loadMs });
   const times = { startedAt, createdAt: clock.now(), loadMs: Math.round(loadMs), epoch };
-  const entry =
-    told === undefined ? plainEntry(stages, flight, value, times) : toldEntry(stages, flight, value, told, times);
-  const stored = writeBack(stages, flight, entry, previous, told?.control.store !== false);
-  const answer = land(flight, { entry, tier: 'upstream', status: 'miss', loaded: true, stored });
-  const storing = stored ? storeBehind(stages, flight, entry, previous) : undefined;
-  return storing === undefined ? answer : storing.then(() => answer);
+  const entry = loadedEntry(reads, flight, { value, result, times });
+  const stored = writeBack(reads, flight, entry, !isLoaded(result) || result.control.store !== false);
+  const outcome: Outcome<V> = { entry, tier: 'upstream', status: 'miss', loaded: true, stored };
+  journey.made = outcome;
+  const storing = stored ? storeBehind(reads, flight, entry) : undefined;
+  if (storing !== undefined) await storing;
+  return outcome;
 }
 
-/** What `flight` brings although its load failed, if anything does. */
-function failed<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown): V {
-  // Given up already, it fails for nobody; and where the upstream was not called, no load has failed.
-  if (flight.outcome !== undefined || flight.detail.loadSince === undefined) throw error;
-  return cover(stages, flight, flight.lease === undefined ? error : plainReason(error));
-}
-
-/** Ends `flight` at its `maxDuration`. A hung load is a failed load: the stored value may still stand in. */
-export function timedOut<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown): V {
-  const { outcome } = flight.detail;
-  return outcome === undefined ? cover(stages, flight, error) : (outcome.entry.value as V);
+/** What a flight brings that reached its `maxDuration`. A hung load is a failed load: the stored value may still stand in. */
+export function timedOut<V>(reads: Reads<V>, flight: CacheFlight<V>, error: unknown): Outcome<V> {
+  return flight.detail.made ?? cover(reads, flight, error);
 }
 
 /** What subscribers get when the load failed: the stored value while that is allowed, else the failure as it is. */
-function cover<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown): V {
+function cover<V>(reads: Reads<V>, flight: CacheFlight<V>, error: unknown): Outcome<V> {
   const { key, detail: journey } = flight;
-  const { clock, counters, events } = stages;
+  const { clock, counters, events } = reads;
   if (journey.loadSince !== undefined) counters.loadFailures += 1;
   if (events.wants('load-error')) {
-    events.emit({
-      type: 'load-error',
-      key,
-      reason: journey.reason,
-      durationMs: clock.monotonic() - (journey.loadSince ?? flight.since),
-      error,
-    });
+    const durationMs = clock.monotonic() - (journey.loadSince ?? flight.since);
+    events.emit({ type: 'load-error', key, reason: journey.ask.reason, durationMs, error });
   }
-  if (!flight.fenced) noteFailure(stages, flight, error);
-  return fallBack(stages, flight, error, true);
+  if (!flight.fenced) noteFailure(reads, flight, error);
+  return fallBack(reads, journey, error, true);
 }
 
-function fallBack<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown, loaded: boolean): V {
-  const fallback = fallbackOf(stages, flight);
+function fallBack<V>(reads: Reads<V>, journey: Journey<V>, error: unknown, loaded: boolean): Outcome<V> {
+  const fallback = fallbackOf(reads, journey);
   if (fallback === undefined) throw error;
-  return land(flight, { ...fallback, status: 'fallback', error, loaded, stored: true });
+  const { entry, tier } = fallback;
+  return { entry, tier, status: 'fallback', error, loaded, stored: true };
 }
 
 /** The stored value that may stand in for a load that fails now. */
-function fallbackOf<V>(stages: Stages<V>, { detail }: CacheFlight<V>): Tiered<V> | undefined {
-  const { fallback } = detail;
-  return fallback === undefined || stages.clock.now() >= fallback.entry.errorUntil
-    ? undefined
-    : current(stages, fallback);
+function fallbackOf<V>(reads: Reads<V>, { fallback }: Journey<V>): Found<V> | undefined {
+  return fallback === undefined || reads.clock.now() >= fallback.entry.errorUntil ? undefined : usable(reads, fallback);
 }
 
 /** `found` as its tags leave it by now. */
-function current<V>(stages: Stages<V>, found: Tiered<V> | undefined): Tiered<V> | undefined {
-  const entry = found === undefined ? undefined : usable(stages, found.entry);
+function usable<V>(reads: Reads<V>, found: Found<V> | undefined): Found<V> | undefined {
+  const entry = found === undefined ? undefined : reads.held.usable(found.entry);
   return found === undefined || entry === undefined ? undefined : { entry, tier: found.tier };
 }
 
-function noteFailure<V>(stages: Stages<V>, flight: CacheFlight<V>, error: unknown): void {
-  const { key } = flight;
-  if (fallbackOf(stages, flight) !== undefined) {
-    stages.failures.backOff(key, error);
-    return;
-  }
-  if (isAbortOrTimeout(error)) return;
-  const ttl = errorTtlOf(stages, key, error);
-  if (ttl > 0) stages.failures.remember(key, error, ttl);
-}
-
-function errorTtlOf<V>(stages: Stages<V>, key: string, error: unknown): number {
-  const { errorTtl } = stages.settings;
-  if (typeof errorTtl === 'number') return errorTtl;
-  try {
-    return parseDuration('errorTtl', errorTtl(error));
-  } catch (failure) {
-    stages.events.emit({ type: 'error', source: 'errorTtl', key, error: failure });
-    return 0;
-  }
-}
-
-function isAbortOrTimeout(error: unknown): boolean {
+function noteFailure<V>(reads: Reads<V>, { key, detail }: CacheFlight<V>, error: unknown): void {
+  if (fallbackOf(reads, detail) !== undefined) return reads.failures.backOff(key, error);
   const name = (error as { readonly name?: unknown } | null | undefined)?.name;
-  return name === 'AbortError' || name === 'TimeoutError' || name === 'FlightTimeoutError';
-}
-
-function toldValue<V>({ kind, value }: Loaded<V>, previous: Tiered<V> | undefined): V | undefined {
-  return kind === 'not-modified' ? previous?.entry.value : value;
-}
-
-function plainEntry<V>(stages: Stages<V>, flight: CacheFlight<V>, value: V | undefined, times: Times): HeldEntry<V> {
-  const { lifetime } = flight.detail.ask;
-  if (lifetime.tags === undefined) return createEntry(value, windowsFor(stages, flight, value), times);
-  const tags = tagsFor(stages, flight, value);
-  return createEntry(value, tags === undefined ? NO_WINDOWS : windowsFor(stages, flight, value), { ...times, tags });
-}
-
-/** The entry of a value with a control: that comes first, then the previous entry if it is renewed, then the options. */
-function toldEntry<V>(
-  stages: Stages<V>,
-  flight: CacheFlight<V>,
-  value: V | undefined,
-  result: Loaded<V>,
-  times: Times,
-): HeldEntry<V> {
-  const { fallback } = flight.detail;
-  const { control, kind } = result;
-  const renewed = kind === 'not-modified' ? fallback?.entry : undefined;
-  const tags = (control.tags && [...control.tags]) ?? renewed?.tags ?? tagsFor(stages, flight, value);
-  return createEntry(value, tags === undefined ? NO_WINDOWS : windowsFor(stages, flight, value, control), {
-    ...times,
-    tags,
-    meta: control.meta ?? renewed?.meta,
-  });
-}
-
-function windowsFor<V>(
-  stages: Stages<V>,
-  flight: CacheFlight<V>,
-  value: V | undefined,
-  control?: LoadControl,
-): Windows {
-  const { key, detail } = flight;
-  const { absentTtl, jitter } = stages.settings;
-  const { clock } = stages;
+  if (name === 'AbortError' || name === 'TimeoutError' || name === 'FlightTimeoutError') return;
+  const { errorTtl } = reads.rules;
   try {
-    return windowsOf(detail.ask.lifetime, value, { key, control, absentTtl, jitter, clock });
-  } catch (error) {
-    // The value is good; only how long it lives is not known. So it is handed out and not kept.
-    stages.events.emit({ type: 'error', source: 'ttl', key, error });
-    return NO_WINDOWS;
+    const ttl = typeof errorTtl === 'number' ? errorTtl : parseDuration('errorTtl', errorTtl(error));
+    if (ttl > 0) reads.failures.remember(key, error, ttl);
+  } catch (failure) {
+    reads.events.emit({ type: 'error', source: 'errorTtl', key, error: failure });
   }
 }
 
-/** The tags of a loaded value; `undefined` where they can't be told: it could not be invalidated, and is not kept. */
-function tagsFor<V>(stages: Stages<V>, flight: CacheFlight<V>, value: V | undefined): readonly string[] | undefined {
-  try {
-    return tagsOf(flight.detail.ask.lifetime, value, flight.key);
-  } catch (error) {
-    stages.events.emit({ type: 'error', source: 'tags', key: flight.key, error });
-    return undefined;
-  }
+function upstreamOf<V>({ ask }: Journey<V>): Upstream<V> {
+  if (ask.upstream !== undefined) return ask.upstream;
+  const cure = 'set for a key that is not cached: pass `upstream` to the cache, or call `getOrLoad`';
+  throw misuse('upstream', cure, undefined);
+}
+
+function valueOf<V>(result: V | Loaded<V>, previous: Found<V> | undefined): V | undefined {
+  if (!isLoaded(result)) return result;
+  if (result.kind === 'loaded') return result.value;
+  if (previous !== undefined) return previous.entry.value;
+  throw misuse('result of the upstream', 'a value: `notModified()` needs a previous one (`load.stale`)', undefined);
+}
+
+/** Lets those go who were only waiting for something to answer with. */
+export function announceFallback<V>(journey: Journey<V>): void {
+  const { impatient = [] } = journey;
+  journey.impatient = undefined;
+  for (const leave of impatient) leave();
 }
 
 /** The face of a load that its upstream sees. */
 class Context<V> implements LoadContext<V> {
-  readonly #stages: Stages<V>;
+  readonly #reads: Reads<V>;
   readonly #flight: CacheFlight<V>;
-  readonly #previous: Tiered<V> | undefined;
+  readonly #previous: Found<V> | undefined;
 
-  constructor(stages: Stages<V>, flight: CacheFlight<V>) {
-    this.#stages = stages;
+  constructor(reads: Reads<V>, flight: CacheFlight<V>) {
+    this.#reads = reads;
     this.#flight = flight;
     this.#previous = flight.detail.fallback;
   }
@@ -281,7 +141,7 @@ class Context<V> implements LoadContext<V> {
   }
 
   get reason(): LoadReason {
-    return this.#flight.detail.reason;
+    return this.#flight.detail.ask.reason;
   }
 
   get signal(): AbortSignal {
@@ -291,23 +151,11 @@ class Context<V> implements LoadContext<V> {
   get stale(): StaleValue<V> | undefined {
     const entry = this.#previous?.entry;
     if (entry === undefined || entry.value === undefined) return undefined;
-    const { give } = this.#stages.settings.isolation;
+    const { give } = this.#reads.rules.isolation;
     return { value: give(entry.value), createdAt: entry.createdAt, meta: entry.meta };
   }
 
   get execute(): LoadContext<V>['execute'] {
-    return (key, upstream) => this.#stages.nested(this.#flight, key, upstream);
+    return (key, upstream) => this.#reads.nested(this.#flight, key, upstream);
   }
-}
-
-function nothingToRenew(): TypeError {
-  return misuse('result of the upstream', 'a value: `notModified()` needs a previous one (`load.stale`)', undefined);
-}
-
-/** Lets those go who were only waiting for something to answer with. */
-export function announceFallback<V>(journey: CacheFlight<V>['detail']): void {
-  const { impatient } = journey;
-  if (impatient === undefined) return;
-  journey.impatient = undefined;
-  for (const leave of impatient) leave();
 }

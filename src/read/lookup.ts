@@ -1,246 +1,237 @@
-import { accepts, check, count, MEMORY, note, served, type Answer, type Role } from './answer.js';
-import type { Loaded, LoadReason, MaybePromise } from '../contracts.js';
+import { rejection, silenced } from '../base/promises.js';
 import { freshness, type HeldEntry } from '../entry.js';
-import type { SoloflightError } from '../errors.js';
-import { loadOnce } from '../fleet/leases.js';
-import { forFlights } from '../flights/flight.js';
-import { held as heldFor, heldQuietly } from './held.js';
-import { LEADER_LOST } from '../requests/heartbeat.js';
-import { call, endWith, endWithout, load } from './load.js';
+import { CacheClosedError, misuse, type SoloflightError } from '../errors.js';
+import { LEADER_LOST } from '../flights/claims.js';
+import type { Found } from '../ports.js';
+import type { Failure } from './failures.js';
+import { MEMORY, type Answer, type Outcome, type Role, type Status } from './outcome.js';
 import { patiently } from './patience.js';
-import { pendingEntry, WRITES } from '../pending/pending-entry.js';
-import { afterLoss, holdRequest } from '../requests/request-scope.js';
+import type { Ask, CacheFlight, Reads } from './reads.js';
 import { refreshAhead, revalidate } from './revalidate.js';
-import { createJourney, land, type Ask, type CacheFlight, type Outcome, type Stages, type Tiered } from './stages.js';
-import { fromStorage } from './storage-read.js';
-import { promote, storeBehind, writeBack } from './write-back.js';
 
-interface Boarded<V> {
-  readonly flight: CacheFlight<V>;
-  readonly result: Promise<V>;
-  readonly role: Role;
+/** What a caller gets of an answer: the value alone, or its story. */
+export interface Face<V, A> {
+  /** Of an entry in memory. */
+  readonly hit: (entry: HeldEntry<V>, status: 'hit' | 'stale') => Promise<A>;
+  /** Of a flight that the caller has just led or joined, and takes as it comes. */
+  readonly seat: (flight: CacheFlight<V>, role: Role) => Promise<A>;
+  /** Of an answer that the caller had conditions for. */
+  readonly answer: (answer: Promise<Answer<V>>) => Promise<A>;
 }
 
 /** key → memory → flight( storage → upstream → write-back ). */
-export async function lookup<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Answer<V>> {
-  check(stages, key, ask);
-  const asked = stages.marks.epoch;
-  const held = heldFor(stages, key);
-  const near = held === undefined ? undefined : fromMemory(stages, key, held, ask);
-  if (near !== undefined) return near;
-  const failure = stages.failures.active(key);
-  if (failure !== undefined && !failure.covered) {
-    stages.counters.misses += 1;
-    throw failure.error;
+export function lookup<V, A>(reads: Reads<V>, key: string, ask: Ask<V>, face: Face<V, A>): Promise<A> {
+  const { signal, maxStale } = ask.read;
+  if (signal?.aborted === true) return rejection(signal.reason);
+  const held = reads.held.get(key);
+  if (held !== undefined) {
+    const now = reads.turn.now();
+    const state = freshness(held, now);
+    if (state === 'fresh') {
+      reads.counters.hits += 1;
+      if (reads.events.heard) tell(reads, key, { status: 'hit', tier: MEMORY });
+      if (reads.rules.refreshAhead !== undefined) refreshAhead(reads, key, { entry: held, tier: MEMORY }, ask);
+      return face.hit(held, 'hit');
+    }
+    if (state === 'stale' && now < held.freshUntil + maxStale) {
+      reads.counters.staleHits += 1;
+      if (reads.events.heard) tell(reads, key, { status: 'stale', tier: MEMORY });
+      revalidate(reads, key, { entry: held, tier: MEMORY }, ask);
+      return face.hit(held, 'stale');
+    }
   }
-
-  let answer = await fromFlight(stages, key, ask, 'miss', asked);
-  // Storage had something, but too stale for this caller, or a tag of it was invalidated before: only a load will do.
-  while (!accepts(stages, answer.outcome, ask, asked)) answer = await fromFlight(stages, key, ask, 'revalidate', asked);
-  count(stages, answer.outcome.status, 1);
-  return answer;
+  return miss(reads, key, ask, face);
 }
 
-/** Leads or joins a load of `key`, whatever the tiers hold. */
-export async function refresh<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Answer<V>> {
-  check(stages, key, ask);
-  const asked = stages.marks.epoch;
-  let answer = await fromFlight(stages, key, ask, 'refresh', asked);
-  // A flight joined on the way may have ended at a storage tier, or at a failure still remembered, or be too old.
-  while (!answer.outcome.loaded || !accepts(stages, answer.outcome, ask, asked)) {
-    takeOver(stages, key);
-    answer = await fromFlight(stages, key, ask, 'refresh', asked);
+/** Leads or joins a flight for `key`: memory has nothing that will do. */
+function miss<V, A>(reads: Reads<V>, key: string, ask: Ask<V>, face: Face<V, A>): Promise<A> {
+  const problem = problemWith(reads, key);
+  if (problem !== undefined) return rejection(problem);
+  const failure = reads.failures.active(key);
+  const spared = failure === undefined ? undefined : backedOff(reads, key, ask, failure);
+  if (spared !== undefined) return face.answer(spared);
+
+  const current = reads.flights.find(key);
+  // Limited patience, a leader that may vanish, or tags that were invalidated since the flight began need a look at what it brings.
+  const isPlain = ask.read.isPatient && reads.rules.softTimeout === Infinity && reads.scope === undefined;
+  if (!isPlain || failure !== undefined || (current !== undefined && current.detail.epoch !== reads.marks.epoch))
+    return face.answer(silenced(wait(reads, key, ask)));
+  const seated = current === undefined ? lead(reads, key, ask, face.seat) : follow(reads, current, ask, face.seat);
+  return seated instanceof Error ? rejection(seated) : seated;
+}
+
+/** What forbids a load for now: the failure itself, or what memory has to stand in for it. */
+function backedOff<V>(reads: Reads<V>, key: string, ask: Ask<V>, failure: Failure): Promise<Answer<V>> | undefined {
+  const { error, covered } = failure;
+  if (!covered) {
+    reads.counters.misses += 1;
+    return rejection(error);
   }
-  count(stages, answer.outcome.status, 1);
-  return answer;
+  const entry = reads.held.peek(key);
+  if (entry === undefined || freshness(entry, reads.clock.now()) === 'gone') return undefined;
+  const outcome: Outcome<V> = { entry, tier: MEMORY, status: 'fallback', error, loaded: false, stored: true };
+  if (!accepts(reads, outcome, ask, reads.marks.epoch)) return undefined;
+  count(reads, 'fallback', 1);
+  tell(reads, key, outcome);
+  return Promise.resolve({ outcome, role: 'none' });
+}
+
+/** The value of a load of `key` that this call leads or joins, whatever the tiers hold. */
+export async function refresh<V>(reads: Reads<V>, key: string, ask: Ask<V>): Promise<V> {
+  const problem = problemWith(reads, key);
+  if (problem !== undefined) throw problem;
+  ask.read.signal?.throwIfAborted();
+  const { outcome } = await wait(reads, key, { ...ask, reason: 'refresh' });
+  return outcome.entry.value as V;
+}
+
+/** Leads or joins flights for `key` until one brings what this caller accepts. */
+async function wait<V>(reads: Reads<V>, key: string, asked: Ask<V>): Promise<Answer<V>> {
+  const { epoch } = reads.marks;
+  const mustLoad = asked.reason === 'refresh';
+  for (let ask = asked; ; ) {
+    const boarded = board(reads, key, ask, (flight, role) => {
+      return { flight, role, result: reads.flights.subscribe(flight, ask.read.signal, ask.parent) };
+    });
+    if (boarded instanceof Error) throw boarded;
+    const { flight, role, result } = boarded;
+    const since = reads.clock.monotonic();
+    try {
+      const outcome = await patiently(reads, flight, result, ask);
+      const accepted = accepts(reads, outcome, ask, epoch);
+      if (outcome.status === 'fallback' && !accepted) throw outcome.error;
+      if (accepted && (outcome.loaded || !mustLoad)) {
+        count(reads, outcome.status, 1);
+        return { outcome, role };
+      }
+    } catch (error) {
+      if (error === LEADER_LOST) {
+        ask = sparing(ask, reads.clock.monotonic() - since);
+        continue;
+      }
+      if (ask.read.signal?.aborted !== true) reads.counters.misses += 1;
+      throw error;
+    }
+    // Storage had something, but too stale for this caller, or a tag of it was invalidated before: only a load will do.
+    if (mustLoad) takeOver(reads, key);
+    else ask = { ...ask, reason: 'revalidate' };
+  }
+}
+
+/** `ask` of a caller that has waited `ms` milliseconds already. */
+function sparing<V>(ask: Ask<V>, ms: number): Ask<V> {
+  return { ...ask, read: { ...ask.read, timeout: Math.max(0, ask.read.timeout - ms) } };
 }
 
 /** Takes a flight for `key` that still reads storage off the map: it will follow. Readers without memory would always be there first. */
-function takeOver<V>(stages: Stages<V>, key: string): void {
-  const current = stages.flights.find(key);
-  if (current?.detail.reason === 'miss' && current.detail.loadSince === undefined) stages.flights.fence(key);
-}
-
-/** What memory can answer at once; a stale answer is followed by a reload in the background. */
-function fromMemory<V>(stages: Stages<V>, key: string, held: HeldEntry<V>, ask: Ask<V>): Answer<V> | undefined {
-  const found = { entry: held, tier: MEMORY };
-  const outcome = served(stages, found, ask) ?? backedOff(stages, key, found, ask);
-  if (outcome === undefined) return undefined;
-  count(stages, outcome.status, 1);
-  note(stages, key, outcome);
-  if (outcome.status === 'stale') revalidate(stages, key, found, ask);
-  if (outcome.status === 'hit') refreshAhead(stages, key, found, ask);
-  return { outcome, role: 'none' };
-}
-
-/** The fallback for a key whose load failed a moment ago: asking again so soon would only hurt the upstream. */
-function backedOff<V>(stages: Stages<V>, key: string, found: Tiered<V>, ask: Ask<V>): Outcome<V> | undefined {
-  const failure = stages.failures.active(key);
-  const usable = failure !== undefined && freshness(found.entry, stages.clock.now()) !== 'gone';
-  if (!usable) return undefined;
-  const outcome: Outcome<V> = { ...found, status: 'fallback', error: failure.error, loaded: false, stored: true };
-  return accepts(stages, outcome, ask, stages.marks.epoch) ? outcome : undefined;
-}
-
-async function fromFlight<V>(
-  stages: Stages<V>,
-  key: string,
-  ask: Ask<V>,
-  reason: LoadReason,
-  asked: number,
-): Promise<Answer<V>> {
-  const boarded = board(stages, key, ask, reason);
-  if (boarded instanceof Error) throw boarded;
-  const { flight } = boarded;
-  const since = flight.lease === undefined ? 0 : stages.clock.monotonic();
-  try {
-    const outcome = await patiently(stages, flight, boarded.result, ask);
-    if (outcome.status === 'fallback' && !accepts(stages, outcome, ask, asked)) throw outcome.error;
-    return { outcome, role: boarded.role };
-  } catch (error) {
-    if (error === LEADER_LOST) return fromFlight(stages, key, afterLoss(stages, ask, since), reason, asked);
-    if (ask.read.signal?.aborted !== true) stages.counters.misses += 1;
-    throw error;
-  }
+function takeOver<V>(reads: Reads<V>, key: string): void {
+  const current = reads.flights.find(key);
+  if (current?.detail.ask.reason === 'miss' && current.detail.loadSince === undefined) reads.flights.fence(key);
 }
 
 /** Joins the flight for `key`, or leads one. No `await` lies between finding none and recording the new one. */
-function board<V>(stages: Stages<V>, key: string, ask: Ask<V>, reason: LoadReason): Boarded<V> | SoloflightError {
-  const current = stages.flights.find(key);
-  if (current !== undefined) {
-    const result = join(stages, current, ask);
-    return result instanceof Error ? result : { flight: current, result, role: 'follower' };
-  }
-
-  return lead(stages, key, ask, reason, heldQuietly(stages, key));
-}
-
-/** Leads a flight for `key`, for which there is none to join; `held` is what memory has. */
-export function lead<V>(
-  stages: Stages<V>,
+export function board<V, T>(
+  reads: Reads<V>,
   key: string,
   ask: Ask<V>,
-  reason: LoadReason,
-  held: HeldEntry<V> | undefined,
-): Boarded<V> | SoloflightError {
-  const { flights } = stages;
-  const fallback = held === undefined ? undefined : { entry: held, tier: MEMORY };
-  const flight = flights.open(key, createJourney(reason, ask, fallback, stages.marks.epoch));
-  if (flight instanceof Error) return flight;
-  const result = flights.subscribe(flight, ask.read.signal, ask.parent);
-  stages.start(flight);
-  holdRequest(stages, flight, 'load', ask);
-  return { flight, result, role: 'leader' };
+  seat: (flight: CacheFlight<V>, role: Role) => T,
+): T | SoloflightError {
+  const current = reads.flights.find(key);
+  return current === undefined ? lead(reads, key, ask, seat) : follow(reads, current, ask, seat);
 }
 
-/** One more subscriber for `flight`. */
-export function join<V>(stages: Stages<V>, flight: CacheFlight<V>, ask: Ask<V>): Promise<V> | SoloflightError {
-  const { flights, counters, events } = stages;
+/** Leads a flight for `key`, for which there is none to join. */
+function lead<V, T>(
+  reads: Reads<V>,
+  key: string,
+  ask: Ask<V>,
+  seat: (flight: CacheFlight<V>, role: Role) => T,
+): T | SoloflightError {
+  const held = reads.held.peek(key);
+  const flight = open(reads, key, ask, held === undefined ? undefined : { entry: held, tier: MEMORY });
+  if (flight instanceof Error) return flight;
+  const seated = seat(flight, 'leader');
+  reads.flights.start(flight, reads.fly);
+  reads.deferred.holdRequest(flight, 'load', ask.read.waitUntil);
+  return seated;
+}
+
+/** Records a flight for `key`. */
+export function open<V>(
+  reads: Reads<V>,
+  key: string,
+  ask: Ask<V>,
+  fallback: Found<V> | undefined,
+): CacheFlight<V> | SoloflightError {
+  return reads.flights.open(key, {
+    ask,
+    epoch: reads.marks.epoch,
+    fallback,
+    loadSince: undefined,
+    made: undefined,
+    readers: 0,
+    lease: undefined,
+    impatient: undefined,
+  });
+}
+
+function follow<V, T>(
+  reads: Reads<V>,
+  flight: CacheFlight<V>,
+  ask: Ask<V>,
+  seat: (flight: CacheFlight<V>, role: Role) => T,
+): T | SoloflightError {
+  const { flights, counters, events } = reads;
   const refusal = flights.join(flight, ask.parent);
   if (refusal !== undefined) return refusal;
   counters.coalesced += 1;
   if (events.heard && events.wants('coalesced')) events.emit({ type: 'coalesced', key: flight.key });
-  return flights.subscribe(flight, ask.read.signal, ask.parent);
+  return seat(flight, 'follower');
 }
 
-/**
- * What starts the flights of a cache.
- *
- * Where no tier, other process or pending write may have what is wanted, a flight is nothing but its load.
- */
-export function starter<V>(stages: Stages<V>): (flight: CacheFlight<V>) => void {
-  const { flights, settings, tiers, coherence } = stages;
-  // Continuations of a load see its asynchronous context only if they begin in it.
-  const isBare = tiers.length === 0 && coherence === undefined && settings.flights.asyncContext === undefined;
-  if (isBare && settings.writes?.pending === undefined) {
-    const work = (flight: CacheFlight<V>): MaybePromise<V | Loaded<V>> => call(stages, flight, flight.detail.fallback);
-    const arrived = forFlights((flight: CacheFlight<V>, result: V | Loaded<V>) => endWith(stages, flight, result));
-    const lost = forFlights((flight: CacheFlight<V>, error: unknown) => endWithout(stages, flight, error));
-    return (flight) => flights.startRaw(flight, work, arrived, lost);
-  }
-  const work = (flight: CacheFlight<V>): Promise<V> => {
-    // What changes elsewhere must be heard of from before there is anything in memory.
-    const starting = coherence?.start();
-    return starting === undefined ? fly(stages, flight) : starting.then(() => fly(stages, flight));
-  };
-  return (flight) => flights.start(flight, work);
+/** Whether the outcome of a flight is what a caller asked for at `epoch`: fresh enough, and no tag of it invalidated before. */
+export function accepts<V>(reads: Reads<V>, { entry, status }: Outcome<V>, ask: Ask<V>, epoch: number): boolean {
+  // A value just loaded is always fresh enough.
+  const isFresh = status === 'miss' || reads.clock.now() < entry.freshUntil + ask.read.maxStale;
+  return isFresh && reads.held.suits(entry, epoch, status === 'fallback');
 }
 
-/** The inside of a flight: storage, then the upstream. */
-function fly<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
-  return stages.settings.writes?.pending === undefined ? flyOn(stages, flight) : flyPastWrites(stages, flight);
+/** What is wrong with a read of `key`, if anything. */
+export function problemWith<V>(reads: Reads<V>, key: string): Error | undefined {
+  if (typeof key !== 'string') return misuse('key', 'a string', key);
+  return reads.isClosed() ? new CacheClosedError(key) : undefined;
 }
 
-/** What this process has written and not delivered yet is newer than what storage or the upstream has. */
-async function flyPastWrites<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
-  const written = await pendingEntry(stages, flight.key, flight.detail.ask.lifetime);
-  if (flight.fenced && flight.outcome === undefined) return follow(stages, flight);
-  if (written === undefined) return flyOn(stages, flight);
-  const stored = writeBack(stages, flight, written, undefined, true);
-  if (stored) void storeBehind(stages, flight, written, undefined);
-  return land(flight, { entry: written, tier: WRITES, status: 'miss', loaded: true, stored });
+/** Tells listeners how a read was answered. Of a load there are events of its own. */
+export function tell<V>(
+  { events }: Reads<V>,
+  key: string,
+  { status, tier, error }: Pick<Outcome<V>, 'status' | 'tier' | 'error'>,
+): void {
+  if (status === 'miss' || !events.wants(status)) return;
+  events.emit(status === 'fallback' ? { type: status, key, tier, error } : { type: status, key, tier });
 }
 
-function flyOn<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
-  const { ask, reason, fallback } = flight.detail;
-  // Without storage there is nothing to wait for, and the upstream is called in the caller's own tick.
-  if (stages.tiers.length === 0 || ask.tried === true) return load(stages, flight, fallback);
-  if (reason !== 'miss' && fallback !== undefined) return loadAlone(stages, flight, fallback);
-  return flyThroughStorage(stages, flight);
-}
-
-async function flyThroughStorage<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
-  const { key, detail: journey } = flight;
-  const found = await fromStorage(stages, key, journey.fallback);
-  // Invalidated while storage was being read: nothing was loaded yet, so whoever flies now does it for both.
-  if (flight.fenced && flight.outcome === undefined) return follow(stages, flight);
-  if (found === undefined) return loadAlone(stages, flight, journey.fallback);
-  const state = freshness(found.entry, stages.clock.now());
-  if (state !== 'gone' && flight.outcome === undefined) promote(stages, key, found, journey.ask);
-  if (journey.reason !== 'miss' || state === 'expired' || state === 'gone') return loadAlone(stages, flight, found);
-  return land(flight, {
-    entry: found.entry,
-    tier: found.tier,
-    status: state === 'fresh' ? 'hit' : 'stale',
-    loaded: false,
-    stored: true,
-  });
-}
-
-/** A load for `flight`, unless another process makes it: then what that one brings. */
-function loadAlone<V>(stages: Stages<V>, flight: CacheFlight<V>, previous: Tiered<V> | undefined): Promise<V> {
-  // A caller that asks for a load is not content with one that began earlier.
-  if (stages.leasing === undefined || flight.detail.reason === 'refresh') return load(stages, flight, previous);
-  return loadOnce(stages, stages.leasing, flight, previous, () => follow(stages, flight));
-}
-
-/** Lets the subscribers of a fenced flight have what the flight that took its place brings, or leads that one. */
-async function follow<V>(stages: Stages<V>, flight: CacheFlight<V>): Promise<V> {
-  const { ask, reason } = flight.detail;
-  const read = { ...ask.read, signal: flight.signal };
-  const boarded = board(stages, flight.key, { ...ask, read, tried: ask.tried !== undefined }, reason);
-  if (boarded instanceof Error) throw boarded;
-  try {
-    await boarded.result;
-  } catch (error) {
-    if (error === LEADER_LOST) return follow(stages, flight);
-    throw error;
-  }
-  return land(flight, boarded.flight.detail.outcome!);
+/** Counts `times` reads by how they were answered. */
+export function count<V>({ counters }: Reads<V>, status: Status, times: number): void {
+  if (status === 'hit') counters.hits += times;
+  else if (status === 'stale') counters.staleHits += times;
+  else if (status === 'miss') counters.misses += times;
+  else counters.fallbacks += times;
 }
 
 /** Once per flight, when its key is free and before its subscribers run. */
-export function flightEnded<V>(stages: Stages<V>, { key, fenced, detail: journey }: CacheFlight<V>): void {
-  const { outcome, readers, ask } = journey;
-  stages.rush.flight = undefined;
+export function flightEnded<V>(reads: Reads<V>, { key, fenced, detail }: CacheFlight<V>, outcome?: Outcome<V>): void {
+  const { readers, ask } = detail;
   if (outcome === undefined) {
-    stages.counters.misses += readers;
+    reads.counters.misses += readers;
     return;
   }
-  count(stages, outcome.status, readers);
-  note(stages, key, outcome);
+  const { status } = outcome;
+  count(reads, status, readers);
+  tell(reads, key, outcome);
   // What it found was invalidated since: nobody may fall back on it.
   if (fenced) return;
-  if (outcome.status === 'stale') revalidate(stages, key, outcome, ask);
-  if (outcome.status === 'hit') refreshAhead(stages, key, outcome, ask);
+  if (status === 'stale') revalidate(reads, key, outcome, ask);
+  if (status === 'hit') refreshAhead(reads, key, outcome, ask);
 }

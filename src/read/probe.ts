@@ -1,60 +1,63 @@
-import { check, count, MEMORY, note, served, type Answer } from './answer.js';
-import { held as heldFor } from './held.js';
-import { LEADER_LOST } from '../requests/heartbeat.js';
-import { pendingEntry, WRITES } from '../pending/pending-entry.js';
-import { holdRequest } from '../requests/request-scope.js';
-import type { Ask, Stages, Stored } from './stages.js';
-import { fromStorage } from './storage-read.js';
+import { freshness } from '../entry.js';
+import { LEADER_LOST } from '../flights/claims.js';
+import type { Found, Stored } from '../ports.js';
+import { WRITES } from './fly.js';
+import { accepts, count, problemWith, tell } from './lookup.js';
+import { writtenEntry } from './new-entry.js';
+import { MEMORY, type Outcome } from './outcome.js';
+import type { Ask, Reads } from './reads.js';
 import { promote } from './write-back.js';
 
 /** What memory or storage can serve for `key`, without a load. */
-export async function lookupCached<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Answer<V> | undefined> {
-  check(stages, key, ask);
-  const held = heldFor(stages, key);
-  const found = held === undefined ? undefined : { entry: held, tier: MEMORY };
-  const outcome = served(stages, found, ask) ?? served(stages, await probe(stages, key, ask), ask);
-  if (outcome === undefined) {
-    stages.counters.misses += 1;
-    return undefined;
-  }
-  note(stages, key, outcome);
-  count(stages, outcome.status, 1);
-  return { outcome, role: 'none' };
+export async function lookupCached<V>(reads: Reads<V>, key: string, ask: Ask<V>): Promise<Outcome<V> | undefined> {
+  const problem = problemWith(reads, key);
+  if (problem !== undefined) throw problem;
+  ask.read.signal?.throwIfAborted();
+  const entry = reads.held.get(key);
+  const found = entry === undefined ? undefined : { entry, tier: MEMORY };
+  const outcome = served(reads, found, ask) ?? served(reads, await probe(reads, key, ask), ask);
+  count(reads, outcome?.status ?? 'miss', 1);
+  if (outcome !== undefined) tell(reads, key, outcome);
+  return outcome;
+}
+
+/** `found` as an answer, if it is fresh or stale and this caller accepts it. */
+function served<V>(reads: Reads<V>, found: Found<V> | undefined, ask: Ask<V>): Outcome<V> | undefined {
+  const entry = found === undefined ? undefined : reads.held.usable(found.entry);
+  if (found === undefined || entry === undefined) return undefined;
+  const state = freshness(entry, reads.clock.now());
+  if (state !== 'fresh' && state !== 'stale') return undefined;
+  const status = state === 'fresh' ? 'hit' : 'stale';
+  const outcome: Outcome<V> = { entry, tier: found.tier, status, loaded: false, stored: true };
+  return accepts(reads, outcome, ask, reads.marks.epoch) ? outcome : undefined;
 }
 
 /** Reads storage for callers that want no load; they share one reading. */
-async function probe<V>(stages: Stages<V>, key: string, ask: Ask<V>): Promise<Stored<V> | undefined> {
-  const { probes } = stages;
-  const hasPending = stages.settings.writes?.pending !== undefined;
-  if (stages.tiers.length === 0 && !hasPending) return undefined;
+async function probe<V>(reads: Reads<V>, key: string, ask: Ask<V>): Promise<Stored<V> | undefined> {
+  const { probes, pending, storage, peers } = reads;
+  if (storage === undefined && pending === undefined) return undefined;
   const current = probes.find(key);
-  if (current !== undefined) return follow(stages, key, ask, probes.subscribe(current, ask.read.signal));
+  if (current !== undefined) {
+    try {
+      return await probes.subscribe(current, ask.read.signal);
+    } catch (error) {
+      if (error === LEADER_LOST) return probe(reads, key, ask);
+      throw error;
+    }
+  }
 
   const flight = probes.open(key, undefined, true);
   if (flight instanceof Error) throw flight;
   const result = probes.subscribe(flight, ask.read.signal);
   probes.start(flight, async () => {
-    const written = hasPending ? await pendingEntry(stages, key, ask.lifetime) : undefined;
-    if (written !== undefined) return { entry: written, tier: WRITES, depth: 0 };
-    const found = await fromStorage(stages, key, undefined);
-    if (found !== undefined && !flight.fenced && flight.outcome === undefined) promote(stages, key, found, ask);
+    const written = await pending?.(key);
+    if (written !== undefined)
+      return { entry: writtenEntry({ reads, key, lifetime: ask.lifetime }, written.value), tier: WRITES, depth: 0 };
+    await peers?.start();
+    const found = await storage?.find<V>(key, undefined);
+    if (found !== undefined && !flight.fenced && flight.end === undefined) promote(reads, key, found, ask);
     return found;
   });
-  holdRequest(stages, flight, 'load', ask);
+  reads.deferred.holdRequest(flight, 'load', ask.read.waitUntil);
   return result;
-}
-
-/** What another caller's reading brings, or one of one's own where that caller is gone. */
-async function follow<V>(
-  stages: Stages<V>,
-  key: string,
-  ask: Ask<V>,
-  result: Promise<Stored<V> | undefined>,
-): Promise<Stored<V> | undefined> {
-  try {
-    return await result;
-  } catch (error) {
-    if (error === LEADER_LOST) return probe(stages, key, ask);
-    throw error;
-  }
 }

@@ -23,6 +23,8 @@ export interface ReadSettings {
   readonly softTimeout: number | undefined;
   readonly timeout: number;
   readonly waitUntil: ((work: Promise<unknown>) => void) | undefined;
+  /** Whether the caller takes whatever a flight brings, whenever it does. */
+  readonly isPatient: boolean;
 }
 
 /** What a read without options asks for. */
@@ -32,6 +34,7 @@ export const ANY_READ: ReadSettings = Object.freeze({
   softTimeout: undefined,
   timeout: Infinity,
   waitUntil: undefined,
+  isPatient: true,
 });
 
 /** Checks the options of one read. */
@@ -41,11 +44,13 @@ export function resolveRead(options: ReadOptions | undefined): ReadSettings {
   const { signal, maxStale, softTimeout, timeout, waitUntil } = options;
   checkSignal(signal);
   checkFunction('waitUntil', waitUntil);
+  const window = (name: 'maxStale' | 'timeout'): number => parseDuration(name, options[name] ?? Infinity, { infinite: true });
   return {
     signal,
-    maxStale: maxStale === undefined ? Infinity : parseDuration('maxStale', maxStale, { infinite: true }),
+    maxStale: window('maxStale'),
     softTimeout: softTimeout === undefined ? undefined : parseDuration('softTimeout', softTimeout, { infinite: true }),
-    timeout: timeout === undefined ? Infinity : parseDuration('timeout', timeout, { infinite: true }),
+    timeout: window('timeout'),
     waitUntil,
+    isPatient: [signal, maxStale, softTimeout, timeout, waitUntil].every((option) => option === undefined),
   };
 }

@@ -1,8 +1,9 @@
 import { decodeMessages, encodeMessages } from '../backplane/message.js';
-import type { Backplane, BackplaneListener, BackplaneMessage } from '../contracts.js';
+import type { Backplane, BackplaneAdapter, BackplaneListener, BackplaneMessage } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { commandsOf, type RedisClient, type RedisCommands } from './client.js';
 import { canShard, subscriberOf, type RedisSubscriber } from './subscriber.js';
+import { defineBackplane } from '../fleet/define-backplane.js';
 
 /** Options of {@link redisBackplane}. */
 export interface RedisBackplaneOptions {
@@ -42,10 +43,10 @@ export function redisBackplane(options: RedisBackplaneOptions): Backplane {
       'another connection than `publisher`: one that listens takes no other commands',
       'the same',
     );
-  return new RedisBackplane(redis, subscriberOf('subscriber', subscriber, sharded), channel, sharded);
+  return defineBackplane(new RedisBackplane(redis, subscriberOf('subscriber', subscriber, sharded), channel, sharded));
 }
 
-class RedisBackplane implements Backplane {
+class RedisBackplane implements BackplaneAdapter {
   readonly name = 'redis';
   readonly #redis: RedisCommands;
   readonly #subscriber: RedisSubscriber;

@@ -1,6 +1,6 @@
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
-import type { Codec, LeaseAnswer, MaybePromise, StorageTier, StorageWrite } from '../contracts.js';
+import type { Codec, LeaseAnswer, MaybePromise, StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError, UndecodableError } from '../errors.js';
 import { commandsOf, type RedisClient, type RedisCommands, type Word } from './client.js';
@@ -9,9 +9,10 @@ import { KeyNames, slotOf } from './names.js';
 import { DELETE_AND_VOID, SET_AND_VOID, SET_IF_NEWER } from './scripts.js';
 import { subscriberOf } from './subscriber.js';
 import { toDeadline, toEntry, toText, toValue } from './value.js';
+import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 
 /** Options of {@link redisStorage}. */
-export interface RedisStorageOptions {
+export interface RedisStorageOptions extends TierOptions {
   /** Of node-redis or ioredis, 5 or later, connected or about to be. It belongs to the caller and is not closed. */
   readonly client: RedisClient;
   /** Begins the name of everything stored. Without `{.`, `{}` and lone surrogates. @default 'soloflight:' */
@@ -62,14 +63,16 @@ export function redisStorage(options: RedisStorageOptions): StorageTier {
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
   if (typeof lease !== 'boolean') throw misuse('lease', 'a boolean', lease);
   const news = subscriber === undefined ? undefined : subscriberOf('subscriber', subscriber);
-  if (!lease) return new RedisStorage(redis, names, codec);
-  return new LeasingRedisStorage(redis, names, codec, new RedisLeases({ redis, names, codec, subscriber: news }));
+  const adapter = lease
+    ? new LeasingRedisStorage(redis, names, codec, new RedisLeases({ redis, names, codec, subscriber: news }))
+    : new RedisStorage(redis, names, codec);
+  return defineStorage(adapter, tierOptionsOf(options));
 }
 
 /** Names of one `SCAN`, and so of one `UNLINK`. */
 const SCANNED_AT_ONCE = 1_000;
 
-class RedisStorage implements StorageTier {
+class RedisStorage implements StorageAdapter {
   readonly name = 'redis';
   protected readonly redis: RedisCommands;
   protected readonly names: KeyNames;

@@ -1,27 +1,17 @@
+import { ignore } from '../base/promises.js';
 import type { Entry } from '../entry.js';
-import { ignore, withDeadline } from '../base/race.js';
-import {
-  correct,
-  merged,
-  MOST_KEPT,
-  MOST_SLOTS,
-  REFUSED,
-  refused,
-  REPLAY_PAUSE,
-  type Intent,
-  type Outcome,
-  type OutboxOptions,
-  type Writes,
-} from '../tiers/outbox.js';
+import { withDeadline } from '../base/race.js';
+import type { Intent, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
+import { correct, merged, MOST_KEPT, MOST_SLOTS, REFUSED, refused, REPLAY_PAUSE } from '../tiers/outbox.js';
 
 /** A key of which storage is not known to hold what it is to hold. */
 interface Slot {
   intent: Intent;
   /** The intent that storage took last, and how that went. */
-  written: { readonly intent: Intent; readonly outcome: Outcome } | undefined;
+  written: { readonly intent: Intent; readonly outcome: WriteOutcome } | undefined;
   /** The write that goes last. It belongs to the request that makes it. */
-  last: Promise<Outcome> | undefined;
-  /** Writes that missed their deadline and are not over. Each may still overwrite what is written meanwhile. */
+  last: Promise<WriteOutcome> | undefined;
+  /** OutboxPort that missed their deadline and are not over. Each may still overwrite what is written meanwhile. */
   late: number;
   /** Monotonic instant at which all writes count as over, whether or not anybody is left to say so. */
   until: number;
@@ -29,7 +19,7 @@ interface Slot {
 
 /** The circumstances of one write. */
 interface Turn {
-  readonly before: Promise<Outcome> | undefined;
+  readonly before: Promise<WriteOutcome> | undefined;
   /** Milliseconds after which that one counts as over. */
   readonly patience: number;
   readonly after: Promise<unknown> | undefined;
@@ -44,13 +34,13 @@ const REPLAY_AT_ONCE = 32;
 const LONGEST_WRITE = 60_000;
 
 /**
- * {@link Writes} where requests share nothing but data.
+ * {@link OutboxPort} where requests share nothing but data.
  *
  * Each request makes its own writes, in turn: the next one waits for the one before with its own timer, and no longer
  * than that may take. So a request that ends holds up nobody, and what it leaves behind is found by the clock. Only a
  * write that is still on its way to storage when its request ends may land after a later one.
  */
-export class RequestOutbox implements Writes {
+export class RequestOutbox implements OutboxPort {
   readonly #options: OutboxOptions;
   /** Those touched longest ago come first. */
   readonly #slots = new Map<string, Slot>();
@@ -79,7 +69,7 @@ export class RequestOutbox implements Writes {
     return correct(this.intentFor(key) ?? before, entry, this.#distrustUntil);
   }
 
-  intend(key: string, wish: Intent): Promise<Outcome> {
+  intend(key: string, wish: Intent): Promise<WriteOutcome> {
     this.#collect();
     let slot = this.#slots.get(key);
     if (slot === undefined) {
@@ -126,15 +116,15 @@ export class RequestOutbox implements Writes {
     this.#kept.clear();
   }
 
-  #replayOne(key: string): Promise<Outcome> {
+  #replayOne(key: string): Promise<WriteOutcome> {
     const slot = this.#slots.get(key);
     // Another request may have seen to it meanwhile.
     if (slot === undefined || !this.#kept.has(key)) return Promise.resolve(REFUSED);
     return this.#queue(key, slot, undefined, true);
   }
 
-  /** Writes what `slot` intends, from this request, when the write before is over. */
-  #queue(key: string, slot: Slot, after: Promise<unknown> | undefined, replay = false): Promise<Outcome> {
+  /** OutboxPort what `slot` intends, from this request, when the write before is over. */
+  #queue(key: string, slot: Slot, after: Promise<unknown> | undefined, replay = false): Promise<WriteOutcome> {
     const now = this.#options.clock.monotonic();
     const before = slot.last;
     const patience = slot.until - now;
@@ -146,7 +136,7 @@ export class RequestOutbox implements Writes {
     return turn;
   }
 
-  async #write(key: string, slot: Slot, { before, patience, after, replay, isLast }: Turn): Promise<Outcome> {
+  async #write(key: string, slot: Slot, { before, patience, after, replay, isLast }: Turn): Promise<WriteOutcome> {
     const { clock, write } = this.#options;
     const isCurrent = (): boolean => this.#slots.get(key) === slot;
     // Also gives `isLast` the time to know.

@@ -1,10 +1,11 @@
 import { sealAsText, unseal } from '../codecs/envelope.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
-import type { Codec, StorageTier, StorageWrite } from '../contracts.js';
+import type { Codec, StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, UndecodableError } from '../errors.js';
 import { toName } from './key-name.js';
+import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 
 /** What is used of a `Keyv`. */
 export interface KeyvLike {
@@ -28,7 +29,7 @@ export interface KeyvWrite {
 }
 
 /** Options of {@link keyvStorage}. */
-export interface KeyvStorageOptions {
+export interface KeyvStorageOptions extends TierOptions {
   /** Turns values into text or bytes. Bytes are kept as base64. @default jsonCodec */
   readonly codec?: Codec;
 }
@@ -54,8 +55,9 @@ export function keyvStorage(keyv: KeyvLike, options: KeyvStorageOptions = {}): S
   const { codec = jsonCodec } = options;
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
   const storage = new KeyvStorage(keyv, codec);
-  if (keyv.namespace === undefined || keyv.namespace === '') return storage;
-  return Object.assign(storage, { clear: () => storage.clearNamespace() });
+  const tier = tierOptionsOf(options);
+  if (keyv.namespace === undefined || keyv.namespace === '') return defineStorage(storage, tier);
+  return defineStorage(Object.assign(storage, { clear: () => storage.clearNamespace() }), tier);
 }
 
 const METHODS = ['get', 'getMany', 'set', 'setMany', 'delete', 'deleteMany', 'clear', 'on', 'off'] as const;
@@ -65,7 +67,7 @@ function isKeyv(value: unknown): value is KeyvLike {
   return METHODS.every((method) => typeof (value as Partial<KeyvLike>)[method] === 'function');
 }
 
-class KeyvStorage implements StorageTier {
+class KeyvStorage implements StorageAdapter {
   readonly name = 'keyv';
   readonly #keyv: KeyvLike;
   readonly #codec: Codec;

@@ -1,5 +1,6 @@
-import type { StorageTier, StorageWrite } from '../contracts.js';
+import type { StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
+import { defineStorage, type TierOptions } from '../tiers/define-storage.js';
 
 /** A sweep looks at no more than this many entries per entry it may remove. */
 const LOOKS_PER_REMOVAL = 16;
@@ -19,11 +20,11 @@ interface Held {
  * A sweep does not look at everything: it starts where the last one stopped, so it may find nothing in a part of the
  * map and something in the next.
  */
-export function mapStorage(): StorageTier {
-  return new MapStorage();
+export function mapStorage(options: TierOptions = {}): StorageTier {
+  return defineStorage(new MapStorage(), options);
 }
 
-class MapStorage implements StorageTier {
+class MapStorage implements StorageAdapter {
   readonly name = 'map';
   readonly #held = new Map<string, Held>();
   #sweeping = this.#held.entries();

@@ -1,7 +1,8 @@
+import { isThenable } from '../base/promises.js';
 import { chain } from '../codecs/chain.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
-import { isThenable, type Codec, type MaybePromise, type StorageTier, type StorageWrite } from '../contracts.js';
+import { type Codec, type MaybePromise, type StorageAdapter, type StorageTier, type StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
 import { EntryBound } from './sqlite-bound.js';
@@ -17,12 +18,13 @@ import {
 import { checkBusyTimeout, checkDatabase, checkTable } from './sqlite-options.js';
 import { toEntry, toKey, toRow, type Row } from './sqlite-row.js';
 import { openTable, type Table } from './sqlite-table.js';
+import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 
 export type { SqliteDatabase, SqliteStatement, SqliteValue } from './sqlite-database.js';
 export { sqliteQueue, type SqliteQueueOptions } from './sqlite-queue.js';
 
 /** Options of {@link sqliteStorage}. */
-export interface SqliteStorageOptions {
+export interface SqliteStorageOptions extends TierOptions {
   /** Path of a file (or `':memory:'`), opened with node:sqlite at first use, or an open node:sqlite or better-sqlite3 database. */
   readonly database: SqliteDatabase | string;
   /** Name of the table, made at first use. Letters, digits and underscores. @default 'soloflight' */
@@ -61,10 +63,10 @@ export interface SqliteStorageOptions {
  * @throws SoloflightError with code `SOLOFLIGHT_SQLITE_UNAVAILABLE` for a path where there is no node:sqlite.
  */
 export function sqliteStorage(options: SqliteStorageOptions): StorageTier {
-  return new SqliteStorage(resolveOptions(options));
+  return defineStorage(new SqliteStorage(resolveOptions(options)), tierOptionsOf(options));
 }
 
-type Settings = Required<SqliteStorageOptions>;
+type Settings = Required<Omit<SqliteStorageOptions, keyof TierOptions>>;
 
 const DEFAULTS = Object.freeze({ table: 'soloflight', codec: jsonCodec, maxEntries: Infinity, busyTimeout: 1_000 });
 
@@ -90,7 +92,7 @@ function resolveOptions(options: SqliteStorageOptions): Settings {
   return { database, table, codec, maxEntries, busyTimeout };
 }
 
-class SqliteStorage implements StorageTier {
+class SqliteStorage implements StorageAdapter {
   readonly name = 'sqlite';
   readonly #settings: Settings;
   readonly #bound: EntryBound | undefined;

@@ -1,10 +1,11 @@
 import { sealAsText, unseal } from '../codecs/envelope.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
-import type { Codec, StorageTier, StorageWrite } from '../contracts.js';
+import type { Codec, StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse } from '../errors.js';
 import { toName } from './key-name.js';
+import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 
 /** What is used of a storage of unstorage. */
 export interface UnstorageLike {
@@ -16,7 +17,7 @@ export interface UnstorageLike {
 }
 
 /** Options of {@link unstorageStorage}. */
-export interface UnstorageStorageOptions {
+export interface UnstorageStorageOptions extends TierOptions {
   /** Comes before each key, with a colon between: 1 to 60 lower-case letters, digits, `-` and `_`. @default 'soloflight' */
   readonly base?: string;
   /** Turns values into text or bytes. Bytes are kept as base64. @default jsonCodec */
@@ -44,7 +45,7 @@ export function unstorageStorage(storage: UnstorageLike, options: UnstorageStora
   if (typeof base !== 'string' || !/^[a-z0-9_-]{1,60}$/.test(base))
     throw misuse('base', 'a name of 1 to 60 lower-case letters, digits, `-` and `_`', base);
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
-  return new UnstorageStorage(storage, base, codec);
+  return defineStorage(new UnstorageStorage(storage, base, codec), tierOptionsOf(options));
 }
 
 /** Cloudflare KV takes nothing shorter. */
@@ -57,7 +58,7 @@ function isUnstorage(value: unknown): value is UnstorageLike {
   return METHODS.every((method) => typeof (value as Partial<UnstorageLike>)[method] === 'function');
 }
 
-class UnstorageStorage implements StorageTier {
+class UnstorageStorage implements StorageAdapter {
   readonly name = 'unstorage';
   readonly #storage: UnstorageLike;
   readonly #base: string;

@@ -1,4 +1,5 @@
-import type { Clock, StorageTier } from '../contracts.js';
+import type { Clock, StorageAdapter, StorageTier } from '../contracts.js';
+import { defineStorage } from '../tiers/define-storage.js';
 import { misuse } from '../errors.js';
 
 /** An operation of a storage tier. */
@@ -78,7 +79,7 @@ const GARBAGE = Object.freeze({ garbage: true });
  * console.log(await cache.get('a'), storage.calls.get); // 42 1
  * ```
  */
-export function chaos(tier: StorageTier): ChaosTier {
+export function chaos(tier: StorageAdapter): ChaosTier {
   if (typeof tier !== 'object' || tier === null) throw misuse('tier', 'a storage tier', tier);
   const trouble = new Trouble();
   const operations: Partial<Record<TierOperation, (...args: never[]) => unknown>> = {};
@@ -88,7 +89,7 @@ export function chaos(tier: StorageTier): ChaosTier {
     operations[operation] = (...args) =>
       trouble.meet(operation, () => trouble.read(operation, args, () => method.apply(tier, args)));
   }
-  const controls: Omit<ChaosTier, TierOperation | 'name' | 'onLeaseEnd'> = {
+  const controls: Omit<ChaosTier, keyof StorageTier> = {
     calls: trouble.calls,
     failNext: (operation, error = failureOf(operation), how = 'reject') => trouble.failNext(operation, { error, how }),
     failAlways: (operation, error, how = 'reject') => {
@@ -100,9 +101,10 @@ export function chaos(tier: StorageTier): ChaosTier {
     corrupt: (key, garbage = GARBAGE) => trouble.corrupt.set(key, garbage),
     restore: () => trouble.restore(),
   };
-  const messages: Pick<StorageTier, 'onLeaseEnd'> =
+  const messages: Pick<StorageAdapter, 'onLeaseEnd'> =
     tier.onLeaseEnd === undefined ? {} : { onLeaseEnd: (key, wake) => tier.onLeaseEnd!(key, wake) };
-  return { name: tier.name, ...operations, ...messages, ...controls } as ChaosTier;
+  const adapter = { name: tier.name, ...operations, ...messages } as StorageAdapter;
+  return Object.assign(defineStorage(adapter), controls);
 }
 
 /** What is wrong with a tier at the moment. */

@@ -1,5 +1,6 @@
-import type { StorageTier } from '../contracts.js';
+import type { StorageAdapter, StorageTier } from '../contracts.js';
 import { Namespace } from '../marks/namespace.js';
+import { defineStorage } from '../tiers/define-storage.js';
 
 /**
  * The part of `tier` that is called `path`, as a tier of its own: every key is found under its name there.
@@ -7,10 +8,10 @@ import { Namespace } from '../marks/namespace.js';
  * Has the optional methods that `tier` has, but for `clear`, which would reach beyond the namespace. `sweep` and
  * `close` do reach beyond it: outlived is outlived, whosever it was.
  */
-export function namespaced(tier: StorageTier, path: readonly string[]): StorageTier {
+export function namespaced(tier: StorageAdapter, path: readonly string[]): StorageTier {
   const namespace = new Namespace(path);
   const named = (key: string): string => namespace.keyOf(key);
-  return {
+  return defineStorage({
     name: tier.name,
     get: (key) => tier.get(named(key)),
     set: (key, entry, keepUntil) => tier.set(named(key), entry, keepUntil),
@@ -27,5 +28,5 @@ export function namespaced(tier: StorageTier, path: readonly string[]): StorageT
     ...(tier.onLeaseEnd && { onLeaseEnd: (key, wake) => tier.onLeaseEnd!(named(key), wake) }),
     ...(tier.sweep && { sweep: (now, limit) => tier.sweep!(now, limit) }),
     ...(tier.close && { close: () => tier.close!() }),
-  };
+  });
 }

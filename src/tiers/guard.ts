@@ -1,12 +1,13 @@
+import { ignore, isThenable, promised } from '../base/promises.js';
 import { Batch } from '../base/batch.js';
-import type { Clock, LeaseAnswer, MaybePromise, StorageTier } from '../contracts.js';
-import { expiredAt, isEntry, type Entry } from '../entry.js';
+import type { Clock, LeaseAnswer, MaybePromise, StorageAdapter } from '../contracts.js';
+import { cutAt, expiredAt, isEntry, type Entry } from '../entry.js';
 import { isSoloflightError, misuse, TierTimeoutError } from '../errors.js';
 import { Breaker } from './breaker.js';
-import { ignore, isThenable, promised, withDeadline } from '../base/race.js';
+import { withDeadline } from '../base/race.js';
 import { GuardedLease, isLeaseAnswer, type Run } from './guarded-lease.js';
-import { Outbox, REFUSED, type Attempt, type Intent, type Outcome, type Writes } from './outbox.js';
-import { RequestOutbox } from '../requests/request-outbox.js';
+import type { Attempt, Intent, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
+import { Outbox, REFUSED } from './outbox.js';
 
 /** What a guard needs to know and whom it tells. */
 export interface GuardOptions {
@@ -15,12 +16,21 @@ export interface GuardOptions {
   readonly readTimeout: number;
   /** Deadline of one write, milliseconds. */
   readonly writeTimeout: number;
-  /** Whether the requests of one I/O context use the tier, or each has its own. @default 'shared' */
-  readonly scope?: 'shared' | 'request';
+  /** Milliseconds that the tier holds an entry at most. @default as long as the entry lives */
+  readonly ttl?: number | undefined;
+  /** Makes what keeps the writes on their way, where each request has an I/O context of its own. @default one context */
+  readonly outbox?: ((options: OutboxOptions) => OutboxPort) | undefined;
   /** Told of every failure of the tier. */
   readonly report: (operation: string, key: string | undefined, error: unknown) => void;
   /** Takes work nobody waits for. It never rejects. */
   readonly background: (work: Promise<void>) => void;
+}
+
+/** How an entry is to be stored. See {@link GuardedTier.put}. */
+export interface GuardedPut {
+  readonly keep: boolean;
+  readonly after?: Promise<unknown>;
+  readonly lease?: GuardedLease | undefined;
 }
 
 /** What a reading gives that failed, or gave garbage. */
@@ -42,24 +52,24 @@ export class GuardedTier {
   readonly name: string;
   /** Whether a caller may vanish without a trace, and what it waits for with it. */
   readonly mayVanish: boolean;
-  readonly #tier: StorageTier;
+  readonly #tier: StorageAdapter;
   readonly #options: GuardOptions;
   readonly #breaker: Breaker;
-  readonly #outbox: Writes;
+  readonly #outbox: OutboxPort;
   #writes = 0;
   /** Reads of one turn, for a tier that can answer many at once. */
   readonly #batch = new Batch<string, Entry | undefined>((keys) => this.#readTogether(keys));
   /** Whether the tier answers later, as far as is known: gathering reads saves round trips, and only there are any. */
   #waits = false;
 
-  constructor(tier: StorageTier, options: GuardOptions) {
+  constructor(tier: StorageAdapter, options: GuardOptions) {
     this.name = typeof tier.name === 'string' && tier.name !== '' ? tier.name : 'storage';
     this.#tier = tier;
     this.#options = options;
-    this.mayVanish = options.scope === 'request';
+    this.mayVanish = options.outbox !== undefined;
     this.#breaker = new Breaker(this.mayVanish);
     const writes = { ...options, write: this.#write.bind(this) };
-    this.#outbox = this.mayVanish ? new RequestOutbox(writes) : new Outbox(writes);
+    this.#outbox = options.outbox?.(writes) ?? new Outbox(writes);
   }
 
   /** Whether the tier answers later, as far as is known. */
@@ -109,17 +119,11 @@ export class GuardedTier {
    * `keep`: the entry replaces one that must not be served any more, so a failed write becomes a removal to be
    * replayed. `after` delays the write; reads see it at once all the same.
    */
-  async put(
-    key: string,
-    entry: Entry,
-    {
-      keep,
-      after,
-      lease,
-    }: { readonly keep: boolean; readonly after?: Promise<unknown>; readonly lease?: GuardedLease },
-  ): Promise<boolean> {
+  async put(key: string, entry: Entry, { keep, after, lease }: GuardedPut): Promise<boolean> {
+    const { ttl, clock } = this.#options;
     if (lease !== undefined) lease.ended = true;
-    return (await this.#outbox.intend(key, { kind: 'put', entry, keep, after, lease })).done;
+    const kept = ttl === undefined ? entry : cutAt(entry, clock.now() + ttl);
+    return (await this.#outbox.intend(key, { kind: 'put', entry: kept, keep, after, lease })).done;
   }
 
   /**
@@ -145,7 +149,7 @@ export class GuardedTier {
     return { kind: 'lease', lease: new GuardedLease(answer.lease, run, onRefused) };
   }
 
-  /** See {@link StorageTier.onLeaseEnd}. Never throws. */
+  /** See {@link StorageAdapter.onLeaseEnd}. Never throws. */
   onLeaseEnd(key: string, wake: () => void): () => void {
     try {
       return this.#tier.onLeaseEnd?.(key, wake) ?? ignore;
@@ -279,7 +283,7 @@ export class GuardedTier {
    *
    * A replay goes past the breaker: storage may refuse a write for its key's sake, and must not count as away for that.
    */
-  async #write(key: string, intent: Intent, { wanted, replay }: Attempt): Promise<Outcome> {
+  async #write(key: string, intent: Intent, { wanted, replay }: Attempt): Promise<WriteOutcome> {
     if (!replay && this.#breaker.admit(this.#options.clock.monotonic()) === 'open') return REFUSED;
     const operation = intent.kind === 'remove' ? 'delete' : 'set';
     const outcome = await this.#attempt(
@@ -336,7 +340,7 @@ export class GuardedTier {
     key: string | undefined,
     run: () => MaybePromise<boolean | void>,
     breaker?: Breaker,
-  ): Promise<Outcome> {
+  ): Promise<WriteOutcome> {
     const { clock, writeTimeout, report } = this.#options;
     const work = promised(run);
     let late: Promise<unknown> | undefined;

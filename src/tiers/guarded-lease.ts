@@ -1,16 +1,19 @@
-import type { Lease, LeaseAnswer, MaybePromise } from '../contracts.js';
+import { ignore } from '../base/promises.js';
+import type { Clock, Lease, LeaseAnswer, MaybePromise } from '../contracts.js';
 import type { Entry } from '../entry.js';
+import type { FleetLease, StoringLease } from '../ports.js';
 
 /** How one operation of a tier is run: within its deadline, its failure reported; `undefined` if there was one. */
 export type Run = <T>(operation: 'lease' | 'renew' | 'release', run: () => MaybePromise<T>) => Promise<T | undefined>;
 
 /** A lease that never throws, rejects or takes longer than the deadlines of its tier. */
-export class GuardedLease {
+export class GuardedLease implements FleetLease, StoringLease {
   readonly #lease: Lease;
   readonly #run: Run;
   readonly #onRefused: () => void;
   /** Whether there is nothing more to be done about it: its entry is on the way to storage, or it was released. */
   ended = false;
+  #cancel: () => void = ignore;
 
   constructor(lease: Lease, run: Run, onRefused: () => void) {
     this.#lease = lease;
@@ -18,12 +21,25 @@ export class GuardedLease {
     this.#onRefused = onRefused;
   }
 
-  /** `false`: it is lost. Where the tier does not answer, it may yet be there. */
-  async renew(ms: number): Promise<boolean> {
-    return (await this.#run('renew', () => this.#lease.renew(ms))) !== false;
+  /** Renews the lease every third of `ms` until it is released or lost. It is given back early when `isOver` says that nobody wants it. */
+  keepUp(clock: Clock, ms: number, isOver: () => boolean): void {
+    const wait = (): void => {
+      this.#cancel = clock.after(ms / 3, () => {
+        // Somebody asked for the key to be free; nobody else may have to wait for work that hangs.
+        if (isOver() && !this.ended) return void this.release();
+        wait();
+        // Where the tier does not answer, the lease may yet be there.
+        void this.#run('renew', () => this.#lease.renew(ms)).then((goesOn) => {
+          if (goesOn === false) this.#cancel();
+        });
+      });
+    };
+    wait();
   }
 
   async release(): Promise<void> {
+    this.#cancel();
+    if (this.ended) return;
     this.ended = true;
     await this.#run('release', () => this.#lease.release());
   }
@@ -34,7 +50,7 @@ export class GuardedLease {
   }
 }
 
-/** Whether `answer`, something a tier returned, is an answer to who asks for a lease. */
+/** Whether `answer`, something a tier returned, answers a request for a lease. */
 export function isLeaseAnswer(answer: unknown, isEntry: (value: unknown) => boolean): answer is LeaseAnswer {
   const { kind, entry, lease } = Object(answer) as { kind?: unknown; entry?: unknown; lease?: Partial<Lease> };
   if (kind === 'held') return true;

@@ -1,8 +1,8 @@
 import { ClearMarker } from './clear-marker.js';
-import type { Clock, MaybePromise } from '../contracts.js';
+import type { Clock, MaybePromise, TagMode } from '../contracts.js';
 import { plain, type Entry, type HeldEntry } from '../entry.js';
-import type { Namespace, TagMode } from '../marks/namespace.js';
-import { UNREADABLE, type GuardedTier, type Reading } from './guard.js';
+import type { Namespace } from '../marks/namespace.js';
+import { UNREADABLE, type GuardedPut, type GuardedTier, type Reading } from './guard.js';
 import type { GuardedLease } from './guarded-lease.js';
 import { MARKER_LIFE, type StoredMarks, type TagMarks } from '../marks/tags.js';
 
@@ -73,7 +73,7 @@ export class NamespacedTier {
   }
 
   /** Stores `entry`. See {@link GuardedTier.put}. */
-  async put(key: string, entry: HeldEntry<unknown>, options: Parameters<GuardedTier['put']>[2]): Promise<void> {
+  async put(key: string, entry: HeldEntry<unknown>, options: GuardedPut): Promise<void> {
     const settle = this.#marks.storing(this.#space, key, entry);
     const arrived = await this.#guard.put(this.#space.keyOf(key), plain(entry), options);
     settle?.(arrived);

@@ -1,71 +1,11 @@
+import { ignore } from '../base/promises.js';
 import type { Clock } from '../contracts.js';
 import { expiredAt, type Entry } from '../entry.js';
-import { ignore } from '../base/race.js';
-import type { GuardedLease } from './guarded-lease.js';
 
-/** What storage is to hold for a key. `keep`: until it does, what it holds now must not be served. */
-export type Intent =
-  | {
-      readonly kind: 'put';
-      readonly entry: Entry;
-      readonly keep: boolean;
-      readonly after: Promise<unknown> | undefined;
-      /** Whether to store it again if it was refused: what it replaces may stay, as long as this comes. */
-      readonly marker?: boolean;
-      /** The lease it was loaded under: it is stored only if that has not ended. */
-      readonly lease?: GuardedLease | undefined;
-    }
-  | { readonly kind: 'remove'; readonly keep: true }
-  | { readonly kind: 'expire'; readonly at: number; readonly keep: true };
-
-/** How a write went. */
-export interface Outcome {
-  readonly done: boolean;
-  /** Whether storage is known to have held what was removed. */
-  readonly held: boolean;
-  /** The write itself where it missed its deadline: until this settles, it may still reach storage. */
-  readonly late: Promise<unknown> | undefined;
-}
+import type { Attempt, Intent, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
 
 /** A write that was not even tried. */
-export const REFUSED: Outcome = Object.freeze({ done: false, held: false, late: undefined });
-
-/** The circumstances of one attempt at a write. */
-export interface Attempt {
-  /** Whether nothing else is intended meanwhile. */
-  readonly wanted: () => boolean;
-  /** Whether the write was refused before. */
-  readonly replay: boolean;
-}
-
-/** What an outbox needs to know. */
-export interface OutboxOptions {
-  readonly clock: Clock;
-  /** Deadline of one write, milliseconds. */
-  readonly writeTimeout: number;
-  /** Takes work nobody waits for. It never rejects. */
-  readonly background: (work: Promise<void>) => void;
-  /** Makes one attempt, within the deadline, never rejecting. */
-  readonly write: (key: string, intent: Intent, attempt: Attempt) => Promise<Outcome>;
-}
-
-/** The writes on their way to one storage tier. */
-export interface Writes {
-  /** Number of keys that wait for a replay. */
-  readonly kept: number;
-  /** What storage is to hold for `key`, unless it is sure to hold that already. */
-  intentFor(key: string): Intent | undefined;
-  /** What a read is to find where storage answered `entry`. `before` was intended when storage was asked. */
-  corrected(key: string, entry: Entry | undefined, before: Intent | undefined): Entry | undefined;
-  /** Notes `wish`, which reads see from now on, and resolves with how it went, or when the deadline is over. */
-  intend(key: string, wish: Intent): Promise<Outcome>;
-  /** Starts a replay in the background, unless one is under way or was a moment ago. */
-  replaySoon(): void;
-  /** Tries everything that was refused once more, as long as storage takes any of it. */
-  replay(): Promise<void>;
-  /** Waits for what is under way, makes a last attempt at what was refused, and lets go of everything. */
-  close(): Promise<void>;
-}
+export const REFUSED: WriteOutcome = Object.freeze({ done: false, held: false, late: undefined });
 
 /** A key of which storage is not known to hold what it is to hold. */
 interface Slot {
@@ -73,10 +13,10 @@ interface Slot {
   intent: Intent;
   /** The writes under way, one at a time: the latest wish follows, without those in between. */
   writing: Promise<void> | undefined;
-  /** Writes that missed their deadline and are not over. Each may still overwrite what is written meanwhile. */
+  /** OutboxPort that missed their deadline and are not over. Each may still overwrite what is written meanwhile. */
   late: number;
   /** Those who wait for the next write. */
-  waiting: ((outcome: Outcome) => void)[];
+  waiting: ((outcome: WriteOutcome) => void)[];
 }
 
 export const MOST_KEPT = 10_000;
@@ -86,12 +26,12 @@ export const REPLAY_PAUSE = 1_000;
 const REPLAY_AT_ONCE = 32;
 
 /**
- * {@link Writes} of one I/O context.
+ * {@link OutboxPort} of one I/O context.
  *
  * A key has a slot from the first wish until storage is sure to hold the latest one: a write confirmed it, and no
  * earlier write can still land after that one. Refused wishes that have to reach storage are kept for a replay.
  */
-export class Outbox implements Writes {
+export class Outbox implements OutboxPort {
   readonly #options: OutboxOptions;
   readonly #slots = new Map<string, Slot>();
   /** Keys whose slot waits for the replay, the one refused longest ago first. */
@@ -117,7 +57,7 @@ export class Outbox implements Writes {
     return correct(this.intentFor(key) ?? before, entry, this.#distrustUntil);
   }
 
-  intend(key: string, wish: Intent): Promise<Outcome> {
+  intend(key: string, wish: Intent): Promise<WriteOutcome> {
     let slot = this.#slots.get(key);
     if (slot === undefined) {
       if (this.#slots.size >= MOST_SLOTS) {
@@ -165,7 +105,7 @@ export class Outbox implements Writes {
     }
   }
 
-  #replayOne(key: string): Promise<Outcome> {
+  #replayOne(key: string): Promise<WriteOutcome> {
     const slot = this.#slots.get(key);
     // A newer wish for the key is written by itself.
     if (slot === undefined || slot.writing !== undefined) return Promise.resolve(REFUSED);
@@ -174,11 +114,11 @@ export class Outbox implements Writes {
     return outcome;
   }
 
-  #nextOutcome(slot: Slot): Promise<Outcome> {
+  #nextOutcome(slot: Slot): Promise<WriteOutcome> {
     const { clock, writeTimeout } = this.#options;
     const { waiting } = slot;
     return new Promise((resolve) => {
-      const tell = (outcome: Outcome): void => {
+      const tell = (outcome: WriteOutcome): void => {
         cancel();
         resolve(outcome);
       };
@@ -192,7 +132,7 @@ export class Outbox implements Writes {
     return (slot.writing = this.#write(key, slot, replay));
   }
 
-  /** Writes what `slot` intends, again whenever that has changed meanwhile, until storage has it or refuses. */
+  /** OutboxPort what `slot` intends, again whenever that has changed meanwhile, until storage has it or refuses. */
   async #write(key: string, slot: Slot, replay: boolean): Promise<void> {
     const isCurrent = (): boolean => this.#slots.get(key) === slot;
     for (;;) {

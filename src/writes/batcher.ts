@@ -1,4 +1,5 @@
-import { rejection, silenced } from '../flights/flight.js';
+import { rejection, silenced } from '../base/promises.js';
+
 import { checkSignal } from '../base/checks.js';
 import { BatchRun, type ItemResult } from './batch-run.js';
 import { resolveBatcherOptions, type BatcherOptions, type BatcherSettings } from './batcher-options.js';

@@ -1,5 +1,6 @@
+import { ignore, rejection, silenced } from '../base/promises.js';
 import type { MaybePromise, QueuedWrite, WriteQueue } from '../contracts.js';
-import { ignore, rejection, silenced } from '../flights/flight.js';
+
 import type { Held } from './lanes.js';
 import { WriteQueueError } from './write-errors.js';
 

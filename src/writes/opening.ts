@@ -1,6 +1,7 @@
+import { silenced } from '../base/promises.js';
 import type { QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { silenced } from '../flights/flight.js';
+
 import { WriteQueueError } from './write-errors.js';
 
 /** Somebody who came before the queue was read. */

@@ -1,4 +1,4 @@
-import { silenced } from '../flights/flight.js';
+import { silenced } from '../base/promises.js';
 
 /** Somebody who waits for room, in order of arrival. */
 interface Waiting {

@@ -1,4 +1,5 @@
-import { isThenable, type MaybePromise } from '../contracts.js';
+import { isThenable } from '../base/promises.js';
+import { type MaybePromise } from '../contracts.js';
 import { misuse } from '../errors.js';
 import type { PendingWrite } from './pending-write.js';
 

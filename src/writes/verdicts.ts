@@ -1,4 +1,5 @@
-import { isThenable, type DeadReason, type QueuedWrite } from '../contracts.js';
+import { isThenable } from '../base/promises.js';
+import { type DeadReason, type QueuedWrite } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { pauseAfter } from '../base/backoff.js';
 import type { DeliveryParts } from './delivery-parts.js';

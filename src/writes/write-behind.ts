@@ -1,8 +1,11 @@
+import { connectPending } from '../pending/behind.js';
+import type { WritesConnector } from '../ports.js';
+import { isThenable, rejection, silenced } from '../base/promises.js';
 import { turnClock, type TurnClock } from '../base/clock.js';
-import { isThenable, type MaybePromise, type QueuedWrite } from '../contracts.js';
+import { type MaybePromise, type QueuedWrite, type Writes } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { Events } from '../base/events.js';
-import { rejection, silenced } from '../flights/flight.js';
+
 import { checkFunction, checkSignal } from '../base/checks.js';
 import { DeadLetters } from './dead-letters.js';
 import { Delivery } from './delivery.js';
@@ -71,7 +74,9 @@ const ACCEPTED: Promise<void> = Promise.resolve();
  * await writes.close();
  * ```
  */
-export class WriteBehind<V> {
+export class WriteBehind<V> implements Writes<V> {
+  /** Lets a cache take its writes here: `writes: new WriteBehind(…)`. */
+  readonly 'soloflight.connect': WritesConnector<V> = connectPending<V>(this);
   /** Writes that are not delivered any more. */
   readonly deadLetters: DeadLetters<V>;
   readonly #settings: WriteSettings<V>;

@@ -1,7 +1,5 @@
 import type { Clock } from '../contracts.js';
-
-/** Whether callers share one I/O context, or each has one of its own that may end at any moment, as a Worker's requests do. */
-export type Scope = 'shared' | 'request';
+import { LEADER_LOST, type Claim, type Claims } from '../flights/claims.js';
 
 /** How often a request that leads a flight shows that it is alive. */
 const BEAT = 1_000;
@@ -10,9 +8,6 @@ const SILENCE = 3 * BEAT;
 /** How much later than `maxDuration` others end a flight that its own request should have ended. */
 const GRACE = 250;
 
-/** What followers get whose leader is gone. They never see it: they take over, or join who did. */
-export const LEADER_LOST: Error = new Error('The request that led this flight is gone');
-
 /**
  * A flight's claim to its key, for as long as the request that leads the flight lives.
  *
@@ -20,7 +15,7 @@ export const LEADER_LOST: Error = new Error('The request that led this flight is
  * nothing that the leader has to do at its end. The leader renews it with timers of its own request, the others only
  * read it, with theirs.
  */
-export class Lease {
+export class RequestClaim implements Claim {
   readonly #clock: Clock;
   readonly #since: number;
   readonly #maxDuration: number;
@@ -46,7 +41,7 @@ export class Lease {
     return end - this.#clock.monotonic();
   }
 
-  /** Keeps the lease from the leader's request, until {@link end}; `timeOut` is called at `maxDuration`. */
+  /** Keeps the claim from the leader's request, until {@link end}; `timeOut` is called at `maxDuration`. */
   begin(timeOut: () => void): void {
     this.begun = true;
     const beat = (): void => {
@@ -103,25 +98,30 @@ export class Lease {
   }
 }
 
-/** The leases of a cache and its namespaces, in the order in which they began. */
-export class Leases {
-  readonly #leases = new Set<Lease>();
+/** The claims of a cache and its namespaces, in the order in which they began. */
+export class RequestClaims implements Claims {
+  readonly #claims = new Set<Claim>();
+  readonly #clock: Clock;
+  readonly #maxDuration: number;
 
-  /** A lease from `since` on; `giveUp` lets others give its leader up. */
-  grant(since: number, maxDuration: number, clock: Clock, giveUp: (lease: Lease) => void): Lease {
-    const lease: Lease = new Lease(clock, since, maxDuration, () => giveUp(lease));
-    this.#leases.add(lease);
-    return lease;
+  constructor(clock: Clock, maxDuration: number) {
+    this.#clock = clock;
+    this.#maxDuration = maxDuration;
   }
 
-  delete(lease: Lease): void {
-    this.#leases.delete(lease);
+  grant(since: number, giveUp: (claim: Claim) => void): Claim {
+    const claim: Claim = new RequestClaim(this.#clock, since, this.#maxDuration, () => giveUp(claim));
+    this.#claims.add(claim);
+    return claim;
   }
 
-  /** Gives up the flights whose leader is gone: all of them, or the oldest ones in passing. */
+  delete(claim: Claim): void {
+    this.#claims.delete(claim);
+  }
+
   sweep(inPassing: boolean): void {
-    for (const lease of this.#leases) {
-      if (lease.left <= 0) lease.giveUp();
+    for (const claim of this.#claims) {
+      if (claim.left <= 0) claim.giveUp();
       else if (inPassing) return;
     }
   }

@@ -1,5 +1,30 @@
-import type { Answer, Role } from './answer.js';
-import type { Status } from './stages.js';
+import type { Found } from '../ports.js';
+
+/** How a read can end: fresh from a tier, stale from a tier, loaded, or a stored value instead of a failed load. */
+export type Status = 'hit' | 'stale' | 'miss' | 'fallback';
+
+/** What a flight brings to all its subscribers. */
+export interface Outcome<V> extends Found<V> {
+  readonly status: Status;
+  /** Whether the upstream was called for it. */
+  readonly loaded: boolean;
+  /** Whether the entry went into the tiers. */
+  readonly stored: boolean;
+  /** Why there is a fallback. */
+  readonly error?: unknown;
+}
+
+/** Whether a read started a flight, joined one, or needed none. */
+export type Role = 'none' | 'leader' | 'follower';
+
+/** What a read found, and what it had to do for it. */
+export interface Answer<V> {
+  readonly outcome: Outcome<V>;
+  readonly role: Role;
+}
+
+/** The name of the memory tier in the story of a read. */
+export const MEMORY = 'memory';
 
 /** A value and the story of the read that brought it. Durations are milliseconds. */
 export interface Lookup<V> {

@@ -1,54 +1,27 @@
-import type { PendingWrites, WriteThrough } from '../contracts.js';
-import { misuse } from '../errors.js';
-import { ignore } from '../flights/flight.js';
+import { ignore } from '../base/promises.js';
+import { checkMethods } from '../base/checks.js';
+import { CONNECT, type PendingWrites, type Writes } from '../contracts.js';
+import type { Taken, WritesConnector } from '../ports.js';
+import type { SourceUpdate, WriteSource } from './source.js';
+import { Writer } from './writer.js';
 
-/** What there is for a key: `undefined` as a value is nothing. */
-export interface Taken<V> {
-  readonly value: V | undefined;
+/**
+ * Lets a cache take its writes to `writes`, which accepts them now and delivers them later. What a `WriteBehind` and
+ * `sharedWrites` are by themselves, for a stand-in of them.
+ *
+ * @throws TypeError for what lacks a method.
+ */
+export function defineWrites<V>(writes: PendingWrites<V>): Writes<V> {
+  checkMethods('writes', 'pending writes', writes, ['open', 'peek', 'put', 'delete', 'on']);
+  return { [CONNECT]: connectPending(writes) };
 }
 
-/** How a cache writes to its upstream, at once or later. */
-export interface WritePort<V> {
-  /** Writes `value`, and gives what there is for the key by then, if that is known to be something else. */
-  readonly through: (
-    key: string,
-    value: V | undefined,
-    options: { readonly signal: AbortSignal },
-  ) => Promise<Taken<V> | undefined>;
-  /** Writes what `fn` makes of what is current when the write is accepted, and gives what `through` does. */
-  readonly update: UpdatePort<V> | undefined;
-  /** What writes on their way will make of `key`, if there are any. */
-  readonly pending: ((key: string) => Promise<Taken<V> | undefined>) | undefined;
-  /**
-   * Calls `changed` for each key of which pending writes will make something else than `through` was told, until the returned
-   * function is called. `restored`: they did so before this process began, or in another one.
-   */
-  readonly watch: (changed: (key: string, restored: boolean) => void) => () => void;
+/** Lets a cache write to the upstream by `writes`, later, and see what is pending there. */
+export function connectPending<V>(writes: PendingWrites<V>): WritesConnector<V> {
+  return { connect: (context) => new Writer(sourceOf(writes), context) };
 }
 
-type UpdatePort<V> = (
-  key: string,
-  fn: (current: V | undefined) => V,
-  options: { readonly signal: AbortSignal; readonly current: () => Promise<V | undefined> },
-) => Promise<Taken<V> | undefined>;
-
-/** The port for the option `writes`. */
-export function resolveWrites<V>(writes: WriteThrough<V> | PendingWrites<V> | undefined): WritePort<V> | undefined {
-  if (writes === undefined) return undefined;
-  if (isBehind(writes)) return behind(writes);
-  const through: unknown = Object(writes).through;
-  if (typeof through !== 'function') throw misuse('writes', 'a WriteBehind, or { through: a function }', writes);
-  return {
-    async through(key, value, options) {
-      const taken = await writes.through(key, value, options);
-      return taken === undefined ? undefined : { value: taken };
-    },
-    ...{ update: undefined, pending: undefined },
-    watch: unwatched,
-  };
-}
-
-function behind<V>(writes: PendingWrites<V>): WritePort<V> {
+function sourceOf<V>(writes: PendingWrites<V>): WriteSource<V> {
   /** Writes of the cache itself that are not accepted yet, as far as is known. */
   const own = new Map<string, OwnWrite>();
   let tell: (key: string, restored: boolean) => void = ignore;
@@ -124,7 +97,7 @@ async function updateOrDelete<V>(
   writes: PendingWrites<V>,
   key: string,
   fn: (current: V | undefined) => V,
-  options: Parameters<UpdatePort<V>>[2],
+  options: Parameters<SourceUpdate<V>>[2],
 ): Promise<void> {
   let isGone = false;
   const update = (current: V | undefined): V => {
@@ -138,13 +111,4 @@ async function updateOrDelete<V>(
     if (!isGone) throw error;
     await writes.delete(key, options);
   }
-}
-
-function isBehind<V>(writes: WriteThrough<V> | PendingWrites<V>): writes is PendingWrites<V> {
-  const methods = ['open', 'peek', 'put', 'delete', 'on'] as const;
-  return methods.every((method) => typeof (Object(writes) as Partial<PendingWrites<V>>)[method] === 'function');
-}
-
-function unwatched(): () => void {
-  return () => {};
 }

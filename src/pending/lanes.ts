@@ -1,10 +1,11 @@
+import type { Claim, Claims } from '../flights/claims.js';
+import { ignore } from '../base/promises.js';
 import type { Clock } from '../contracts.js';
-import { ignore } from '../flights/flight.js';
-import { Lease } from '../requests/heartbeat.js';
+
 
 interface Turn {
   readonly over: Promise<void>;
-  readonly lease: Lease | undefined;
+  readonly claim: Claim | undefined;
 }
 
 /** The writes of a cache that go to its upstream: one at a time per key, in the order of the calls. */
@@ -12,10 +13,12 @@ export class WriteLanes {
   readonly #last = new Map<string, Turn>();
   /** Keys of which somebody else has written a newer value while the cache's own write was under way. */
   readonly #outrun = new Set<string>();
+  readonly #claims: Claims | undefined;
   readonly #clock: Clock | undefined;
 
-  /** `clock`: set where the request that writes may end without a trace, to notice that. */
-  constructor(clock?: Clock) {
+  /** `claims`, `clock`: set where the request that writes may end without a trace, to notice that. */
+  constructor(claims?: Claims, clock?: Clock) {
+    this.#claims = claims;
     this.#clock = clock;
   }
 
@@ -33,10 +36,13 @@ export class WriteLanes {
   run<T>(key: string, write: () => Promise<T>): Promise<T> {
     const before = this.#last.get(key);
     const result = before === undefined ? write() : ended(before).then(write);
-    const turn: Turn = { over: result.then(ignore, ignore), lease: this.#lease() };
+    const turn: Turn = { over: result.then(ignore, ignore), claim: this.#claim() };
     this.#last.set(key, turn);
     void turn.over.then(() => {
-      turn.lease?.end();
+      if (turn.claim !== undefined) {
+        turn.claim.end();
+        this.#claims?.delete(turn.claim);
+      }
       if (this.#last.get(key) !== turn) return;
       this.#last.delete(key);
       this.#outrun.delete(key);
@@ -44,14 +50,13 @@ export class WriteLanes {
     return result;
   }
 
-  #lease(): Lease | undefined {
-    if (this.#clock === undefined) return undefined;
-    const lease = new Lease(this.#clock, this.#clock.monotonic(), Infinity, ignore);
-    lease.begin(ignore);
-    return lease;
+  #claim(): Claim | undefined {
+    const claim = this.#clock && this.#claims?.grant(this.#clock.monotonic(), ignore);
+    claim?.begin(ignore);
+    return claim;
   }
 }
 
-function ended({ over, lease }: Turn): Promise<void> {
-  return lease === undefined ? over : lease.outwait(over, undefined, ignore).catch(ignore);
+function ended({ over, claim }: Turn): Promise<void> {
+  return claim === undefined ? over : claim.outwait(over, undefined, ignore).catch(ignore);
 }

@@ -1,0 +1,21 @@
+import { isStorable, type HeldEntry } from '../entry.js';
+import { fence, type Changes } from './changes.js';
+import { announce } from './invalidate.js';
+
+/** Puts `entry` into all tiers. A load that started earlier never overwrites it. */
+export async function set<V>(changes: Changes<V>, key: string, entry: HeldEntry<V>): Promise<void> {
+  const { held, storage, peers, space } = changes;
+  fence(changes, key);
+  let write: Promise<unknown> | undefined;
+  if (isStorable(entry)) {
+    held.hold(key, entry);
+    write = storage?.store(key, entry, { keep: true });
+  } else {
+    // A value that can't be stored still ends the life of the one before it.
+    held.drop(key);
+    write = storage?.remove(key);
+  }
+  announce(changes, 'set', [key]);
+  await write;
+  await peers?.tell({ kind: 'set', keys: [key], at: entry.startedAt, space: space.path });
+}

@@ -1,0 +1,294 @@
+import type { Isolation } from './base/isolation.js';
+import type { BackplaneMessage, Clock, MemoryTier, StorageAdapter, TagMode } from './contracts.js';
+import type { Entry, HeldEntry } from './entry.js';
+import type { Claims } from './flights/claims.js';
+import type { Held } from './marks/held.js';
+import type { Namespace } from './marks/namespace.js';
+import type { TagMarks } from './marks/tags.js';
+
+/** An entry and the name of the tier it came from. */
+export interface Found<V> {
+  readonly entry: HeldEntry<V>;
+  readonly tier: string;
+}
+
+/** An entry of a storage tier. */
+export interface Stored<V> extends Found<V> {
+  /** Place of the tier among the storage tiers, the nearest being 0. */
+  readonly depth: number;
+}
+
+/** How an entry is to be stored. */
+export interface PutOptions {
+  /** Whether the entry replaces one that must not be served any more, so that a failed write becomes a removal. */
+  readonly keep: boolean;
+  /** Delays the write; reads see the entry at once all the same. */
+  readonly after?: Promise<unknown>;
+  /** The fleet's lease under which the entry was loaded. */
+  readonly lease?: FleetLease | undefined;
+  /** Stores in the tiers nearer than this one only. @default all */
+  readonly above?: number;
+}
+
+/** The storage of one cache or namespace. Nothing here rejects: a failing tier is a missing tier. */
+export interface StoragePort {
+  /** The first servable entry newer than `known`, else the newest one that may serve as a fallback. */
+  find<V>(key: string, known: Found<V> | undefined): Promise<Stored<V> | undefined>;
+  /** Stores `entry` if it is still allowed to. */
+  store(key: string, entry: HeldEntry<unknown>, options: PutOptions): Promise<unknown>;
+  /** Removes `key`; resolves with whether a tier is known to have held it. */
+  remove(key: string): Promise<boolean>;
+  /** Makes entries stale or unusable without touching them: one key, those with some tags, or all. */
+  mark(mark: StorageMark): Promise<unknown>;
+  /** Takes turns with other processes at loading. Absent where no tier offers leases. */
+  readonly turns?: TurnTaking | undefined;
+}
+
+/** What makes stored entries stale or unusable. `at`: what was loaded later is none of them, epoch milliseconds. */
+export type StorageMark =
+  | { readonly kind: 'expire'; readonly key: string; readonly at: number }
+  | { readonly kind: 'tags'; readonly tags: readonly string[]; readonly mode: TagMode; readonly at: number }
+  | { readonly kind: 'clear'; readonly at: number };
+
+/** At most one process loads a key; the others wait for what it stores. */
+export interface TurnTaking {
+  /** Resolves with the right to load, with what another process has loaded, or with neither: then everybody loads alone. */
+  take<V>(seeker: TurnSeeker<V>): Promise<Turn<V> | undefined>;
+}
+
+/** A flight that seeks its turn. */
+export interface TurnSeeker<V> {
+  readonly key: string;
+  /** Aborts when the flight is given up. */
+  readonly signal: AbortSignal;
+  /** Whether a stale entry will do. */
+  readonly takesStale: boolean;
+  /** Whether nobody wants the turn any more. */
+  readonly isOver: () => boolean;
+  /** The stored value to answer with if the load fails. A better one found on the way takes its place. */
+  fallback: Found<V> | undefined;
+  /** Called if others changed the key while it was being loaded: what was loaded is not to be kept. */
+  readonly refused: () => void;
+}
+
+/** What came of seeking a turn: the right to load, or what another process has loaded. */
+export type Turn<V> =
+  | { readonly kind: 'load'; readonly lease: FleetLease }
+  | { readonly kind: 'found'; readonly stored: Stored<V> };
+
+/** The right of this process to load a key. It is kept up until it ends. */
+export interface FleetLease {
+  /** Gives the right back unless it has ended: an entry stored under it ends it. */
+  release(): Promise<void>;
+}
+
+/** Callers that share no I/O context: the request of each may end without a trace, and takes its I/O with it. */
+export interface ScopePort {
+  /** Tells whether the leaders of flights are still there. */
+  claims(clock: Clock, maxDuration: number): Claims;
+  /** `isolation` for values that other requests are to see. */
+  isolation(isolation: Isolation): Isolation;
+  /** `reason`, for which a load failed, as other requests may have it. */
+  reason(reason: unknown): unknown;
+  /** The writes on their way to a storage tier. */
+  outbox(options: OutboxOptions): OutboxPort;
+  /** Keeps the caller's request going for `work`, where the platform offers that. */
+  readonly waitUntil: ((work: Promise<unknown>) => void) | undefined;
+}
+
+/** The part of a lease that storing an entry needs. */
+export interface StoringLease {
+  store(entry: Entry): Promise<void>;
+}
+
+/** The other processes. */
+export interface PeersPort {
+  /** A promise while messages of others may still be missed. Never rejects. */
+  start(): Promise<void> | undefined;
+  /** Tells the others what was done here. Never rejects. */
+  tell(news: Omit<BackplaneMessage, 'origin' | 'sequence'>): Promise<void>;
+  /** The memory tier, as what others may have done leaves it. */
+  watch<V>(memory: MemoryTier<V>): MemoryTier<V>;
+  close(): Promise<void>;
+}
+
+/** The value of a key as pending writes will leave it: `undefined` as a value is nothing. */
+export interface Taken<V> {
+  readonly value: V | undefined;
+}
+
+/** What storage needs to know of the cache that uses it, and whom it tells. */
+export interface StorageContext {
+  readonly clock: Clock;
+  /** Deadlines of tiers that have none of their own, milliseconds. */
+  readonly readTimeout: number;
+  readonly writeTimeout: number;
+  /** How long a load waits for its turn, milliseconds; 0 turns leases off. */
+  readonly leaseWait: number;
+  readonly scope: ScopePort | undefined;
+  readonly marks: TagMarks;
+  /** A stored value as the cache keeps it. */
+  readonly keep: <T>(value: T) => T;
+  /** Takes work nobody waits for. It never rejects. */
+  readonly background: (work: Promise<void>) => void;
+  readonly report: (failure: TierFailure) => void;
+}
+
+/** A failure of a tier. */
+export interface TierFailure {
+  readonly tier: string;
+  readonly operation: string;
+  readonly key?: string;
+  readonly error: unknown;
+}
+
+/** The storage tiers of a cache with all its namespaces. */
+export interface StorageRoom {
+  /** The storage of one namespace. `now`: the wall clock that its hits go by. */
+  open(space: Namespace, now: () => number): StoragePort;
+  close(): Promise<void>;
+}
+
+/** What `defineStorage` adds to an adapter. */
+export interface StorageConnector {
+  /** The tier that this belongs to: a copy of a tier, with other methods, is not one. */
+  readonly owner: unknown;
+  readonly adapter: StorageAdapter;
+  readonly settings: TierSettings;
+  /** The storage made of `connectors`, nearest first. */
+  readonly connect: (connectors: readonly StorageConnector[], context: StorageContext) => StorageRoom;
+}
+
+/** What belongs to one tier, checked and parsed. `undefined`: the cache's own. */
+export interface TierSettings {
+  readonly ttl: number | undefined;
+  readonly readTimeout: number | undefined;
+  readonly writeTimeout: number | undefined;
+}
+
+/** What peers need to know of the cache that tells them, and whom they tell. */
+export interface PeersContext {
+  readonly clock: Clock;
+  /** Deadline of one attempt to publish or to listen, milliseconds. */
+  readonly timeout: number;
+  /** Does to memory and flights what `message` says was done elsewhere. */
+  readonly apply: (message: BackplaneMessage) => void;
+  /** Called when messages were lost: what is under way may be out of date. */
+  readonly doubt: () => void;
+  readonly report: (failure: TierFailure) => void;
+}
+
+/** What `defineBackplane` adds to an adapter. */
+export interface PeersConnector {
+  /** See {@link StorageConnector}. */
+  readonly owner: unknown;
+  readonly connect: (context: PeersContext) => PeersPort;
+}
+
+/** What writes need to know of the cache that they are for. */
+export interface WritesContext<V> {
+  readonly clock: Clock;
+  readonly held: Held<V>;
+  readonly isolation: Isolation;
+  /** Deadline of a question what is pending, and of a write, milliseconds. */
+  readonly readTimeout: number;
+  readonly maxDuration: number;
+  readonly scope: ScopePort | undefined;
+  /** Detaches everything under way for `key`. */
+  readonly fence: (key: string) => void;
+  readonly invalidate: (key: string) => Promise<unknown>;
+  readonly expire: (key: string) => Promise<unknown>;
+  /** Takes work that `close` waits for. */
+  readonly background: (work: Promise<unknown>) => void;
+  readonly report: (key: string, error: unknown) => void;
+}
+
+/** What `writeThrough`, `WriteBehind` and `sharedWrites` bring. */
+export interface WritesConnector<V> {
+  /** Says which values it takes; never called. */
+  readonly takes?: (value: V) => V;
+  readonly connect: (context: WritesContext<V>) => WritesPort<V>;
+}
+
+/** Writes on their way to the upstream. */
+export interface WritesPort<V> {
+  /** What pending writes will make of `key`. Absent where nothing is ever pending. Never rejects. */
+  readonly pending?: ((key: string) => Promise<Taken<V> | undefined>) | undefined;
+  /** Writes `value` to the upstream and then into the tiers, or into none of them if the upstream fails. */
+  write(cell: WriteCell<V>, value: V): Promise<void>;
+  /** Writes what `change` makes of the current value, and resolves with it. */
+  update(cell: WriteCell<V>, change: (current: V | undefined) => V): Promise<V>;
+  close(): void;
+}
+
+/** One key of a cache, as a write to the upstream needs it. */
+export interface WriteCell<V> {
+  readonly key: string;
+  /** The value there is now, loaded if need be. */
+  readonly current: () => Promise<V | undefined>;
+  /** The entry that `value` would be. */
+  readonly entryOf: (value: V) => HeldEntry<V>;
+  /** Puts `value` into the tiers. */
+  readonly set: (value: V) => Promise<void>;
+}
+
+/** What storage is to hold for a key. `keep`: until it does, what it holds now must not be served. */
+export type Intent =
+  | {
+      readonly kind: 'put';
+      readonly entry: Entry;
+      readonly keep: boolean;
+      readonly after: Promise<unknown> | undefined;
+      /** Whether to store it again if it was refused: what it replaces may stay, as long as this comes. */
+      readonly marker?: boolean;
+      /** The lease it was loaded under: it is stored only if that has not ended. */
+      readonly lease?: StoringLease | undefined;
+    }
+  | { readonly kind: 'remove'; readonly keep: true }
+  | { readonly kind: 'expire'; readonly at: number; readonly keep: true };
+
+/** How a write went. */
+export interface WriteOutcome {
+  readonly done: boolean;
+  /** Whether storage is known to have held what was removed. */
+  readonly held: boolean;
+  /** The write itself where it missed its deadline: until this settles, it may still reach storage. */
+  readonly late: Promise<unknown> | undefined;
+}
+
+/** The circumstances of one attempt at a write. */
+export interface Attempt {
+  /** Whether nothing else is intended meanwhile. */
+  readonly wanted: () => boolean;
+  /** Whether the write was refused before. */
+  readonly replay: boolean;
+}
+
+/** What an outbox needs to know. */
+export interface OutboxOptions {
+  readonly clock: Clock;
+  /** Deadline of one write, milliseconds. */
+  readonly writeTimeout: number;
+  /** Takes work nobody waits for. It never rejects. */
+  readonly background: (work: Promise<void>) => void;
+  /** Makes one attempt, within the deadline, never rejecting. */
+  readonly write: (key: string, intent: Intent, attempt: Attempt) => Promise<WriteOutcome>;
+}
+
+/** The writes on their way to one storage tier. */
+export interface OutboxPort {
+  /** Number of keys that wait for a replay. */
+  readonly kept: number;
+  /** What storage is to hold for `key`, unless it is sure to hold that already. */
+  intentFor(key: string): Intent | undefined;
+  /** What a read is to find where storage answered `entry`. `before` was intended when storage was asked. */
+  corrected(key: string, entry: Entry | undefined, before: Intent | undefined): Entry | undefined;
+  /** Notes `wish`, which reads see from now on, and resolves with how it went, or when the deadline is over. */
+  intend(key: string, wish: Intent): Promise<WriteOutcome>;
+  /** Starts a replay in the background, unless one is under way or was a moment ago. */
+  replaySoon(): void;
+  /** Tries everything that was refused once more, as long as storage takes any of it. */
+  replay(): Promise<void>;
+  /** Waits for what is under way, makes a last attempt at what was refused, and lets go of everything. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,121 @@
+import { freshness, type HeldEntry } from '../entry.js';
+import { LEADER_LOST } from '../flights/claims.js';
+import type { Found, Stored, TurnSeeker } from '../ports.js';
+import { announceFallback, load } from './load.js';
+import { board } from './lookup.js';
+import { writtenEntry } from './new-entry.js';
+import type { Outcome } from './outcome.js';
+import type { CacheFlight, Reads } from './reads.js';
+import { promote, storeBehind, writeBack } from './write-back.js';
+
+/** The tier of a value that this cache has written and its upstream does not have yet. */
+export const WRITES = 'writes';
+
+/**
+ * The inside of a flight: pending writes, then storage, then the upstream.
+ *
+ * A flight that is fenced before the upstream is called has loaded nothing yet: whoever flies then does it for both.
+ */
+export async function fly<V>(reads: Reads<V>, flight: CacheFlight<V>): Promise<Outcome<V>> {
+  // What changes elsewhere must be heard of from before there is anything in memory.
+  await reads.peers?.start();
+  if (reads.pending !== undefined) {
+    // What this process has written and not delivered yet is newer than what storage or the upstream has.
+    const written = await pendingEntry(reads, flight);
+    if (isFenced(flight)) return follow(reads, flight);
+    if (written !== undefined) return landWritten(reads, flight, written);
+  }
+  const { ask, fallback } = flight.detail;
+  const { storage } = reads;
+  if (storage === undefined || ask.tried === true) return load(reads, flight, fallback);
+  if (ask.reason !== 'miss' && fallback !== undefined) return loadInTurn(reads, flight, fallback);
+
+  const stored = await storage.find(flight.key, fallback);
+  if (isFenced(flight)) return follow(reads, flight);
+  if (stored === undefined) return loadInTurn(reads, flight, fallback);
+  const state = freshness(stored.entry, reads.clock.now());
+  if (state !== 'gone' && flight.end === undefined) promote(reads, flight.key, stored, ask);
+  if (ask.reason !== 'miss' || state === 'expired' || state === 'gone') return loadInTurn(reads, flight, stored);
+  return landStored(stored, state);
+}
+
+/** Loads for `flight`, unless another process does: then it brings what that one has loaded. */
+async function loadInTurn<V>(reads: Reads<V>, flight: CacheFlight<V>, found: Found<V> | undefined): Promise<Outcome<V>> {
+  const { key, detail: journey } = flight;
+  const turns = reads.storage?.turns;
+  // A caller that asks for a load is not content with one that began earlier; and where nothing is going to be loaded, no turn is needed.
+  const isAlone = turns === undefined || journey.ask.reason === 'refresh' || journey.ask.upstream === undefined;
+  if (isAlone || flight.end !== undefined || reads.failures.active(key) !== undefined) return load(reads, flight, found);
+
+  journey.fallback = found;
+  announceFallback(journey);
+  const turn = await turns.take(seekerOf(reads, flight));
+  const lease = turn?.kind === 'load' ? turn.lease : undefined;
+  try {
+    if (isFenced(flight)) return await follow(reads, flight);
+    if (turn?.kind !== 'found' || flight.end !== undefined) {
+      journey.lease = lease;
+      return await load(reads, flight, journey.fallback);
+    }
+    promote(reads, key, turn.stored, journey.ask);
+    return landStored(turn.stored, freshness(turn.stored.entry, reads.clock.now()));
+  } finally {
+    if (lease !== undefined) reads.deferred.add(lease.release(), 'write-back');
+  }
+}
+
+function seekerOf<V>(reads: Reads<V>, flight: CacheFlight<V>): TurnSeeker<V> {
+  const { key, detail } = flight;
+  return {
+    key,
+    signal: flight.signal,
+    takesStale: detail.ask.reason === 'miss',
+    isOver: () => flight.fenced || flight.end !== undefined,
+    get fallback() {
+      return detail.fallback;
+    },
+    set fallback(found) {
+      detail.fallback = found;
+    },
+    // Others have changed the key since the load began, so what it brought is not to be kept here either.
+    refused: () => {
+      if (reads.held.peek(key) === detail.made?.entry) reads.held.drop(key);
+    },
+  };
+}
+
+/** Lets the subscribers of a fenced flight have what the flight that took its place brings, or leads that one. */
+async function follow<V>(reads: Reads<V>, flight: CacheFlight<V>): Promise<Outcome<V>> {
+  const { ask } = flight.detail;
+  const next = { ...ask, read: { ...ask.read, signal: flight.signal }, tried: ask.tried !== undefined };
+  for (;;) {
+    const result = board(reads, flight.key, next, (other) => reads.flights.subscribe(other, flight.signal, ask.parent));
+    if (result instanceof Error) throw result;
+    try {
+      return await result;
+    } catch (error) {
+      if (error !== LEADER_LOST) throw error;
+    }
+  }
+}
+
+/** The entry that pending writes will make of the key of `flight`. */
+async function pendingEntry<V>(reads: Reads<V>, { key, detail }: CacheFlight<V>): Promise<HeldEntry<V> | undefined> {
+  const written = await reads.pending?.(key);
+  return written && writtenEntry({ reads, key, lifetime: detail.ask.lifetime }, written.value);
+}
+
+function landWritten<V>(reads: Reads<V>, flight: CacheFlight<V>, entry: HeldEntry<V>): Outcome<V> {
+  const stored = writeBack(reads, flight, entry, true);
+  if (stored) void storeBehind(reads, flight, entry);
+  return { entry, tier: WRITES, status: 'miss', loaded: true, stored };
+}
+
+function landStored<V>({ entry, tier }: Stored<V>, state: string): Outcome<V> {
+  return { entry, tier, status: state === 'fresh' ? 'hit' : 'stale', loaded: false, stored: true };
+}
+
+/** Whether an invalidation or a `set` came while `flight` was under way. */
+function isFenced<V>({ fenced, end }: CacheFlight<V>): boolean {
+  return fenced && end === undefined;
+}

@@ -1,0 +1,62 @@
+import type { Loaded, LoadControl } from '../contracts.js';
+import { createEntry, type HeldEntry, type Origin, type Windows } from '../entry.js';
+import { NO_WINDOWS, tagsOf, windowsOf, type LifetimeContext, type LifetimeSettings } from './lifetime.js';
+import { isLoaded } from './loaded.js';
+import type { CacheFlight, Reads } from './reads.js';
+
+/** What a load has brought. */
+interface Brought<V> {
+  readonly value: V | undefined;
+  readonly result: V | Loaded<V>;
+  readonly times: Origin;
+}
+
+/** What the entry of a value that is written, not loaded, follows from. */
+export interface WrittenParts<V> {
+  readonly reads: Pick<Reads<V>, 'rules' | 'clock' | 'marks'>;
+  readonly key: string;
+  readonly lifetime: LifetimeSettings<V>;
+}
+
+/** The entry of a value that is written, not loaded. */
+export function writtenEntry<V>({ reads, key, lifetime }: WrittenParts<V>, value: V | undefined): HeldEntry<V> {
+  const { rules, clock, marks } = reads;
+  const now = clock.now();
+  const windows = windowsOf(lifetime, value, contextOf(reads, key, undefined));
+  const origin = { startedAt: now, createdAt: now, tags: tagsOf(lifetime, value, key), epoch: marks.epoch };
+  return createEntry(rules.isolation.keep(value), windows, origin);
+}
+
+/**
+ * The entry of a loaded value: what the upstream said of it comes first, then the previous entry if it is renewed, then the
+ * options. Where lifetime or tags can't be told, the value is good all the same: it is handed out and not kept.
+ */
+export function loadedEntry<V>(
+  reads: Reads<V>,
+  { key, detail }: CacheFlight<V>,
+  { value, result, times }: Brought<V>,
+): HeldEntry<V> {
+  const { lifetime } = detail.ask;
+  const told = isLoaded(result) ? result : undefined;
+  const control = told?.control;
+  const renewed = told?.kind === 'not-modified' ? detail.fallback?.entry : undefined;
+  let windows: Windows = NO_WINDOWS;
+  let tags = control?.tags?.slice() ?? renewed?.tags;
+  let source = 'tags';
+  try {
+    tags ??= tagsOf(lifetime, value, key);
+    source = 'ttl';
+    windows = windowsOf(lifetime, value, contextOf(reads, key, control));
+  } catch (error) {
+    reads.events.emit({ type: 'error', source, key, error });
+  }
+  return createEntry(value, windows, { ...times, tags, meta: control?.meta ?? renewed?.meta });
+}
+
+function contextOf<V>(
+  { rules, clock }: Pick<Reads<V>, 'rules' | 'clock'>,
+  key: string,
+  control: LoadControl | undefined,
+): LifetimeContext {
+  return { key, control, absentTtl: rules.absentTtl, jitter: rules.jitter, clock };
+}
