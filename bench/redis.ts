@@ -10,7 +10,7 @@ import { Cacheable, Keyv } from 'cacheable';
 import { Redis } from 'ioredis';
 import { Loader, RedisCache } from 'layered-loader';
 import { createClient } from 'redis';
-import { TieredCache } from 'soloflight';
+import { defineBackplane, TieredCache } from 'soloflight';
 import { redisBackplane, redisStorage } from 'soloflight/redis';
 
 /*
@@ -192,7 +192,7 @@ async function visibility(): Promise<void> {
   const [mine, theirs] = subscribers as [typeof nodeRedis, typeof nodeRedis];
   let seen: () => void = () => {};
   const real = redisBackplane({ publisher: nodeRedis, subscriber: theirs });
-  const watched: typeof real = {
+  const watched: typeof real = defineBackplane({
     name: 'watched',
     publish: (messages) => real.publish(messages),
     subscribe: (listener) =>
@@ -203,7 +203,7 @@ async function visibility(): Promise<void> {
           seen();
         },
       }),
-  };
+  });
   const options = { ttl: '1h', storage: redisStorage({ client: nodeRedis, prefix: 'v:' }), upstream: load } as const;
   const there = new TieredCache({ ...options, backplane: watched });
   const here = new TieredCache({ ...options, backplane: redisBackplane({ publisher: nodeRedis, subscriber: mine }) });

@@ -1,9 +1,8 @@
-import { resolveFlightOptions, type SingleflightOptions } from '../src/flights/options.js';
 import { describe, expect, test } from 'vitest';
 
 import { FlightMap, type FlightHooks } from '../src/flights/flight-map.js';
 import type { Flight } from '../src/flights/flight.js';
-
+import { resolveFlightOptions, type SingleflightOptions } from '../src/flights/options.js';
 import { manualClock } from '../src/testing/index.js';
 import { fates, settle } from './support/setup-flights.js';
 
@@ -11,7 +10,7 @@ type OwnFlight = Flight<string, string>;
 
 const never = new Promise<never>(() => {});
 
-function setup(options: SingleflightOptions = {}, hooks?: FlightHooks<string, string, undefined>) {
+function setup(options: SingleflightOptions = {}, hooks?: Partial<FlightHooks<string, string>>) {
   const clock = manualClock();
   const map = new FlightMap<string, string>(resolveFlightOptions({ clock, maxDuration: 100, ...options }), hooks);
   const lead = (
@@ -139,7 +138,7 @@ describe('what the owner says when a flight ends', () => {
           order.push(`rescue ${flight.key} ${error.code} ${map.find('k') === undefined}`);
           return 'stored value';
         },
-        ended: (flight) => order.push(`ended ${flight.outcome}`),
+        ended: (flight) => void order.push(`ended ${flight.end}`),
       },
     );
 
@@ -160,7 +159,7 @@ describe('what the owner says when a flight ends', () => {
         rescue: () => {
           throw 'no fallback';
         },
-        ended: ({ outcome }) => order.push(`ended ${outcome}`),
+        ended: ({ end }) => void order.push(`ended ${end}`),
       },
     );
 
@@ -177,7 +176,7 @@ describe('what the owner says when a flight ends', () => {
       {},
       {
         rescue: () => 'not called',
-        ended: ({ key, outcome }) => order.push(`${key} ${outcome} ${map.find(key) === undefined}`),
+        ended: ({ key, end }) => void order.push(`${key} ${end} ${map.find(key) === undefined}`),
       },
     );
     const controller = new AbortController();

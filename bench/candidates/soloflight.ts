@@ -1,4 +1,4 @@
-import { keyOf, loaded, lruMemory, TieredCache, type Entry, type StorageTier } from 'soloflight';
+import { defineStorage, keyOf, loaded, lruMemory, TieredCache, type Entry, type StorageTier } from 'soloflight';
 import { sqliteQueue } from 'soloflight/sqlite';
 import { WriteBehind } from 'soloflight/writes';
 
@@ -46,7 +46,7 @@ export const candidate: Candidate = {
 };
 
 function remoteTier(store: RemoteStore): StorageTier {
-  return {
+  return defineStorage({
     name: 'remote',
     async get(key) {
       const payload = await store.get(key);
@@ -54,5 +54,5 @@ function remoteTier(store: RemoteStore): StorageTier {
     },
     set: (key, entry) => store.set(key, JSON.stringify(entry)),
     delete: (key) => store.delete(key),
-  };
+  });
 }

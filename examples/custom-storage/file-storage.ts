@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises
 import { join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 
-import { UndecodableError } from 'soloflight';
+import { defineStorage, UndecodableError } from 'soloflight';
 import type { Entry, StorageTier } from 'soloflight';
 
 /** Keeps each entry in a file of its own in `folder`, which any number of processes may share. */
@@ -11,7 +11,7 @@ export function fileStorage(folder: string): StorageTier {
   /** Hashed, since a key may be longer than a name; from UTF-16, since UTF-8 takes all halves of a surrogate pair for one. */
   const fileOf = (key: string) => join(folder, createHash('sha256').update(key, 'utf16le').digest('hex'));
 
-  return {
+  return defineStorage({
     name: 'files',
 
     async get(key) {
@@ -41,7 +41,7 @@ export function fileStorage(folder: string): StorageTier {
     async delete(key) {
       return (await unlink(fileOf(key)).then(() => true, undefinedIfMissing)) ?? false;
     },
-  };
+  });
 }
 
 function undefinedIfMissing(error: NodeJS.ErrnoException): undefined {

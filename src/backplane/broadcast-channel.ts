@@ -1,7 +1,7 @@
 import type { Backplane, BackplaneAdapter, BackplaneListener, BackplaneMessage } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { messagesIn } from './message.js';
 import { defineBackplane } from '../fleet/define-backplane.js';
+import { messagesIn } from './message.js';
 
 /** Options of {@link broadcastChannelBackplane}. */
 export interface BroadcastChannelBackplaneOptions {

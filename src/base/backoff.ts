@@ -1,7 +1,7 @@
 import type { Clock, Duration } from '../contracts.js';
-import { parseDuration } from './duration.js';
 import { misuse } from '../errors.js';
 import { checkCount, checkNames, checkObject } from './checks.js';
+import { parseDuration } from './duration.js';
 
 /** How often and after which pauses something that failed is tried again. */
 export interface RetryOptions {

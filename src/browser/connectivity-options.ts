@@ -1,8 +1,8 @@
-import { systemClock } from '../base/clock.js';
-import type { Clock, Duration, MaybePromise } from '../contracts.js';
-import { parseDuration } from '../base/duration.js';
-import { misuse } from '../errors.js';
 import { checkClock, checkFunction, checkNames, checkObject } from '../base/checks.js';
+import { systemClock } from '../base/clock.js';
+import { parseDuration } from '../base/duration.js';
+import type { Clock, Duration, MaybePromise } from '../contracts.js';
+import { misuse } from '../errors.js';
 
 /** Options of `connectivity`. */
 export interface ConnectivityOptions {

@@ -1,8 +1,7 @@
+import { checkSignal } from '../base/checks.js';
 import { rejection, silenced } from '../base/promises.js';
 import type { MaybePromise } from '../contracts.js';
 import { misuse, SoloflightError } from '../errors.js';
-
-import { checkSignal } from '../base/checks.js';
 import { resolveConnectivity, type ConnectivityOptions, type ConnectivitySettings } from './connectivity-options.js';
 import { onlineSchedule } from './online-schedule.js';
 import { Prober } from './prober.js';

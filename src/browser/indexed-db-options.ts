@@ -1,8 +1,8 @@
-import { systemClock } from '../base/clock.js';
-import type { Clock, Duration } from '../contracts.js';
-import { parseDuration } from '../base/duration.js';
-import { misuse } from '../errors.js';
 import { checkClock, checkNames, checkObject } from '../base/checks.js';
+import { systemClock } from '../base/clock.js';
+import { parseDuration } from '../base/duration.js';
+import type { Clock, Duration } from '../contracts.js';
+import { misuse } from '../errors.js';
 
 /** Options of `indexedDbStorage` and `indexedDbQueue`. */
 export interface IndexedDbOptions {

@@ -1,7 +1,7 @@
+import { checkClock, checkNames, checkObject } from '../base/checks.js';
 import { systemClock } from '../base/clock.js';
 import type { Clock, Writes } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { checkClock, checkNames, checkObject } from '../base/checks.js';
 import type { DeadLetter, PendingWrite } from '../writes/pending-write.js';
 import type { WriteStatus } from '../writes/write-behind.js';
 import type { WriteEvent, WriteEventType } from '../writes/write-events.js';

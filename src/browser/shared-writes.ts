@@ -1,11 +1,10 @@
+import { checkSignal } from '../base/checks.js';
+import { Events } from '../base/events.js';
+import { ignore, rejection, silenced } from '../base/promises.js';
 import { CONNECT } from '../contracts.js';
+import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
 import { connectPending } from '../pending/behind.js';
 import type { WritesConnector } from '../ports.js';
-import { ignore, rejection, silenced } from '../base/promises.js';
-import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
-import { Events } from '../base/events.js';
-
-import { checkSignal } from '../base/checks.js';
 import type { DeadLetter, PendingWrite } from '../writes/pending-write.js';
 import type { WriteStatus } from '../writes/write-behind.js';
 import { isWriteEventType, type WriteEvent, type WriteEventType } from '../writes/write-events.js';

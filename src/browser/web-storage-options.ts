@@ -1,8 +1,8 @@
+import { checkNames, checkObject } from '../base/checks.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
 import type { Codec } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { checkNames, checkObject } from '../base/checks.js';
 import { WebArea, type WebStorageArea } from './web-area.js';
 
 /** Options of `webStorageStorage` and `webStorageQueue`. */

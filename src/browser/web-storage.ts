@@ -1,13 +1,19 @@
 import { isThenable } from '../base/promises.js';
 import { chain } from '../codecs/chain.js';
-import { type Codec, type MaybePromise, type StorageAdapter, type StorageTier, type StorageWrite } from '../contracts.js';
+import {
+  type Codec,
+  type MaybePromise,
+  type StorageAdapter,
+  type StorageTier,
+  type StorageWrite,
+} from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError } from '../errors.js';
 import { keyInStorage } from '../marks/namespace.js';
+import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 import type { WebArea } from './web-area.js';
 import { parseRow, readRow, writeRow } from './web-row.js';
 import { resolveWebStorage, type WebStorageOptions } from './web-storage-options.js';
-import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 
 /**
  * A storage tier in localStorage or sessionStorage: synchronous, and small, about five million characters per origin.

@@ -1,9 +1,8 @@
-import { ignore } from '../base/promises.js';
+import { checkClock, checkNames, checkObject } from '../base/checks.js';
 import { systemClock } from '../base/clock.js';
+import { ignore } from '../base/promises.js';
 import type { Clock, MaybePromise } from '../contracts.js';
 import { misuse } from '../errors.js';
-
-import { checkClock, checkNames, checkObject } from '../base/checks.js';
 import { holdTabLock } from './tab-lock.js';
 
 /** What the tab that leads is told. */

@@ -98,13 +98,17 @@ export class TieredCache<V> {
     return guarded(async () => {
       const { reads } = this.#wired;
       const ask = this.#askFor(upstream, options);
-      return this.#give((await (options.reload === true ? refresh(reads, key, ask) : lookup(reads, key, ask, reads.values))) as T);
+      return this.#give(
+        (await (options.reload === true ? refresh(reads, key, ask) : lookup(reads, key, ask, reads.values))) as T,
+      );
     });
   }
 
   /** What memory or storage can serve for `key`, stale included, or `undefined`. Never loads. */
   getIfCached(key: string, options?: ReadOptions): Promise<V | undefined> {
-    return guarded(async () => this.#give((await lookupCached(this.#wired.reads, key, this.#ask(options)))?.entry.value));
+    return guarded(async () =>
+      this.#give((await lookupCached(this.#wired.reads, key, this.#ask(options)))?.entry.value),
+    );
   }
 
   /** What memory can serve for `key` right now. Synchronous, no side effects, not counted. */
@@ -197,7 +201,9 @@ export class TieredCache<V> {
   refresh(key: string, options?: ReadOptions): Promise<V> {
     return guarded(async () => {
       const ask = this.#ask(options);
-      return this.#give(await refresh(this.#wired.reads, key, { ...ask, read: { ...ask.read, softTimeout: Infinity } }));
+      return this.#give(
+        await refresh(this.#wired.reads, key, { ...ask, read: { ...ask.read, softTimeout: Infinity } }),
+      );
     });
   }
 

@@ -1,8 +1,8 @@
 import { turnClock } from '../base/clock.js';
 import { Events } from '../base/events.js';
-import type { BackplaneMessage, MemoryTier } from '../contracts.js';
 import { fence, type Changes } from '../change/changes.js';
 import { expire, invalidate } from '../change/invalidate.js';
+import type { BackplaneMessage, MemoryTier } from '../contracts.js';
 import { Fences } from '../flights/fences.js';
 import { Held } from '../marks/held.js';
 import { keyInStorage, Namespace } from '../marks/namespace.js';

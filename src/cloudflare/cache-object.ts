@@ -1,12 +1,11 @@
-import type { Lookup, LookupOutcome } from '../read/outcome.js';
 import { DurableObject } from 'cloudflare:workers';
 
 import { systemClock } from '../base/clock.js';
+import { TieredCache } from '../cache/tiered-cache.js';
 import type { Clock } from '../contracts.js';
 import { misuse } from '../errors.js';
+import type { Lookup, LookupOutcome } from '../read/outcome.js';
 import type { CacheStats } from '../read/stats.js';
-
-import { TieredCache } from '../cache/tiered-cache.js';
 import { defineStorage } from '../tiers/define-storage.js';
 import type { WriteBehind, WriteStatus } from '../writes/write-behind.js';
 import { Alarms } from './alarms.js';

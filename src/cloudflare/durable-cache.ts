@@ -1,12 +1,11 @@
-import type { Lookup, LookupOutcome } from '../read/outcome.js';
+import { checkNames, checkObject, checkSignal } from '../base/checks.js';
 import { systemClock } from '../base/clock.js';
-import type { Upstream } from '../contracts.js';
 import { parseDuration } from '../base/duration.js';
+import type { Upstream } from '../contracts.js';
 import { CallerTimeoutError, misuse, SoloflightError, SomeKeysFailedError } from '../errors.js';
 import { loaded } from '../read/loaded.js';
-import { checkNames, checkObject, checkSignal } from '../base/checks.js';
+import type { Lookup, LookupOutcome } from '../read/outcome.js';
 import type { CacheStats } from '../read/stats.js';
-
 import type { WriteStatus } from '../writes/write-behind.js';
 import { AbortLink } from './abort-link.js';
 import type { CacheObject } from './cache-object.js';

@@ -1,16 +1,24 @@
 import { isThenable } from '../base/promises.js';
 import { chain } from '../codecs/chain.js';
 import { structuredCloneCodec } from '../codecs/structured-clone.js';
-import { type Codec, type Lease, type LeaseAnswer, type MaybePromise, type StorageAdapter, type StorageTier, type StorageWrite } from '../contracts.js';
+import {
+  type Codec,
+  type Lease,
+  type LeaseAnswer,
+  type MaybePromise,
+  type StorageAdapter,
+  type StorageTier,
+  type StorageWrite,
+} from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse } from '../errors.js';
 import type { SqliteValue } from '../storage/sqlite-database.js';
 import { toEntry, toRow } from '../storage/sqlite-row.js';
+import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 import { checkStorage, checkStorageCodec, checkTableName } from './durable-checks.js';
 import { DurableLeases } from './durable-leases.js';
 import { DurableRows } from './durable-rows.js';
 import { checkPayload } from './payload-size.js';
-import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 
 /** Options of {@link durableStorage}. */
 export interface DurableStorageOptions extends TierOptions {

@@ -1,7 +1,6 @@
-import type { Lookup } from '../read/outcome.js';
 import { isSoloflightError } from '../errors.js';
 import { toCacheStatus } from '../http/cache-status.js';
-
+import type { Lookup } from '../read/outcome.js';
 import { LONGEST_KEY } from './question.js';
 
 /** What the fetch face needs of its object. */

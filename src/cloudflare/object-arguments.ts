@@ -1,5 +1,5 @@
-import { misuse } from '../errors.js';
 import { checkNames, checkObject } from '../base/checks.js';
+import { misuse } from '../errors.js';
 import type { ReadOptions } from '../read/read-options.js';
 import { signalOf } from './abort-link.js';
 import { byteLength } from './json-face.js';

@@ -1,9 +1,9 @@
-import { systemClock } from '../base/clock.js';
-import type { Clock, Codec, Duration } from '../contracts.js';
-import { parseDuration } from '../base/duration.js';
-import { misuse } from '../errors.js';
 import { checkClock, checkFunction, checkObject } from '../base/checks.js';
+import { systemClock } from '../base/clock.js';
+import { parseDuration } from '../base/duration.js';
 import type { TieredCacheOptions } from '../cache/options.js';
+import type { Clock, Codec, Duration } from '../contracts.js';
+import { misuse } from '../errors.js';
 import { plainLoadMany, plainUpstream } from './plain-values.js';
 import { resolveWriteOptions, type ObjectWriteOptions, type ObjectWriteSettings } from './write-options.js';
 

@@ -1,5 +1,5 @@
-import { misuse } from '../errors.js';
 import { checkFunction, checkNames, checkObject } from '../base/checks.js';
+import { misuse } from '../errors.js';
 
 /** Options of `durableCache`. */
 export interface DurableCacheClientOptions {

@@ -1,8 +1,8 @@
 import * as runtime from 'cloudflare:workers';
 
-import { misuse } from '../errors.js';
 import type { TieredCacheOptions } from '../cache/options.js';
 import { TieredCache } from '../cache/tiered-cache.js';
+import { misuse } from '../errors.js';
 import { requestScope } from '../requests/scope.js';
 
 /**

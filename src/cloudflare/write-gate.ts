@@ -1,6 +1,6 @@
+import { checkNames } from '../base/checks.js';
 import type { Clock } from '../contracts.js';
 import { isSoloflightError, misuse } from '../errors.js';
-import { checkNames } from '../base/checks.js';
 import { byteLength } from './json-face.js';
 import { LONGEST_KEY } from './question.js';
 import { Refusal } from './refusal.js';

@@ -1,9 +1,9 @@
+import { checkCount, checkFunction, checkNames, checkObject } from '../base/checks.js';
+import { parseDuration } from '../base/duration.js';
 import { gzip } from '../codecs/gzip.js';
 import { structuredCloneCodec } from '../codecs/structured-clone.js';
 import type { Codec, Duration, MaybePromise } from '../contracts.js';
-import { parseDuration } from '../base/duration.js';
 import { misuse } from '../errors.js';
-import { checkCount, checkFunction, checkNames, checkObject } from '../base/checks.js';
 import type { WriteBehindOptions } from '../writes/write-options.js';
 
 /** How many messages a client may send. */

@@ -1,10 +1,10 @@
 import { ignore, promised } from '../base/promises.js';
+import { withDeadline } from '../base/race.js';
 import type { BackplaneAdapter, BackplaneMessage, MemoryTier } from '../contracts.js';
 import type { PeersContext, PeersPort } from '../ports.js';
 import { DoubtedMemory } from './doubted.js';
 import { Incoming } from './incoming.js';
 import { Outgoing, type News } from './outgoing.js';
-import { withDeadline } from '../base/race.js';
 
 const RETRY_PAUSE = 1_000;
 

@@ -1,6 +1,6 @@
 import { ignore, promised } from '../base/promises.js';
-import type { BackplaneAdapter, BackplaneMessage, Clock } from '../contracts.js';
 import { withDeadline } from '../base/race.js';
+import type { BackplaneAdapter, BackplaneMessage, Clock } from '../contracts.js';
 
 /** What is to be told, without what makes a message of it. */
 export type News = Omit<BackplaneMessage, 'origin' | 'sequence'>;

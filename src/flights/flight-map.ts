@@ -68,7 +68,7 @@ export interface FlightMapOptions<K> {
 /** What the owner of a map has to say of its flights. */
 export interface FlightHooks<K, R, D = undefined, V = R> {
   /** The part of a result that plain callers want. */
-  readonly valueOf: (result: R) => V;
+  readonly valueIn: (result: R) => V;
   /** What subscribers get instead of the timeout error; may throw another one. */
   readonly rescue: (flight: Flight<K, R, D, V>, error: FlightTimeoutError) => R;
   /** Told that a flight ended: its key is free, its subscribers have not run yet. Must not throw. */
@@ -136,7 +136,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
     claims?.sweep(this.#budget.live < maxFlights);
     if (this.#budget.live >= maxFlights) return this.#refuse(new TooManyFlightsError(key, maxFlights), key);
 
-    const flight = new Flight<K, R, D, V>(key, clock.monotonic(), detail, this.#hooks.valueOf);
+    const flight = new Flight<K, R, D, V>(key, clock.monotonic(), detail, this.#hooks.valueIn);
     flight.keepAlive = keepAlive;
     flight.claim = claims?.grant(flight.since, () => this.#giveUp(flight));
     // A switch that was off a moment ago, when this key's flight was looked for, must not push that one off the map.
@@ -462,7 +462,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
 }
 
 const BARE: FlightHooks<unknown, unknown, unknown, unknown> = {
-  valueOf: (result) => result,
+  valueIn: (result) => result,
   rescue: (_flight, error) => {
     throw error;
   },

@@ -37,7 +37,7 @@ export class Flight<K, R, D = undefined, V = R> {
   newer: Flight<K, R, D, V> | undefined;
   /** The flight whose work called this one's work synchronously. Written by the map alone. */
   calledFrom: Flight<K, R, D, V> | undefined;
-  readonly #valueOf: (result: R) => V;
+  readonly #valueIn: (result: R) => V;
   #plain: Resolvers<V> | undefined;
   #whole: Resolvers<R> | undefined;
   #groups: Map<AbortSignal, Group<R>> | undefined;
@@ -48,11 +48,11 @@ export class Flight<K, R, D = undefined, V = R> {
   #controller: AbortController | undefined;
   #awaiting: Map<Promise<unknown>, Flight<K, R, D, V>> | undefined;
 
-  constructor(key: K, since: number, detail: D, valueOf: (result: R) => V) {
+  constructor(key: K, since: number, detail: D, valueIn: (result: R) => V) {
     this.key = key;
     this.since = since;
     this.detail = detail;
-    this.#valueOf = valueOf;
+    this.#valueIn = valueIn;
   }
 
   /** The result, shared by all subscribers that passed no signal. Settles after the key is free. Made when first asked for. */
@@ -62,7 +62,7 @@ export class Flight<K, R, D = undefined, V = R> {
 
   /** The same for those who want the value alone. */
   get value(): Promise<V> {
-    return (this.#plain ??= this.#made<V>(this.#valueOf)).promise;
+    return (this.#plain ??= this.#made<V>(this.#valueIn)).promise;
   }
 
   /** Aborts when the last subscriber left or the flight timed out. Made when first asked for. */
@@ -106,7 +106,7 @@ export class Flight<K, R, D = undefined, V = R> {
     this.#settled = 'resolved';
     this.#result = result;
     this.#whole?.resolve(result);
-    this.#plain?.resolve(this.#valueOf(result));
+    this.#plain?.resolve(this.#valueIn(result));
     this.#release((group) => group.resolve(result));
   }
 

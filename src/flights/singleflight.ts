@@ -1,9 +1,9 @@
+import { checkSignal } from '../base/checks.js';
 import { rejection } from '../base/promises.js';
 import type { Clock, MaybePromise } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { FlightMap, type SingleflightStats } from './flight-map.js';
 import type { Flight } from './flight.js';
-import { checkSignal } from '../base/checks.js';
 import { resolveSingleflightOptions, type SingleflightOptions } from './options.js';
 
 /** What work is told about the flight it runs in. */
@@ -130,9 +130,15 @@ export class Singleflight<K = string> {
     return result;
   }
 
-  #subscribe<T>(flight: Flight<K, unknown>, signal: AbortSignal | undefined, parent: Flight<K, unknown> | undefined): Promise<T> {
+  #subscribe<T>(
+    flight: Flight<K, unknown>,
+    signal: AbortSignal | undefined,
+    parent: Flight<K, unknown> | undefined,
+  ): Promise<T> {
     const flights = this.#flights;
-    return (signal === undefined ? flights.follow(flight, parent) : flights.subscribe(flight, signal, parent)) as Promise<T>;
+    return (
+      signal === undefined ? flights.follow(flight, parent) : flights.subscribe(flight, signal, parent)
+    ) as Promise<T>;
   }
 
   readonly #nested: NestedExecute<K> = (parent, key, work, options) =>

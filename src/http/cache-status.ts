@@ -1,5 +1,5 @@
-import type { Lookup } from '../read/outcome.js';
 import { misuse } from '../errors.js';
+import type { Lookup } from '../read/outcome.js';
 
 const TOKEN = /^[A-Za-z*][A-Za-z0-9!#$%&'*+\-.^_`|~:/]*$/;
 const PRINTABLE = /^[\x20-\x7e]*$/;

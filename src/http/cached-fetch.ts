@@ -1,6 +1,6 @@
-import { misuse } from '../errors.js';
 import { checkFunction } from '../base/checks.js';
 import type { TieredCache } from '../cache/tiered-cache.js';
+import { misuse } from '../errors.js';
 import { readAsk, type Ask, type Fetch, type FetchInit, type FetchInput, type Redirect } from './ask.js';
 import { HTTP_OPTIONS, resolveHttpOptions, type HttpCacheOptions } from './http-options.js';
 import { around, invalidateUrl, through } from './passage.js';

@@ -1,8 +1,8 @@
+import { checkClock, checkFunction, checkNames, checkObject } from '../base/checks.js';
 import { systemClock } from '../base/clock.js';
 import type { Clock, LoadContext, LoadControl, MaybePromise, Upstream } from '../contracts.js';
 import { misuse, SoloflightError } from '../errors.js';
 import { loaded, notModified } from '../read/loaded.js';
-import { checkClock, checkFunction, checkNames, checkObject } from '../base/checks.js';
 import type { Fetch, FetchInit } from './ask.js';
 import { Directives } from './cache-control.js';
 import { initialAge, rulesOf, type Arrival } from './rules.js';

@@ -1,6 +1,6 @@
-import type { MaybePromise } from '../contracts.js';
 import { checkFunction } from '../base/checks.js';
 import type { TieredCache } from '../cache/tiered-cache.js';
+import type { MaybePromise } from '../contracts.js';
 import { readAsk } from './ask.js';
 import { HTTP_OPTIONS, resolveHttpOptions, type HttpCacheOptions } from './http-options.js';
 import { around, through } from './passage.js';

@@ -1,11 +1,11 @@
-import { systemClock } from '../base/clock.js';
-import type { Clock, Duration } from '../contracts.js';
-import { parseDuration } from '../base/duration.js';
-import { misuse } from '../errors.js';
-import { lruMemory } from '../memory/lru.js';
 import { checkClock, checkFunction, checkNames, checkObject } from '../base/checks.js';
+import { systemClock } from '../base/clock.js';
+import { parseDuration } from '../base/duration.js';
 import type { TieredCacheOptions } from '../cache/options.js';
 import { TieredCache } from '../cache/tiered-cache.js';
+import type { Clock, Duration } from '../contracts.js';
+import { misuse } from '../errors.js';
+import { lruMemory } from '../memory/lru.js';
 import type { Ask } from './ask.js';
 import { Detours } from './detours.js';
 import { headerTags, prefixTags } from './response-tags.js';

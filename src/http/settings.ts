@@ -1,5 +1,5 @@
-import type { Clock } from '../contracts.js';
 import type { TieredCache } from '../cache/tiered-cache.js';
+import type { Clock } from '../contracts.js';
 import type { Ask } from './ask.js';
 import type { Detours } from './detours.js';
 import type { StoringPolicy } from './storable.js';

@@ -1,6 +1,6 @@
-import type { TagMode } from '../contracts.js';
 import { LRUCache } from 'lru-cache';
 
+import type { TagMode } from '../contracts.js';
 import { expiredAt, HeldEntry, isFromFuture, type Entry } from '../entry.js';
 import type { Namespace } from './namespace.js';
 import { OwnEntries } from './own-entries.js';

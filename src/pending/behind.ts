@@ -1,5 +1,5 @@
-import { ignore } from '../base/promises.js';
 import { checkMethods } from '../base/checks.js';
+import { ignore } from '../base/promises.js';
 import { CONNECT, type PendingWrites, type Writes } from '../contracts.js';
 import type { Taken, WritesConnector } from '../ports.js';
 import type { SourceUpdate, WriteSource } from './source.js';

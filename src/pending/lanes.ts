@@ -1,7 +1,6 @@
-import type { Claim, Claims } from '../flights/claims.js';
 import { ignore } from '../base/promises.js';
 import type { Clock } from '../contracts.js';
-
+import type { Claim, Claims } from '../flights/claims.js';
 
 interface Turn {
   readonly over: Promise<void>;

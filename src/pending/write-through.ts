@@ -14,7 +14,7 @@ export type WriteFunction<V> = (
   key: string,
   value: V | undefined,
   context: { readonly signal: AbortSignal },
-) => MaybePromise<V | void>;
+) => MaybePromise<NoInfer<V> | void>;
 
 /**
  * Takes a cache's writes to its source of truth at once: the cache's `set` and `update` resolve when `write` has.

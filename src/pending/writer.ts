@@ -1,6 +1,6 @@
 import { ignore, isThenable, silenced } from '../base/promises.js';
-import { FlightTimeoutError, misuse, TierTimeoutError } from '../errors.js';
 import type { HeldEntry } from '../entry.js';
+import { FlightTimeoutError, misuse, TierTimeoutError } from '../errors.js';
 import type { Taken, WriteCell, WritesContext, WritesPort } from '../ports.js';
 import { WriteLanes } from './lanes.js';
 import type { WriteSource } from './source.js';

@@ -1,8 +1,6 @@
+import type { Events } from '../base/events.js';
 import { ignore } from '../base/promises.js';
 import type { Clock } from '../contracts.js';
-import type { Events } from '../base/events.js';
-
-
 
 /** Why work was handed to `defer`. */
 export type DeferReason = 'revalidate' | 'write-back' | 'load' | 'write';

@@ -40,12 +40,17 @@ export async function fly<V>(reads: Reads<V>, flight: CacheFlight<V>): Promise<O
 }
 
 /** Loads for `flight`, unless another process does: then it brings what that one has loaded. */
-async function loadInTurn<V>(reads: Reads<V>, flight: CacheFlight<V>, found: Found<V> | undefined): Promise<Outcome<V>> {
+async function loadInTurn<V>(
+  reads: Reads<V>,
+  flight: CacheFlight<V>,
+  found: Found<V> | undefined,
+): Promise<Outcome<V>> {
   const { key, detail: journey } = flight;
   const turns = reads.storage?.turns;
   // A caller that asks for a load is not content with one that began earlier; and where nothing is going to be loaded, no turn is needed.
   const isAlone = turns === undefined || journey.ask.reason === 'refresh' || journey.ask.upstream === undefined;
-  if (isAlone || flight.end !== undefined || reads.failures.active(key) !== undefined) return load(reads, flight, found);
+  if (isAlone || flight.end !== undefined || reads.failures.active(key) !== undefined)
+    return load(reads, flight, found);
 
   journey.fallback = found;
   announceFallback(journey);

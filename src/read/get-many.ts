@@ -15,9 +15,7 @@ export type Settled<V> = Answer<V> | { readonly error: unknown };
  */
 export function lookupMany<V>(reads: Reads<V>, keys: readonly string[], ask: Ask<V>): Promise<readonly Settled<V>[]> {
   return Promise.all(
-    keys.map((key) =>
-      lookup(reads, key, ask, reads.stories).catch((error: unknown): Settled<V> => ({ error })),
-    ),
+    keys.map((key) => lookup(reads, key, ask, reads.stories).catch((error: unknown): Settled<V> => ({ error }))),
   );
 }
 

@@ -1,8 +1,8 @@
-import type { Clock, Duration, LoadControl } from '../contracts.js';
+import { checkObject, checkTags } from '../base/checks.js';
 import { parseDuration } from '../base/duration.js';
+import type { Clock, Duration, LoadControl } from '../contracts.js';
 import type { Windows } from '../entry.js';
 import { misuse } from '../errors.js';
-import { checkObject, checkTags } from '../base/checks.js';
 
 /** How long values live. */
 export interface LifetimeOptions<V> {

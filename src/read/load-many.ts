@@ -1,5 +1,5 @@
-import { rejection } from '../base/promises.js';
 import { Batch } from '../base/batch.js';
+import { rejection } from '../base/promises.js';
 import type { LoadContext, Loaded, MaybePromise, Upstream } from '../contracts.js';
 import { misuse } from '../errors.js';
 

@@ -1,7 +1,7 @@
+import { parseDuration } from '../base/duration.js';
 import type { Loaded, LoadContext, LoadReason, StaleValue, Upstream } from '../contracts.js';
 import { misuse } from '../errors.js';
 import type { Found } from '../ports.js';
-import { parseDuration } from '../base/duration.js';
 import { isLoaded } from './loaded.js';
 import { loadedEntry } from './new-entry.js';
 import type { Outcome } from './outcome.js';
@@ -13,7 +13,11 @@ import { storeBehind, writeBack } from './write-back.js';
  *
  * Called in the tick of the leader where nothing has to be waited for before.
  */
-export async function load<V>(reads: Reads<V>, flight: CacheFlight<V>, found: Found<V> | undefined): Promise<Outcome<V>> {
+export async function load<V>(
+  reads: Reads<V>,
+  flight: CacheFlight<V>,
+  found: Found<V> | undefined,
+): Promise<Outcome<V>> {
   const { key, detail: journey } = flight;
   const { clock, counters, events, marks } = reads;
   // Everybody left, or time was up, while storage was being read: a load would be for nobody.
@@ -35,7 +39,7 @@ export async function load<V>(reads: Reads<V>, flight: CacheFlight<V>, found: Fo
   let value: V | undefined;
   try {
     result = await reads.flights.within(flight, () => upstream(key, new Context(reads, flight)));
-    value = reads.rules.isolation.keep(valueOf(result, journey.fallback));
+    value = reads.rules.isolation.keep(valueIn(result, journey.fallback));
   } catch (error) {
     // Given up already, it fails for nobody.
     if (flight.end !== undefined) throw error;
@@ -110,7 +114,7 @@ function upstreamOf<V>({ ask }: Journey<V>): Upstream<V> {
   throw misuse('upstream', cure, undefined);
 }
 
-function valueOf<V>(result: V | Loaded<V>, previous: Found<V> | undefined): V | undefined {
+function valueIn<V>(result: V | Loaded<V>, previous: Found<V> | undefined): V | undefined {
   if (!isLoaded(result)) return result;
   if (result.kind === 'loaded') return result.value;
   if (previous !== undefined) return previous.entry.value;

@@ -89,7 +89,7 @@ export async function refresh<V>(reads: Reads<V>, key: string, ask: Ask<V>): Pro
 async function wait<V>(reads: Reads<V>, key: string, asked: Ask<V>): Promise<Answer<V>> {
   const { epoch } = reads.marks;
   const mustLoad = asked.reason === 'refresh';
-  for (let ask = asked; ; ) {
+  for (let ask = asked; ;) {
     const boarded = board(reads, key, ask, (flight, role) => {
       return { flight, role, result: reads.flights.subscribe(flight, ask.read.signal, ask.parent) };
     });

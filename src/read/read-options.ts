@@ -1,6 +1,6 @@
-import type { Duration } from '../contracts.js';
-import { parseDuration } from '../base/duration.js';
 import { checkFunction, checkObject, checkSignal } from '../base/checks.js';
+import { parseDuration } from '../base/duration.js';
+import type { Duration } from '../contracts.js';
 
 /** Options of one read. They bind this caller only. */
 export interface ReadOptions {
@@ -44,7 +44,8 @@ export function resolveRead(options: ReadOptions | undefined): ReadSettings {
   const { signal, maxStale, softTimeout, timeout, waitUntil } = options;
   checkSignal(signal);
   checkFunction('waitUntil', waitUntil);
-  const window = (name: 'maxStale' | 'timeout'): number => parseDuration(name, options[name] ?? Infinity, { infinite: true });
+  const window = (name: 'maxStale' | 'timeout'): number =>
+    parseDuration(name, options[name] ?? Infinity, { infinite: true });
   return {
     signal,
     maxStale: window('maxStale'),

@@ -39,7 +39,7 @@ export class Reading<V> implements Reads<V> {
     Object.assign(this, parts);
     const { storage, peers, pending } = parts;
     this.flights = new FlightMap(flightOptions, {
-      valueOf: ({ entry }: Outcome<V>) => entry.value as V,
+      valueIn: ({ entry }: Outcome<V>) => entry.value as V,
       rescue: (flight, error) => timedOut(this, flight, error),
       ended: (flight, outcome) => flightEnded(this, flight, outcome),
     });

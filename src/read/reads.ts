@@ -1,5 +1,6 @@
 import type { TurnClock } from '../base/clock.js';
 import type { Events } from '../base/events.js';
+import type { Isolation } from '../base/isolation.js';
 import type { Clock, Duration, LoadReason, Upstream } from '../contracts.js';
 import type { FlightMap } from '../flights/flight-map.js';
 import type { Flight } from '../flights/flight.js';
@@ -8,7 +9,6 @@ import type { TagMarks } from '../marks/tags.js';
 import type { FleetLease, Found, PeersPort, ScopePort, StoragePort, Stored, WritesPort } from '../ports.js';
 import type { Deferred } from './deferred.js';
 import type { Failures } from './failures.js';
-import type { Isolation } from '../base/isolation.js';
 import type { LifetimeSettings } from './lifetime.js';
 import type { Face } from './lookup.js';
 import type { Answer, Outcome } from './outcome.js';

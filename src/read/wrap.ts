@@ -1,11 +1,10 @@
-import type { Lookup } from './outcome.js';
+import { checkFunction, checkObject } from '../base/checks.js';
+import { keyOf } from '../base/key.js';
 import { silenced } from '../base/promises.js';
 import type { MaybePromise, Upstream } from '../contracts.js';
 import { misuse } from '../errors.js';
-
-import { keyOf } from '../base/key.js';
 import { resolveLifetime, type LifetimeOptions } from './lifetime.js';
-import { checkFunction, checkObject } from '../base/checks.js';
+import type { Lookup } from './outcome.js';
 
 /** Options of `TieredCache.wrap`. */
 export interface WrapOptions<A extends unknown[], R> extends Omit<LifetimeOptions<R>, 'tags'> {

@@ -1,9 +1,9 @@
 import { decodeMessages, encodeMessages } from '../backplane/message.js';
 import type { Backplane, BackplaneAdapter, BackplaneListener, BackplaneMessage } from '../contracts.js';
 import { misuse } from '../errors.js';
+import { defineBackplane } from '../fleet/define-backplane.js';
 import { commandsOf, type RedisClient, type RedisCommands } from './client.js';
 import { canShard, subscriberOf, type RedisSubscriber } from './subscriber.js';
-import { defineBackplane } from '../fleet/define-backplane.js';
 
 /** Options of {@link redisBackplane}. */
 export interface RedisBackplaneOptions {

@@ -3,13 +3,13 @@ import { isCodec } from '../codecs/payload.js';
 import type { Codec, LeaseAnswer, MaybePromise, StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError, UndecodableError } from '../errors.js';
+import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 import { commandsOf, type RedisClient, type RedisCommands, type Word } from './client.js';
 import { RedisLeases } from './leases.js';
 import { KeyNames, slotOf } from './names.js';
 import { DELETE_AND_VOID, SET_AND_VOID, SET_IF_NEWER } from './scripts.js';
 import { subscriberOf } from './subscriber.js';
 import { toDeadline, toEntry, toText, toValue } from './value.js';
-import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 
 /** Options of {@link redisStorage}. */
 export interface RedisStorageOptions extends TierOptions {

@@ -1,5 +1,5 @@
-import { misuse } from '../errors.js';
 import type { Isolation } from '../base/isolation.js';
+import { misuse } from '../errors.js';
 
 /** Built-in classes whose instances are data, wherever they are read. */
 const DATA =

@@ -1,6 +1,6 @@
 import { ignore } from '../base/promises.js';
-import type { Entry } from '../entry.js';
 import { withDeadline } from '../base/race.js';
+import type { Entry } from '../entry.js';
 import type { Intent, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
 import { correct, merged, MOST_KEPT, MOST_SLOTS, REFUSED, refused, REPLAY_PAUSE } from '../tiers/outbox.js';
 

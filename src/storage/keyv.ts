@@ -4,8 +4,8 @@ import { isCodec } from '../codecs/payload.js';
 import type { Codec, StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, UndecodableError } from '../errors.js';
-import { toName } from './key-name.js';
 import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
+import { toName } from './key-name.js';
 
 /** What is used of a `Keyv`. */
 export interface KeyvLike {

@@ -2,9 +2,16 @@ import { isThenable } from '../base/promises.js';
 import { chain } from '../codecs/chain.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
-import { type Codec, type MaybePromise, type StorageAdapter, type StorageTier, type StorageWrite } from '../contracts.js';
+import {
+  type Codec,
+  type MaybePromise,
+  type StorageAdapter,
+  type StorageTier,
+  type StorageWrite,
+} from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
+import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 import { EntryBound } from './sqlite-bound.js';
 import {
   atomically,
@@ -18,7 +25,6 @@ import {
 import { checkBusyTimeout, checkDatabase, checkTable } from './sqlite-options.js';
 import { toEntry, toKey, toRow, type Row } from './sqlite-row.js';
 import { openTable, type Table } from './sqlite-table.js';
-import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 
 export type { SqliteDatabase, SqliteStatement, SqliteValue } from './sqlite-database.js';
 export { sqliteQueue, type SqliteQueueOptions } from './sqlite-queue.js';

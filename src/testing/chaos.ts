@@ -1,6 +1,6 @@
 import type { Clock, StorageAdapter, StorageTier } from '../contracts.js';
-import { defineStorage } from '../tiers/define-storage.js';
 import { misuse } from '../errors.js';
+import { defineStorage } from '../tiers/define-storage.js';
 
 /** An operation of a storage tier. */
 export type TierOperation =

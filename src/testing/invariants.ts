@@ -1,7 +1,7 @@
-import { pause } from '../base/clock.js';
-import type { Duration } from '../contracts.js';
-import { parseDuration } from '../base/duration.js';
 import { checkCount, checkMethods, checkNames, checkObject } from '../base/checks.js';
+import { pause } from '../base/clock.js';
+import { parseDuration } from '../base/duration.js';
+import type { Duration } from '../contracts.js';
 import type { CacheStats } from '../read/stats.js';
 import type { RejectionWatch } from './rejections.js';
 import type { ScriptedCall } from './scripted-upstream.js';

@@ -1,12 +1,12 @@
-import { ignore, isThenable, promised } from '../base/promises.js';
 import { Batch } from '../base/batch.js';
+import { ignore, isThenable, promised } from '../base/promises.js';
+import { withDeadline } from '../base/race.js';
 import type { Clock, LeaseAnswer, MaybePromise, StorageAdapter } from '../contracts.js';
 import { cutAt, expiredAt, isEntry, type Entry } from '../entry.js';
 import { isSoloflightError, misuse, TierTimeoutError } from '../errors.js';
-import { Breaker } from './breaker.js';
-import { withDeadline } from '../base/race.js';
-import { GuardedLease, isLeaseAnswer, type Run } from './guarded-lease.js';
 import type { Attempt, Intent, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
+import { Breaker } from './breaker.js';
+import { GuardedLease, isLeaseAnswer, type Run } from './guarded-lease.js';
 import { Outbox, REFUSED } from './outbox.js';
 
 /** What a guard needs to know and whom it tells. */

@@ -1,10 +1,10 @@
-import { ClearMarker } from './clear-marker.js';
 import type { Clock, MaybePromise, TagMode } from '../contracts.js';
 import { plain, type Entry, type HeldEntry } from '../entry.js';
 import type { Namespace } from '../marks/namespace.js';
+import { MARKER_LIFE, type StoredMarks, type TagMarks } from '../marks/tags.js';
+import { ClearMarker } from './clear-marker.js';
 import { UNREADABLE, type GuardedPut, type GuardedTier, type Reading } from './guard.js';
 import type { GuardedLease } from './guarded-lease.js';
-import { MARKER_LIFE, type StoredMarks, type TagMarks } from '../marks/tags.js';
 
 /** Stays for as long as the entries might. */
 const CLEAR_MARKER_LIFE = 100 * 365 * 24 * 3_600_000;

@@ -1,7 +1,6 @@
 import { ignore } from '../base/promises.js';
 import type { Clock } from '../contracts.js';
 import { expiredAt, type Entry } from '../entry.js';
-
 import type { Attempt, Intent, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
 
 /** A write that was not even tried. */

@@ -1,9 +1,19 @@
 import type { HeldEntry } from '../entry.js';
 import { freshness } from '../entry.js';
 import type { Namespace } from '../marks/namespace.js';
-import type { Found, PutOptions, StorageConnector, StorageContext, StorageMark, StoragePort, StorageRoom, Stored, TurnTaking } from '../ports.js';
-import type { GuardedLease } from './guarded-lease.js';
+import type {
+  Found,
+  PutOptions,
+  StorageConnector,
+  StorageContext,
+  StorageMark,
+  StoragePort,
+  StorageRoom,
+  Stored,
+  TurnTaking,
+} from '../ports.js';
 import { GuardedTier } from './guard.js';
+import type { GuardedLease } from './guarded-lease.js';
 import { NamespacedTier } from './namespaced-tier.js';
 import { Turns } from './turns.js';
 

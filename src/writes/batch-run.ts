@@ -1,5 +1,5 @@
-import { misuse } from '../errors.js';
 import { pauseAfter } from '../base/backoff.js';
+import { misuse } from '../errors.js';
 import type { BatcherSettings } from './batcher-options.js';
 import { pause, within } from './within.js';
 import { DeliveryTimeoutError } from './write-errors.js';

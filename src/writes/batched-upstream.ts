@@ -1,6 +1,6 @@
+import { checkObject } from '../base/checks.js';
 import type { Clock, Duration, LoadContext, MaybePromise } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { checkObject } from '../base/checks.js';
 import { Singleflight } from '../flights/singleflight.js';
 import type { BatchContext, BatcherOptions } from './batcher-options.js';
 import { Batcher } from './batcher.js';

@@ -1,9 +1,9 @@
-import { systemClock } from '../base/clock.js';
-import type { Clock, Duration, MaybePromise } from '../contracts.js';
-import { parseDuration } from '../base/duration.js';
-import { misuse } from '../errors.js';
-import { checkClock, checkCount, checkNames, checkObject } from '../base/checks.js';
 import { resolveRetry, type Retry, type RetryOptions } from '../base/backoff.js';
+import { checkClock, checkCount, checkNames, checkObject } from '../base/checks.js';
+import { systemClock } from '../base/clock.js';
+import { parseDuration } from '../base/duration.js';
+import type { Clock, Duration, MaybePromise } from '../contracts.js';
+import { misuse } from '../errors.js';
 
 /** What the handler of a batch is told beside the items. */
 export interface BatchContext {

@@ -1,6 +1,5 @@
-import { rejection, silenced } from '../base/promises.js';
-
 import { checkSignal } from '../base/checks.js';
+import { rejection, silenced } from '../base/promises.js';
 import { BatchRun, type ItemResult } from './batch-run.js';
 import { resolveBatcherOptions, type BatcherOptions, type BatcherSettings } from './batcher-options.js';
 import { BatcherClosedError } from './write-errors.js';

@@ -1,7 +1,6 @@
 import { ignore, silenced } from '../base/promises.js';
 import type { QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse } from '../errors.js';
-
 import { toDeadLetter, toPendingWrite, type DeadLetter } from './pending-write.js';
 import { UnknownDeadLetterError, WriteQueueError } from './write-errors.js';
 

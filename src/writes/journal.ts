@@ -1,6 +1,5 @@
 import { ignore, rejection, silenced } from '../base/promises.js';
 import type { MaybePromise, QueuedWrite, WriteQueue } from '../contracts.js';
-
 import type { Held } from './lanes.js';
 import { WriteQueueError } from './write-errors.js';
 

@@ -1,7 +1,6 @@
 import { silenced } from '../base/promises.js';
 import type { QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse } from '../errors.js';
-
 import { WriteQueueError } from './write-errors.js';
 
 /** Somebody who came before the queue was read. */

@@ -1,7 +1,7 @@
+import { pauseAfter } from '../base/backoff.js';
 import { isThenable } from '../base/promises.js';
 import { type DeadReason, type QueuedWrite } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { pauseAfter } from '../base/backoff.js';
 import type { DeliveryParts } from './delivery-parts.js';
 import type { Held } from './lanes.js';
 import { toPendingWrite } from './pending-write.js';

@@ -1,12 +1,11 @@
-import { connectPending } from '../pending/behind.js';
-import type { WritesConnector } from '../ports.js';
-import { isThenable, rejection, silenced } from '../base/promises.js';
+import { checkFunction, checkSignal } from '../base/checks.js';
 import { turnClock, type TurnClock } from '../base/clock.js';
+import { Events } from '../base/events.js';
+import { isThenable, rejection, silenced } from '../base/promises.js';
 import { type MaybePromise, type QueuedWrite, type Writes } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { Events } from '../base/events.js';
-
-import { checkFunction, checkSignal } from '../base/checks.js';
+import { connectPending } from '../pending/behind.js';
+import type { WritesConnector } from '../ports.js';
 import { DeadLetters } from './dead-letters.js';
 import { Delivery } from './delivery.js';
 import { Journal } from './journal.js';

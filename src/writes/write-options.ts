@@ -1,9 +1,9 @@
-import { systemClock } from '../base/clock.js';
-import type { Clock, Duration, MaybePromise, WriteQueue } from '../contracts.js';
-import { parseDuration } from '../base/duration.js';
-import { misuse } from '../errors.js';
-import { checkClock, checkCount, checkFunction, checkMethods, checkNames, checkObject } from '../base/checks.js';
 import { resolveRetry, type Retry, type RetryOptions } from '../base/backoff.js';
+import { checkClock, checkCount, checkFunction, checkMethods, checkNames, checkObject } from '../base/checks.js';
+import { systemClock } from '../base/clock.js';
+import { parseDuration } from '../base/duration.js';
+import type { Clock, Duration, MaybePromise, WriteQueue } from '../contracts.js';
+import { misuse } from '../errors.js';
 import { deadLetterQueue } from './memory-queue.js';
 import type { PendingWrite } from './pending-write.js';
 

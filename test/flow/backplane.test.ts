@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 
-import { mapStorage, TieredCache, type TieredCacheOptions } from '../../src/index.js';
+import {
+  defineBackplane,
+  defineStorage,
+  mapStorage,
+  TieredCache,
+  type TieredCacheOptions,
+  type StorageAdapter,
+} from '../../src/index.js';
 import { manualClock, scriptedUpstream } from '../../src/testing/index.js';
 import { settle, setupCache } from '../support/setup-cache.ts';
 import { wire } from '../support/wire.ts';
@@ -115,7 +122,7 @@ describe('a backplane', () => {
     const storage = mapStorage();
     let release!: () => void;
     const held = new Promise<void>((resolve) => (release = resolve));
-    const slow = { ...bound(storage), delete: (key: string) => held.then(() => storage.delete(key)) };
+    const slow = defineStorage({ ...bound(storage), delete: (key: string) => held.then(() => storage.delete(key)) });
     const { cache } = setupCache({ storage: slow, backplane: channel.plug() });
 
     const invalidating = cache.invalidate('k');
@@ -293,7 +300,7 @@ describe('a backplane that fails', () => {
     ],
     ['rejects', () => Promise.reject(undefined)],
   ] as const)('%s at every call, and costs nobody anything but events', async (_, fail) => {
-    const backplane = { name: 'broken', publish: fail, subscribe: fail };
+    const backplane = defineBackplane({ name: 'broken', publish: fail, subscribe: fail });
     const { cache, upstream } = setupCache({ backplane });
     const reading = cache.get('k');
     await settle();
@@ -328,7 +335,7 @@ describe('the end of a cache with a backplane', () => {
 });
 
 /** `tier` with methods that can be spread. */
-function bound(tier: ReturnType<typeof mapStorage>): ReturnType<typeof mapStorage> {
+function bound(tier: ReturnType<typeof mapStorage>): StorageAdapter {
   return {
     name: tier.name,
     get: (key) => tier.get(key),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { lruMemory, mapStorage, TieredCache, type Entry } from '../../src/index.js';
+import { defineStorage, lruMemory, mapStorage, TieredCache, type Entry } from '../../src/index.js';
 import { settle, setupCache } from '../support/setup-cache.js';
 
 /** A storage whose every operation waits until the test lets it through. */
@@ -22,12 +22,12 @@ function gatedStorage() {
     passAll(): void {
       for (const call of waiting.splice(0)) call.pass();
     },
-    tier: {
+    tier: defineStorage({
       name: 'gated',
       get: (key: string) => gate('get', () => inner.get(key) as Entry | undefined),
       set: (key: string, entry: Entry, keepUntil: number) => gate('set', () => void inner.set(key, entry, keepUntil)),
       delete: (key: string) => gate('delete', () => inner.delete(key) as boolean),
-    },
+    }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
+import { defineStorage } from '../../src/index.js';
 import type { TieredCacheOptions } from '../../src/index.js';
 import { chaos, manualClock, type ManualClock } from '../../src/testing/index.js';
 import { leasingStorage } from '../support/leasing-storage.ts';
@@ -264,7 +265,7 @@ describe('leases that are not to be had', () => {
 
   test('garbage for an answer is an error of the tier, not of the reader', async () => {
     const clock = manualClock();
-    const storage = { ...leasingStorage(clock), lease: async () => ({ kind: 'lease' }) as never };
+    const storage = defineStorage({ ...leasingStorage(clock), lease: async () => ({ kind: 'lease' }) as never });
     const { cache, upstream } = setupCache({ clock, storage });
     const errors: unknown[] = [];
     cache.on('tier-error', ({ operation }) => errors.push(operation));

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
-import { mapStorage, type PendingWrites } from '../../src/index.js';
-import { WriteLanes } from '../../src/pending/write-lanes.js';
+import { writeThrough, defineWrites, mapStorage, type PendingWrites } from '../../src/index.js';
+import { WriteLanes } from '../../src/pending/lanes.js';
 import { settle, setupCache } from '../support/setup-cache.js';
 
 /** Pending writes of somebody else, which say and do what the test wants. */
@@ -21,7 +21,7 @@ function scriptedWrites() {
   };
   const emit = (type: string, key: string): void => listeners.get(type)?.forEach((listener) => listener({ key }));
   const listening = (): number => [...listeners.values()].reduce((sum, { size }) => sum + size, 0);
-  return { writes, puts, emit, listening };
+  return { writes: defineWrites(writes), puts, emit, listening };
 }
 
 describe('a cache over pending writes', () => {
@@ -74,7 +74,7 @@ describe('a cache over pending writes', () => {
     const through = (): Promise<void> => new Promise((_resolve, reject) => (fail = reject));
     let loads = 0;
     const { cache, clock } = setupCache({
-      writes: { through },
+      writes: writeThrough(through),
       ttl: '1h',
       maxDuration: '1s',
       upstream: () => `${(loads += 1)}`,
@@ -126,7 +126,7 @@ describe('an update that fails', () => {
     let fail = (_reason: unknown): void => {};
     const through = (): Promise<void> => new Promise((_resolve, reject) => (fail = reject));
     let stored = 'old';
-    const { cache } = setupCache({ writes: { through }, ttl: '1h', upstream: () => stored });
+    const { cache } = setupCache({ writes: writeThrough(through), ttl: '1h', upstream: () => stored });
     await cache.get('k');
     const update = cache.update('k', (value) => `${value}!`).catch(() => {});
     await settle();

@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
 
 import {
+  writeThrough,
+  requestScope,
+  defineStorage,
   mapStorage,
   TieredCache,
   type MaybePromise,
@@ -16,7 +19,7 @@ const LEASE = 3_000;
 function setup(options: Partial<TieredCacheOptions<string>> = {}) {
   const { clock, time, begin } = requests();
   const upstream = scriptedUpstream<string>();
-  const cache = new TieredCache<string>({ ttl: '1s', scope: 'request', upstream, clock, ...options });
+  const cache = new TieredCache<string>({ ttl: '1s', scope: requestScope(), upstream, clock, ...options });
   /** A request that leads the load of `key`. */
   const lead = (key = 'k') => {
     const request = begin();
@@ -43,12 +46,12 @@ function gated() {
   const writes: { readonly operation: string; readonly pass: () => void }[] = [];
   const gate = <T>(operation: string, run: () => MaybePromise<T>): Promise<T> =>
     new Promise((resolve) => writes.push({ operation, pass: () => resolve(run()) }));
-  const tier: StorageTier = {
+  const tier: StorageTier = defineStorage({
     name: 'gated',
     get: async (key) => map.get(key),
     set: (key, entry, keepUntil) => gate(`set ${String(entry.value)}`, () => map.set(key, entry, keepUntil)),
     delete: (key) => gate('delete', () => map.delete(key)),
-  };
+  });
   return { tier, map, writes };
 }
 
@@ -212,13 +215,13 @@ describe('a leader that is gone', () => {
 
   test('while it read storage for `getIfCached` holds up no other reading', async () => {
     const gates: (() => void)[] = [];
-    const tier: StorageTier = {
+    const tier: StorageTier = defineStorage({
       ...mapStorage(),
       name: 'gated',
       get: () => new Promise((resolve) => gates.push(() => resolve(undefined))),
       set: () => {},
       delete: () => {},
-    };
+    });
     const { cache, time, begin } = setup({ storage: tier, readTimeout: Infinity });
     const first = begin();
     watched(first.run(() => cache.getIfCached('k')));
@@ -236,7 +239,7 @@ describe('a leader that is gone', () => {
 test('a request that ends while it reads the clear marker holds up no other', async () => {
   const map = mapStorage();
   let hangs = true;
-  const tier: StorageTier = {
+  const tier: StorageTier = defineStorage({
     name: 'slow',
     get: async (key) => {
       if (hangs) await new Promise(() => {});
@@ -244,7 +247,7 @@ test('a request that ends while it reads the clear marker holds up no other', as
     },
     set: (key, entry, keepUntil) => map.set(key, entry, keepUntil),
     delete: (key) => map.delete(key),
-  };
+  });
   const { cache, time, lead, follow } = setup({ storage: tier, memory: false, ttl: '1h' });
   hangs = false;
   await cache.set('b', 'stored');
@@ -355,7 +358,7 @@ describe('a follower', () => {
     let open!: () => void;
     const opened = new Promise<void>((resolve) => (open = resolve));
     const map = mapStorage();
-    const tier: StorageTier = {
+    const tier: StorageTier = defineStorage({
       name: 'gated',
       get: async (key) => {
         await opened;
@@ -363,7 +366,7 @@ describe('a follower', () => {
       },
       set: (key, entry, keepUntil) => map.set(key, entry, keepUntil),
       delete: (key) => map.delete(key),
-    };
+    });
     const { cache, time, lead, follow } = setup({ storage: tier, staleIfError: '1h', softTimeout: 100, memory: false });
     await cache.set('k', 'stored');
     await time.advanceAsync(1_000);
@@ -439,7 +442,7 @@ describe('a request that ends while it writes to storage', () => {
   test('while it tries whether storage is back does not keep others from trying', async () => {
     let answer: 'fails' | 'hangs' | 'works' = 'fails';
     const map = mapStorage();
-    const tier: StorageTier = {
+    const tier: StorageTier = defineStorage({
       name: 'troubled',
       get: async (key) => {
         if (answer === 'fails') throw new Error('down');
@@ -448,7 +451,7 @@ describe('a request that ends while it writes to storage', () => {
       },
       set: (key, entry, keepUntil) => map.set(key, entry, keepUntil),
       delete: (key) => map.delete(key),
-    };
+    });
     const { cache, time, begin } = setup({ storage: tier });
     for (let read = 0; read < 5; read += 1) await cache.getIfCached(`k${read}`);
     await time.advanceAsync(5_000);
@@ -484,9 +487,7 @@ describe('a request that ends while it writes to the upstream', () => {
   test('lets the next writer of the key go on, but not past one that lives', async () => {
     const calls: { readonly value: unknown; readonly done: () => void }[] = [];
     const { cache, time, begin } = setup({
-      writes: {
-        through: (_key, value) => new Promise<void>((resolve) => calls.push({ value, done: resolve })),
-      },
+      writes: writeThrough((_key, value) => new Promise<void>((resolve) => calls.push({ value, done: resolve }))),
     });
     const first = begin();
     watched(first.run(() => cache.set('k', 'first')));
@@ -518,7 +519,7 @@ describe('values that requests share', () => {
     ['a function', () => ({ run: () => 1 }), '`value.run`', 'function or stub'],
     ['a subclass of such a class', () => new (class Mine extends AbortController {})(), '`value`', 'Mine'],
   ])('must not be %s', async (_what, make, where, name) => {
-    const cache = new TieredCache<unknown>({ ttl: '1s', scope: 'request' });
+    const cache = new TieredCache<unknown>({ ttl: '1s', scope: requestScope() });
     const read = cache.getOrLoad('k', () => make());
     await expect(read).rejects.toThrow(TypeError);
     await expect(read).rejects.toThrow(`Expected ${where} to be plain data, not a ${name}`);
@@ -527,7 +528,7 @@ describe('values that requests share', () => {
   });
 
   test('must not be a Response as the reason of a failure either; an error stays what it is', async () => {
-    const cache = new TieredCache<unknown>({ ttl: '1s', scope: 'request' });
+    const cache = new TieredCache<unknown>({ ttl: '1s', scope: requestScope() });
     const failing = (reason: unknown): Promise<unknown> => cache.getOrLoad('k', () => Promise.reject(reason));
     await expect(failing(new Response('x'))).rejects.toThrow(
       'Expected `reason of the failed load` to be an Error or plain data, not a Response',
@@ -539,7 +540,7 @@ describe('values that requests share', () => {
   });
 
   test('may be any data, also one that holds itself', async () => {
-    const cache = new TieredCache<unknown>({ ttl: '1s', scope: 'request' });
+    const cache = new TieredCache<unknown>({ ttl: '1s', scope: requestScope() });
     class Money {
       readonly amount = 1n;
     }
@@ -557,8 +558,8 @@ describe('values that requests share', () => {
 });
 
 test('`scope` is one of two words', () => {
-  expect(() => new TieredCache({ ttl: 1, scope: 'isolate' as 'request' })).toThrow(
-    "Expected `scope` to be 'shared' or 'request', got `'isolate'` (string)",
+  expect(() => new TieredCache({ ttl: 1, scope: 'isolate' as 'shared' })).toThrow(
+    "Expected `scope` to be 'shared' or requestScope(), got `'isolate'` (string)",
   );
 });
 

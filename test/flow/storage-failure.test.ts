@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 
-import { mapStorage, type CacheEvent, type Entry, type TieredCache, type TieredCacheOptions } from '../../src/index.js';
+import {
+  mapStorage,
+  type CacheEvent,
+  type Entry,
+  type TieredCache,
+  type TieredCacheOptions,
+  type StorageAdapter,
+} from '../../src/index.js';
 import { chaos, type ChaosTier, type ManualClock } from '../../src/testing/index.js';
 import { scriptedTier } from '../support/scripted-tier.js';
 import { settle, setupCache } from '../support/setup-cache.js';
@@ -406,7 +413,7 @@ describe('several storage tiers', () => {
   }
 
   /** The methods of `tier` in an object of their own. */
-  function bare(tier: ReturnType<typeof mapStorage>): ReturnType<typeof mapStorage> {
+  function bare(tier: ReturnType<typeof mapStorage>): StorageAdapter {
     return {
       name: tier.name,
       get: (key) => tier.get(key),
@@ -571,7 +578,7 @@ describe('close', () => {
   });
 });
 
-function mapStorageWithClose(): ReturnType<typeof mapStorage> {
+function mapStorageWithClose(): StorageAdapter {
   const tier = mapStorage();
   return {
     name: 'map',

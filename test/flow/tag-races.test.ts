@@ -1,17 +1,17 @@
 import { describe, expect, test } from 'vitest';
 
-import { lruMemory, mapStorage, notModified, type StorageTier } from '../../src/index.js';
+import { defineStorage, lruMemory, mapStorage, notModified, type StorageTier } from '../../src/index.js';
 import { chaos, manualClock } from '../../src/testing/index.js';
 import { settle, setupCache } from '../support/setup-cache.js';
 
 /** A tier with nothing but what every tier must have, and answers in the next turn. */
 function plainTier(inner = mapStorage()): StorageTier {
-  return {
+  return defineStorage({
     name: 'plain',
     get: async (key) => inner.get(key),
     set: async (key, entry, keepUntil) => inner.set(key, entry, keepUntil),
     delete: async (key) => inner.delete(key),
-  };
+  });
 }
 
 describe('what was invalidated before a call is not served', () => {
@@ -105,13 +105,13 @@ describe('what was invalidated before a call is not served', () => {
     async (_when, marks) => {
       const inner = mapStorage();
       const late: (() => void)[] = [];
-      const storage: StorageTier = {
+      const storage: StorageTier = defineStorage({
         ...plainTier(inner),
         set: (key, entry, keepUntil) =>
           key.endsWith('k')
             ? new Promise((resolve) => late.push(() => resolve(inner.set(key, entry, keepUntil))))
             : inner.set(key, entry, keepUntil),
-      };
+      });
       const { cache } = setupCache({ storage, memory: false, ttl: '1h', writeTimeout: '10m' });
       const n = cache.namespace('n');
       if (marks > 0) await cache.invalidateTags('other');

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { mapStorage } from '../../src/index.js';
+import { defineWrites, mapStorage } from '../../src/index.js';
 import { manualClock } from '../../src/testing/index.js';
 import { memoryQueue, WriteBehind } from '../../src/writes/index.js';
 import { settle, setupCache } from '../support/setup-cache.js';
@@ -32,7 +32,9 @@ describe('a read while nobody can tell what is pending', () => {
   test('is answered all the same, long before its load would be given up', async () => {
     const clock = manualClock();
     const never = new Promise<never>(() => {});
-    const writes = { open: () => never, peek: () => never, put: () => never, delete: () => never, on: () => () => {} };
+    const writes = defineWrites<string>({
+      ...{ open: () => never, peek: () => never, put: () => never, delete: () => never, on: () => () => {} },
+    });
     const { cache } = setupCache({ clock, writes, ttl: '1h', storage: mapStorage(), upstream: () => 'v' });
 
     const read = cache.get('k').catch(({ code }: { code: string }) => code);
@@ -44,10 +46,10 @@ describe('a read while nobody can tell what is pending', () => {
   test('is made good when somebody can: what was read past a write is not kept', async () => {
     const clock = manualClock();
     let tell = (_write: { kind: 'put'; value: string } | undefined): void => {};
-    const writes = {
+    const writes = defineWrites<string>({
       ...{ open: async () => {}, put: async () => {}, delete: async () => {}, on: () => () => {} },
       peek: () => new Promise<{ kind: 'put'; value: string } | undefined>((resolve) => (tell = resolve)),
-    };
+    });
     const { cache } = setupCache({ clock, writes, ttl: '1h', upstream: () => 'old' });
     const read = cache.get('k');
     await clock.advanceAsync(1_000);

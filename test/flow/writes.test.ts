@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { mapStorage, type TieredCache } from '../../src/index.js';
+import { writeThrough, mapStorage, type TieredCache } from '../../src/index.js';
 import { settle, setupCache } from '../support/setup-cache.js';
 
 interface Call {
@@ -17,10 +17,10 @@ function setup(options: Parameters<typeof setupCache<string>>[0] = {}) {
   const storage = mapStorage();
   const parts = setupCache({
     storage,
-    writes: {
-      through: (key, value, { signal }) =>
-        new Promise((resolve, reject) => calls.push({ key, value, signal, resolve, reject })),
-    },
+    writes: writeThrough<string>(
+      (key, value, { signal }) =>
+        new Promise<void>((resolve, reject) => calls.push({ key, value, signal, resolve, reject })),
+    ),
     ...options,
   });
   return { ...parts, calls, storage };
@@ -153,11 +153,9 @@ describe('set with `writes`', () => {
   test('one that throws at once, or throws nothing at all, is a failed write and nothing else', async () => {
     for (const reason of [new Error('at once'), undefined]) {
       const { cache } = setup({
-        writes: {
-          through: () => {
-            throw reason;
-          },
-        },
+        writes: writeThrough(() => {
+          throw reason;
+        }),
       });
       await expect(cache.set('k', 'v')).rejects.toBe(reason);
       expect(cache.peek('k')).toBeUndefined();

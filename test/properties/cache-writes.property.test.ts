@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { mapStorage, TieredCache, type StorageTier } from '../../src/index.js';
+import { defineStorage, mapStorage, TieredCache, type StorageTier } from '../../src/index.js';
 import { checkInvariants, manualClock } from '../../src/testing/index.js';
 import { memoryQueue, WriteBehind, type WriteOutcome, type WriteQueue } from '../../src/writes/index.js';
 
@@ -195,12 +195,12 @@ function slowed(queue: WriteQueue, wait: number): WriteQueue {
 
 function slowedTier(tier: StorageTier, wait: number): StorageTier {
   if (wait === 0) return tier;
-  return {
+  return defineStorage({
     name: tier.name,
     get: (key) => turns(wait).then(() => tier.get(key)),
     set: (key, entry, keepUntil) => turns(wait).then(() => tier.set(key, entry, keepUntil)),
     delete: (key) => turns(wait).then(() => tier.delete(key)),
-  };
+  });
 }
 
 test('a cache over a WriteBehind agrees with what is pending and what the database has, whatever came in between', async () => {

@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { mapStorage, TieredCache, type Entry, type StorageTier } from '../../src/index.js';
+import {
+  requestScope,
+  defineStorage,
+  mapStorage,
+  TieredCache,
+  type Entry,
+  type StorageAdapter,
+} from '../../src/index.js';
 import { manualClock, scriptedUpstream, type ScriptedCall } from '../../src/testing/index.js';
 import { settle } from '../support/setup-cache.js';
 
@@ -48,7 +55,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 /** A storage whose operations wait to be let through, in any order, or failed. */
-class GatedStorage implements StorageTier {
+class GatedStorage implements StorageAdapter {
   readonly name = 'gated';
   readonly inner = mapStorage();
   readonly waiting: { pass(): void; fail(): void }[] = [];
@@ -107,9 +114,17 @@ async function run(
   const scripted = scriptedUpstream<number>();
   const numbers = new Map<ScriptedCall<number>, number>();
   const gated = new GatedStorage();
-  const storage = storageKind === 'none' ? [] : [storageKind === 'map' ? mapStorage() : gated];
+  const storage = storageKind === 'none' ? [] : [storageKind === 'map' ? mapStorage() : defineStorage(gated)];
   const cache = new TieredCache<number>({
-    ...{ ttl: TTL, staleWhileRevalidate: STALE, staleIfError: ERROR, maxDuration: 20_000, clock, storage, scope },
+    ...{
+      ttl: TTL,
+      staleWhileRevalidate: STALE,
+      staleIfError: ERROR,
+      maxDuration: 20_000,
+      clock,
+      storage,
+      scope: scope === 'shared' ? scope : requestScope(),
+    },
     ...(memory ? {} : { memory: false }),
     tags: (_value, name) => [name, 'all'],
     upstream: (name, load) => {

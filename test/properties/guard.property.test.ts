@@ -3,9 +3,16 @@ import { expect, test } from 'vitest';
 
 import type { Entry } from '../../src/index.js';
 import { UndecodableError } from '../../src/index.js';
-import type { Scope } from '../../src/requests/heartbeat.js';
 import { scriptedTier, type ScriptedTier, type TierCall } from '../support/scripted-tier.js';
-import { entryAt, READ_TIMEOUT, settle, setupGuard, WRITE_TIMEOUT, type GuardParts } from '../support/setup-guard.js';
+import {
+  entryAt,
+  READ_TIMEOUT,
+  settle,
+  setupGuard,
+  WRITE_TIMEOUT,
+  type GuardParts,
+  type ScopeKind,
+} from '../support/setup-guard.js';
 
 const KEYS = ['a', 'b'] as const;
 
@@ -32,7 +39,7 @@ class World {
   readonly #delayed: (() => void)[] = [];
   #value = 0;
 
-  constructor(setIfNewer: boolean, scope: Scope) {
+  constructor(setIfNewer: boolean, scope: ScopeKind) {
     this.script = scriptedTier({ setIfNewer });
     this.parts = setupGuard(this.script.tier, scope);
     for (const key of KEYS) void this.script.stored.set(key, this.#entry(), Infinity);
@@ -171,7 +178,7 @@ function named(name: string, run: (world: World) => void | Promise<void>): typeo
   return Object.assign(run, { toString: () => name });
 }
 
-test.each<[boolean, Scope]>([
+test.each<[boolean, ScopeKind]>([
   [true, 'shared'],
   [false, 'shared'],
   [true, 'request'],

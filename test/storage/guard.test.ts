@@ -6,7 +6,7 @@ import {
   TierTimeoutError,
   UndecodableError,
   type Entry,
-  type StorageTier,
+  type StorageAdapter,
 } from '../../src/index.js';
 import { chaos } from '../../src/testing/index.js';
 import { scriptedTier, type ScriptedTier } from '../support/scripted-tier.js';
@@ -38,7 +38,7 @@ function scripted(options?: { readonly setIfNewer?: boolean }): GuardParts & { r
 }
 
 /** A guard over a map that can be made to fail. */
-function troubled(tier: StorageTier = mapStorage()) {
+function troubled(tier: StorageAdapter = mapStorage()) {
   const storage = chaos(tier);
   return { ...setupGuard(storage), storage };
 }
@@ -158,7 +158,7 @@ describe('a tier that works', () => {
 });
 
 /** The least a tier can be. */
-function simple(): StorageTier {
+function simple(): StorageAdapter {
   const entries = new Map<string, Entry>();
   return {
     name: 'simple',

@@ -1,5 +1,5 @@
 import type { Clock, Lease, LeaseAnswer } from '../../src/contracts.js';
-import { mapStorage, type StorageTier } from '../../src/index.js';
+import { defineStorage, mapStorage, type StorageAdapter, type StorageTier } from '../../src/index.js';
 
 /** A storage with leases that several caches in this process share as if each were a process of its own. */
 export interface LeasingStorage extends StorageTier {
@@ -46,11 +46,9 @@ export function leasingStorage(clock: Clock): LeasingStorage {
       if (current(key)?.token === token) end(key);
     },
   });
-  const storage: LeasingStorage = {
+  const controls = { messages: true, asked: () => asked, holder: (key: string) => current(key)?.token };
+  const adapter: StorageAdapter & Pick<LeasingStorage, 'lease'> = {
     name: 'leasing',
-    messages: true,
-    asked: () => asked,
-    holder: (key) => current(key)?.token,
     get: async (key) => map.get(key),
     getMany: async (keys) => map.getMany!(keys),
     set: async (key, entry, keepUntil) => {
@@ -82,5 +80,6 @@ export function leasingStorage(clock: Clock): LeasingStorage {
       return () => listeners.delete(listener);
     },
   };
+  const storage: LeasingStorage = Object.assign(defineStorage(adapter), controls, { lease: adapter.lease });
   return storage;
 }

@@ -1,5 +1,5 @@
 import type { Entry, StorageTier } from '../../src/index.js';
-import { mapStorage } from '../../src/index.js';
+import { defineStorage, mapStorage } from '../../src/index.js';
 
 /** One call of a {@link ScriptedTier}, waiting for the test to settle it. */
 export interface TierCall {
@@ -70,7 +70,7 @@ export function scriptedTier({ setIfNewer = false }: { readonly setIfNewer?: boo
         },
       });
     });
-  const tier: StorageTier = {
+  const tier: StorageTier = defineStorage({
     name: 'scripted',
     get: (key) => called('get', key, undefined, () => stored.get(key) as Entry | undefined),
     set: (key, entry, keepUntil) => called('set', key, entry, () => void stored.set(key, entry, keepUntil)),
@@ -81,7 +81,7 @@ export function scriptedTier({ setIfNewer = false }: { readonly setIfNewer?: boo
             called('setIfNewer', key, entry, () => stored.setIfNewer?.(key, entry, keepUntil) as boolean),
         }
       : {}),
-  };
+  });
   const waiting = (): TierCall[] => calls.filter((call) => !call.settled);
   return {
     tier,

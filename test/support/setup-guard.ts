@@ -1,9 +1,12 @@
 import { afterEach, expect } from 'vitest';
 
-import type { Entry, StorageTier } from '../../src/index.js';
-import type { Scope } from '../../src/requests/heartbeat.js';
-import { GuardedTier } from '../../src/tiers/guard.js';
+import type { Entry, StorageAdapter } from '../../src/index.js';
+import { RequestOutbox } from '../../src/requests/request-outbox.js';
 import { manualClock, type ManualClock } from '../../src/testing/index.js';
+import { GuardedTier } from '../../src/tiers/guard.js';
+
+/** Whether the users of a tier share one I/O context, or each request has its own. */
+export type ScopeKind = 'shared' | 'request';
 
 /** A failure of the tier, as the guard told it. */
 interface Reported {
@@ -31,13 +34,13 @@ const opened: GuardParts[] = [];
 const unhandled: unknown[] = [];
 process.on('unhandledRejection', (reason) => unhandled.push(reason));
 
-export function setupGuard(tier: StorageTier, scope: Scope = 'shared'): GuardParts {
+export function setupGuard(tier: StorageAdapter, scope: ScopeKind = 'shared'): GuardParts {
   const clock = manualClock();
   const reports: Reported[] = [];
   const background = new Set<Promise<void>>();
   const guard = new GuardedTier(tier, {
     clock,
-    scope,
+    outbox: scope === 'request' ? (options) => new RequestOutbox(options) : undefined,
     readTimeout: READ_TIMEOUT,
     writeTimeout: WRITE_TIMEOUT,
     report: (operation, key, error) => reports.push({ operation, key, error }),

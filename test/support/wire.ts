@@ -1,4 +1,5 @@
 import type { Backplane, BackplaneListener, BackplaneMessage } from '../../src/contracts.js';
+import { defineBackplane } from '../../src/index.js';
 
 /** A channel between the caches of one test: what is sent arrives when, as often and in the order the test says. */
 export interface Wire {
@@ -41,20 +42,21 @@ export function wire(): Wire {
     lose: () => {
       for (const listener of listeners) listener.lost();
     },
-    plug: () => ({
-      name: 'wire',
-      publish: async (messages) => {
-        publications += 1;
-        if (self.failure !== undefined) throw self.failure;
-        sent.push(...messages);
-        if (self.open) self.deliver(...messages);
-      },
-      subscribe: async (listener) => {
-        await self.admit();
-        listeners.add(listener);
-        return () => void listeners.delete(listener);
-      },
-    }),
+    plug: () =>
+      defineBackplane({
+        name: 'wire',
+        publish: async (messages) => {
+          publications += 1;
+          if (self.failure !== undefined) throw self.failure;
+          sent.push(...messages);
+          if (self.open) self.deliver(...messages);
+        },
+        subscribe: async (listener) => {
+          await self.admit();
+          listeners.add(listener);
+          return () => void listeners.delete(listener);
+        },
+      }),
   };
   return self;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import type { StorageTier } from '../../src/contracts.js';
+import { defineStorage } from '../../src/index.js';
 import { mapStorage } from '../../src/storage/map.js';
 import { chaos, manualClock, type TierOperation } from '../../src/testing/index.js';
 import { sampleEntry } from '../../src/testing/storage-suite/samples.js';
@@ -37,7 +38,13 @@ describe('a tier without trouble', () => {
   });
 
   test('has exactly the optional methods of the one it wraps', () => {
-    const small: StorageTier = { name: 'small', get: () => undefined, set: () => {}, delete: () => {}, sweep: () => 0 };
+    const small: StorageTier = defineStorage({
+      name: 'small',
+      get: () => undefined,
+      set: () => {},
+      delete: () => {},
+      sweep: () => 0,
+    });
     const operations: TierOperation[] = [
       'get',
       'set',

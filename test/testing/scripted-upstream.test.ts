@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 
-import type { LoadContext } from '../../src/contracts.js';
-import { loaded } from '../../src/read/loaded.js';
-import { Singleflight } from '../../src/flights/singleflight.js';
-import { scriptedUpstream } from '../../src/testing/index.js';
 import { TieredCache } from '../../src/cache/tiered-cache.js';
+import type { LoadContext } from '../../src/contracts.js';
+import { Singleflight } from '../../src/flights/singleflight.js';
+import { loaded } from '../../src/read/loaded.js';
+import { scriptedUpstream } from '../../src/testing/index.js';
 
 function contextOf(key: string, changes: Partial<LoadContext<string>> = {}): LoadContext<string> {
   return {

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import type { StorageTier, StorageWrite } from '../../src/contracts.js';
 import type { Entry } from '../../src/entry.js';
 import { UndecodableError } from '../../src/errors.js';
+import { defineStorage } from '../../src/index.js';
 import { mapStorage } from '../../src/storage/map.js';
 import {
   storageSuite,
@@ -43,7 +44,7 @@ function collect(
 /** A working tier, of which `changes` replaces some methods. `base` is the working one. */
 function changed(changes: (base: Required<StorageTier>) => Partial<StorageTier>): StorageTier {
   const base = mapStorage() as Required<StorageTier>;
-  const tier: StorageTier = {
+  const tier: StorageTier = defineStorage({
     name: 'changed',
     get: (key) => base.get(key),
     set: (key, entry, keepUntil) => base.set(key, entry, keepUntil),
@@ -55,7 +56,7 @@ function changed(changes: (base: Required<StorageTier>) => Partial<StorageTier>)
     clear: () => base.clear(),
     sweep: (now, limit) => base.sweep(now, limit),
     close: () => base.close(),
-  };
+  });
   return { ...tier, ...changes(base) };
 }
 
@@ -92,12 +93,12 @@ describe('a sound adapter', () => {
   test('with nothing but get, set and delete passes if it says so', async () => {
     const small = () => {
       const base = mapStorage();
-      return {
+      return defineStorage({
         name: 'small',
         get: (key: string) => base.get(key),
         set: (key: string, entry: Entry, keepUntil: number) => base.set(key, entry, keepUntil),
         delete: async (key: string) => void (await base.delete(key)),
-      };
+      });
     };
     const none = {
       getMany: false,

@@ -1,6 +1,7 @@
 import { describe, expectTypeOf, test } from 'vitest';
 
 import {
+  defineStorage,
   loaded,
   lruMemory,
   notModified,
@@ -103,7 +104,12 @@ describe('what is refused', () => {
   });
 
   test('an adapter of three methods and a name is enough', () => {
-    const tier: StorageTier = { name: 'mine', get: () => undefined, set: () => {}, delete: async () => true };
+    const tier: StorageTier = defineStorage({
+      name: 'mine',
+      get: () => undefined,
+      set: () => {},
+      delete: async () => true,
+    });
 
     expectTypeOf(tier).toExtend<StorageTier>();
   });

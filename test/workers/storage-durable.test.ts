@@ -3,6 +3,7 @@ import { env } from 'cloudflare:workers';
 import { describe, expect, test } from 'vitest';
 
 import { durableStorage } from '../../src/cloudflare/index.js';
+import { defineStorage } from '../../src/index.js';
 import type { LeaseAnswer, MaybePromise, StorageTier } from '../../src/index.js';
 import { storageSuite } from '../../src/testing/index.js';
 import type { BareObject } from './worker.js';
@@ -22,7 +23,7 @@ function open(lease: boolean): StorageTier {
     runInDurableObject(stub, async (_object, { storage }) =>
       use(durableStorage(storage, { lease }) as Required<StorageTier>),
     );
-  const tier: StorageTier = {
+  const tier: StorageTier = defineStorage({
     name: 'durable-object',
     get: (key) => inside((tier) => tier.get(key)),
     set: (key, entry, keepUntil) => inside((tier) => tier.set(key, entry, keepUntil)),
@@ -37,7 +38,7 @@ function open(lease: boolean): StorageTier {
     clear: () => inside((tier) => tier.clear()),
     sweep: (now, limit) => inside((tier) => tier.sweep(now, limit)),
     close: () => inside((tier) => tier.close()),
-  };
+  });
   homes.set(tier, stub);
   return tier;
 }
