@@ -1,8 +1,6 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { configDefaults, defineConfig } from 'vitest/config';
 
-import { betterSqlite3 } from './test/support/better-sqlite3.ts';
-
 const PACKAGE = 'test/package/**/*.test.ts';
 const SERVICES = 'test/services/**/*.test.ts';
 const WORKERS = 'test/workers/**/*.test.ts';
@@ -20,10 +18,8 @@ export default defineConfig({
     coverage: { provider: 'v8', include: ['src/**/*.ts'], reporter: ['text', 'html'], thresholds: { lines: 95 } },
     projects: [
       {
-        resolve: { alias: { 'better-sqlite3': betterSqlite3 } },
         test: {
           name: 'unit',
-          globalSetup: ['test/support/better-sqlite3.ts'],
           include: ['test/**/*.test.ts'],
           exclude: [...configDefaults.exclude, PACKAGE, SERVICES, WORKERS, BROWSER],
           // Tests of what is left in memory collect garbage first.
