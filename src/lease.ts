@@ -6,12 +6,12 @@ export type Scope = 'shared' | 'request';
 /** How often a request that leads a flight shows that it is alive. */
 const BEAT = 1_000;
 /** Without a sign of life for so long, it counts as dead. */
-const SILENCE = 3 * BEAT;
+const SILENCE = 3_000;
 /** How much later than `maxDuration` others end a flight that its own request should have ended. */
 const GRACE = 250;
 
 /** What followers get whose leader is gone. They never see it: they take over, or join who did. */
-export const LEADER_LOST: Error = new Error('The request that led this flight is gone');
+export const LEADER_LOST: Error = /* @__PURE__ */ new Error('The request that led this flight is gone');
 
 /**
  * A flight's claim to its key, for as long as the request that leads the flight lives.

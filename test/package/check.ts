@@ -8,7 +8,7 @@ import { attempt, root, run, tool } from './command.ts';
 import { createConsumer, load, loadInWorker, typecheck, TYPINGS } from './consumer.ts';
 import { nodeOf, NODES } from './nodes.ts';
 
-/** What each built entry may import. Only one is bound to a platform: sqlite asks for node:sqlite when it first needs it. */
+/** What each built entry may import, chunks aside. Only one is bound to a platform: sqlite asks for node:sqlite when it first needs it. */
 const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   index: ['lru-cache'],
   backplane: [],
@@ -24,11 +24,12 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   writes: [],
 };
 
-/** What the tarball may hold. Declarations that entries share are in files of their own. */
+/** What the tarball may hold. Code and declarations that entries share are in files of their own. */
 const FILES = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
   /^dist\/(index|backplane|browser|cloudflare|codecs|keyv|redis|sqlite|testing|unstorage|writes|http)(\.d\.ts|\.js)$/,
   /^dist\/[a-z-]+-[\w-]{8}\.d\.ts$/,
+  /^dist\/chunk-[A-Z0-9]{8}\.js$/,
 ];
 const NEEDED = [
   'package.json',
@@ -119,15 +120,25 @@ function verifyFiles({ files, size }: Packed): string {
 }
 
 async function verifyImports(name: string): Promise<string> {
-  const code = await readFile(join(root, 'dist', `${name}.js`), 'utf8');
-  const found = [
-    ...new Set(ts.preProcessFile(code, true, true).importedFiles.map(({ fileName }) => fileName)),
-  ].toSorted();
+  const found = [...(await importsOf(`${name}.js`))].toSorted();
   const expected = IMPORTS[name] ?? [];
   const describe = (specifiers: readonly string[]): string => specifiers.join(', ') || 'none';
   if (describe(found) !== describe(expected))
     throw new Error(`expected ${describe(expected)}, found ${describe(found)}`);
   return describe(found);
+}
+
+/** What `file` of the build imports from outside, itself or in the chunks that it needs. */
+async function importsOf(file: string, visited = new Set<string>()): Promise<Set<string>> {
+  const found = new Set<string>();
+  if (visited.has(file)) return found;
+  visited.add(file);
+  const code = await readFile(join(root, 'dist', file), 'utf8');
+  for (const { fileName } of ts.preProcessFile(code, true, true).importedFiles) {
+    const inner = fileName.startsWith('./') ? await importsOf(fileName.slice(2), visited) : [fileName];
+    for (const specifier of inner) found.add(specifier);
+  }
+  return found;
 }
 
 async function verifyTypes(tarball: string): Promise<string> {
