@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import ts from 'typescript';
 
 import { attempt, root, run, tool } from './command.ts';
-import { createConsumer, load, loadInWorker, typecheck, TYPINGS } from './consumer.ts';
-import { nodeOf, NODES } from './nodes.ts';
+import { createConsumer, importIn, loadInWorker, requireIn, typecheck, TYPINGS } from './consumer.ts';
+import { executableOf, LOWEST_NODE, nodeOf, NODES, OTHERS } from './nodes.ts';
 
 /** What each built entry may import, chunks aside. Only one is bound to a platform: sqlite asks for node:sqlite when it first needs it. */
 const IMPORTS: Readonly<Record<string, readonly string[]>> = {
@@ -79,6 +79,7 @@ async function checkAll(folder: string): Promise<void> {
   const tarball = join(folder, packed.filename);
   const consumer = join(folder, 'consumer');
 
+  await check('engines', verifyEngines);
   await check('files', () => verifyFiles(packed));
   for (const name of Object.keys(IMPORTS)) await check(`imports of ${name}`, () => verifyImports(name));
   await check('publint', async () => lastLine(await run(tool('publint'), ['run', tarball, '--strict'])));
@@ -86,9 +87,12 @@ async function checkAll(folder: string): Promise<void> {
   await checkSizes();
   await check('install', () => createConsumer(consumer, tarball));
   for (const version of NODES) {
-    for (const way of ['import', 'require'] as const) {
-      await check(`${way} on Node ${version}`, async () => load(consumer, await nodeOf(version), way));
-    }
+    await check(`import on Node ${version}`, async () => importIn(consumer, await nodeOf(version)));
+    await check(`require on Node ${version}`, async () => requireIn(consumer, await nodeOf(version)));
+  }
+  for (const [name, runtime] of Object.entries(OTHERS)) {
+    const way = `import on ${name} ${runtime.version}`;
+    await check(way, async () => importIn(consumer, await executableOf(runtime), runtime.args));
   }
   await check('import in workerd', () => loadInWorker(consumer));
   for (const typing of Object.keys(TYPINGS) as (keyof typeof TYPINGS)[]) {
@@ -102,6 +106,13 @@ async function pack(folder: string): Promise<Packed> {
   ) as Packed[];
   if (packed === undefined) throw new Error('npm pack made nothing');
   return packed;
+}
+
+async function verifyEngines(): Promise<string> {
+  const { engines } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { engines: { node: string } };
+  if (`${engines.node}.0` !== `>=${LOWEST_NODE}`)
+    throw new Error(`package.json says Node ${engines.node}, and the lowest that is tested is ${LOWEST_NODE}`);
+  return `Node ${engines.node}`;
 }
 
 interface Packed {
