@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import type { Entry } from '../../src/index.js';
 import { UndecodableError } from '../../src/index.js';
 import type { Scope } from '../../src/lease.js';
+import { fc, runs } from '../support/property.js';
 import { scriptedTier, type ScriptedTier, type TierCall } from '../support/scripted-tier.js';
 import { entryAt, READ_TIMEOUT, settle, setupGuard, WRITE_TIMEOUT, type GuardParts } from '../support/setup-guard.js';
 
@@ -187,7 +187,7 @@ test.each<[boolean, Scope]>([
 
         expect(world.verdict()).toEqual([]);
       }),
-      { numRuns: Number(process.env['GUARD_RUNS'] ?? 250) },
+      { numRuns: runs(250) },
     );
   },
 );
