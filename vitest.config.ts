@@ -2,6 +2,7 @@ import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { configDefaults, defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 
 import { betterSqlite3 } from './test/support/better-sqlite3.ts';
+import { recordTo } from './test/support/record.ts';
 
 // One seed for all chance of a run, and how many of the runs of a property are made: see test/support/property.ts.
 process.env['SOLOFLIGHT_SEED'] ??= String(Math.floor(Math.random() * 2 ** 31));
@@ -25,6 +26,7 @@ const node = {
 
 export default defineConfig(({ mode }) => {
   process.env['SOLOFLIGHT_RUNS'] ??= mode === 'full' ? '1' : '0.1';
+  const record = process.env['SOLOFLIGHT_RECORD'];
   return {
     test: {
       coverage: { provider: 'v8', include: ['src/**/*.ts'], reporter: ['text', 'html'], thresholds: { lines: 95 } },
@@ -33,6 +35,7 @@ export default defineConfig(({ mode }) => {
       hookTimeout: 60_000,
       expect: { poll: { timeout: 20_000 } },
       allowOnly: false,
+      ...(record !== undefined && { reporters: ['default', recordTo(record)] }),
       projects: [
         {
           ...node,
