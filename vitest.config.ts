@@ -4,7 +4,7 @@ import { configDefaults, defineConfig, type TestProjectInlineConfiguration } fro
 import { betterSqlite3 } from './test/support/better-sqlite3.ts';
 import { recordTo } from './test/support/record.ts';
 
-// One seed for all chance of a run, and how many of the runs of a property are made: see test/support/property.ts.
+// One seed for all chance of a run, so that it can be repeated: see test/support/property.ts.
 process.env['SOLOFLIGHT_SEED'] ??= String(Math.floor(Math.random() * 2 ** 31));
 
 // The tools of Workers would otherwise ask the network for their own news, and for a description of this place.
@@ -25,14 +25,14 @@ const node = {
 } satisfies TestProjectInlineConfiguration;
 
 export default defineConfig(({ mode }) => {
-  process.env['SOLOFLIGHT_RUNS'] ??= mode === 'full' ? '1' : '0.1';
+  process.env['SOLOFLIGHT_RUNS'] ??= mode === 'full' ? '3' : '0.2';
   const record = process.env['SOLOFLIGHT_RECORD'];
   return {
     test: {
       coverage: { provider: 'v8', include: ['src/**/*.ts'], reporter: ['text', 'html'], thresholds: { lines: 95 } },
       // All projects inherit these. The limits are for what hangs: a busy machine must not fail a test.
-      testTimeout: 60_000,
-      hookTimeout: 60_000,
+      testTimeout: 120_000,
+      hookTimeout: 120_000,
       expect: { poll: { timeout: 20_000 } },
       allowOnly: false,
       ...(record !== undefined && { reporters: ['default', recordTo(record)] }),

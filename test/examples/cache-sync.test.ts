@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { ProfileTable } from '../../examples/cache-sync/database/profile-table.js';
@@ -21,6 +20,7 @@ import {
   type Field,
   type Profile,
 } from '../../examples/cache-sync/profile.js';
+import { fc } from '../support/property.js';
 import { startExample } from './start-example.js';
 
 const NOW = 1_000_000;
