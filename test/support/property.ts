@@ -24,7 +24,7 @@ fc.installGlobalPlugin(() => ({
   // Between two runs the event loop turns: what is weakly referenced is kept until then, and timers wait for it.
   decorateRun: (run) => (value) => {
     const failure = run(value);
-    return failure instanceof Promise ? setImmediate(failure) : failure;
+    return failure instanceof Promise ? failure.then((it) => setImmediate(it)) : failure;
   },
   onAllRunsComplete: (run) => {
     if (!run.failed) return;
