@@ -58,7 +58,7 @@ async function runOnce(run: number): Promise<void> {
   console.log(`run ${run} of ${times}: ${seconds} s, ${failed.length} failed`);
   for (const { what, error } of failed) {
     failures.set(what, (failures.get(what) ?? 0) + 1);
-    console.log(`  ${what}\n    ${error.split('\n', 1)[0]}`);
+    console.log(`  ${what}\n    ${firstLine(error)}`);
   }
   if (failed.length > 0) console.log(`  SOLOFLIGHT_SEED=${seed}, output: ${log}`);
 }
@@ -75,9 +75,9 @@ function failuresOf(record: string): readonly Failure[] {
       ...tests
         .filter(({ state }) => state !== 'passed')
         .map(({ name, state, errors }) => ({ what: `${file} > ${name}`, error: errors[0] ?? state })),
-      ...errors.map((error) => ({ what: `${file}, outside of any test`, error })),
+      ...errors.map((error) => ({ what: `${file}, outside of any test: ${firstLine(error)}`, error })),
     ]),
-    ...errors.map((error) => ({ what: 'error outside of any file', error })),
+    ...errors.map((error) => ({ what: `outside of any file: ${firstLine(error)}`, error })),
   ];
   return failures.length > 0 ? failures : [{ what: 'the run', error: 'ended with an error, see its output' }];
 }
@@ -89,4 +89,8 @@ function readRun(record: string): RunRecord {
   } catch {
     return { files: [], errors: [] };
   }
+}
+
+function firstLine(text: string): string {
+  return text.replace(/\n.*/s, '');
 }
