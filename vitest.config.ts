@@ -35,6 +35,8 @@ export default defineConfig(({ mode }) => {
       hookTimeout: 120_000,
       expect: { poll: { timeout: 20_000 } },
       allowOnly: false,
+      // Vitest leaves one core to itself otherwise, so that two cores ran one file at a time, and much of it is waiting.
+      maxWorkers: '100%',
       ...(record !== undefined && { reporters: ['default', recordTo(record)] }),
       projects: [
         {

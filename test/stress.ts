@@ -17,7 +17,7 @@ for (let run = 1; run <= times; run += 1) await runOnce(run);
 for (const burner of burners) burner.kill();
 
 const total = [...failures].toSorted(([, a], [, b]) => b - a);
-console.log(total.length === 0 ? `\nNothing failed in ${times} runs.` : `\nFailed in ${times} runs:`);
+console.log(total.length === 0 ? '\nNothing failed.' : `\nFailed, of ${times} runs:`);
 for (const [what, count] of total) console.log(`  ${count} × ${what}`);
 process.exitCode = total.length === 0 ? 0 : 1;
 
