@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
 test('the fleet of the examples behaves like one process', { timeout: 60_000 }, async () => {
-  const main = fileURLToPath(new URL('../../examples/fleet/main.ts', import.meta.url));
+  const main = fileURLToPath(new URL('../../../examples/fleet/main.ts', import.meta.url));
 
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [main]);
 

@@ -2,14 +2,13 @@ import { Cluster, Redis } from 'ioredis';
 import { createCluster } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import type { RedisClient, Word } from '../../src/redis/client.js';
-import { redisBackplane, redisQueue, redisStorage } from '../../src/redis/index.js';
-import { KeyNames, slotOf } from '../../src/redis/names.js';
-import { backplaneSuite, storageSuite, writeQueueSuite } from '../../src/testing/index.js';
-import type { ConnectedClient } from '../support/redis-clients.ts';
-import { startCluster, type RedisClusterServers } from '../support/redis-cluster.ts';
-
-const runner = { test, equal: (actual: unknown, expected: unknown) => expect(actual).toEqual(expected) };
+import type { RedisClient, Word } from '../../../src/redis/client.js';
+import { redisBackplane, redisQueue, redisStorage } from '../../../src/redis/index.js';
+import { KeyNames, slotOf } from '../../../src/redis/names.js';
+import { backplaneSuite, storageSuite, writeQueueSuite } from '../../../src/testing/index.js';
+import type { ConnectedClient } from '../../support/redis-clients.ts';
+import { startCluster, type RedisClusterServers } from '../../support/redis-cluster.ts';
+import { runner, withoutNamespaces } from '../../support/redis-suites.ts';
 
 let servers: RedisClusterServers;
 let number = 0;
@@ -46,7 +45,7 @@ const CLIENTS: Readonly<Record<string, () => Promise<ConnectedClient>>> = {
   },
 };
 
-describe.each(Object.entries(CLIENTS))('%s', (_, connect) => {
+describe.each(Object.entries(CLIENTS))('%s', (name, connect) => {
   let connected: ConnectedClient;
   let others: ConnectedClient[];
   beforeAll(async () => {
@@ -55,9 +54,9 @@ describe.each(Object.entries(CLIENTS))('%s', (_, connect) => {
   });
   afterAll(() => Promise.all([connected, ...others].map(({ end }) => end())));
 
-  for (const lease of [true, false]) {
+  for (const lease of name === 'Cluster of ioredis' ? [true] : [true, false]) {
     describe(`storage with lease: ${lease}`, () => {
-      storageSuite(runner, {
+      storageSuite(withoutNamespaces, {
         open: () => {
           number += 1;
           return redisStorage({ client: connected.client, prefix: `c${number}:`, lease });

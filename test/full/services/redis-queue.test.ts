@@ -1,59 +1,30 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 
-import { structuredCloneCodec } from '../../src/codecs/index.js';
-import type { Codec, QueuedWrite, WriteQueue } from '../../src/contracts.js';
-import { redisQueue, redisStorage } from '../../src/redis/index.js';
-import { writeQueueSuite } from '../../src/testing/index.js';
-import { WriteBehind } from '../../src/writes/index.js';
-import { CLIENTS, command, type ConnectedClient } from '../support/redis-clients.ts';
-import { startRedis, type RedisServer } from '../support/redis-server.ts';
+import { structuredCloneCodec } from '../../../src/codecs/index.js';
+import type { QueuedWrite } from '../../../src/contracts.js';
+import { redisQueue, redisStorage } from '../../../src/redis/index.js';
+import { WriteBehind } from '../../../src/writes/index.js';
+import { CLIENTS, command, FIRST, OTHERS, type ConnectedClient } from '../../support/redis-clients.ts';
+import { startRedis } from '../../support/redis-server.ts';
+import { connections, redisQueueSuite, sharedRedis } from '../../support/redis-suites.ts';
 
-const runner = { test, equal: (actual: unknown, expected: unknown) => expect(actual).toEqual(expected) };
+const redis = sharedRedis();
 
-let server: RedisServer;
-let queues = 0;
-
-beforeAll(async () => {
-  server = await startRedis();
+// The first client passes with JSON in test/services/redis-queue.test.ts.
+describe.each([FIRST, ...OTHERS])('%s, with bytes', (client) => {
+  redisQueueSuite(redis, client, structuredCloneCodec);
 });
-afterAll(() => server.stop());
 
-describe.each(Object.entries(CLIENTS))('%s', (_, connect) => {
-  let connected: ConnectedClient;
-  beforeAll(async () => {
-    connected = await connect(server.url);
-  });
-  afterAll(() => connected.end());
-
-  const suite = (codec?: Codec): void => {
-    const nameOf = new WeakMap<WriteQueue, string>();
-    const openWith = (name: string): WriteQueue => {
-      const options = { client: connected.client, queue: name, prefix: 'p*?[a]:' };
-      const queue = redisQueue(codec === undefined ? options : { ...options, codec });
-      nameOf.set(queue, name);
-      return queue;
-    };
-    const reopen = async (queue: WriteQueue): Promise<WriteQueue> => {
-      await queue.close?.();
-      return openWith(nameOf.get(queue)!);
-    };
-    const open = (): WriteQueue => openWith(`suite-${(queues += 1)}`);
-    writeQueueSuite(runner, { open, supports: { references: false, unstorable: () => {}, reopen } });
-  };
-  describe('with JSON', () => {
-    suite();
-  });
-  describe('with bytes', () => {
-    suite(structuredCloneCodec);
-  });
+describe.each(OTHERS)('%s, with JSON', (client) => {
+  redisQueueSuite(redis, client);
 });
 
 describe('a queue in Redis', () => {
-  let connected: ConnectedClient;
-  beforeAll(async () => {
-    connected = await CLIENTS['node-redis 6, RESP3']!(server.url);
+  let client: ConnectedClient['client'];
+  const connected = connections(redis, FIRST);
+  beforeAll(() => {
+    client = connected[0]!.client;
   });
-  afterAll(() => connected.end());
 
   const write: QueuedWrite = {
     ...{ id: 'w-1', sequence: 1, key: 'k', kind: 'put', value: 1, at: 1 },
@@ -61,7 +32,7 @@ describe('a queue in Redis', () => {
   };
 
   test('gives what can not be read as an error, and leaves it there', async () => {
-    const queue = redisQueue({ client: connected.client, queue: 'corrupt' });
+    const queue = redisQueue({ client, queue: 'corrupt' });
     await queue.put([write]);
     for (const [id, record] of [
       ['no-head', 'nonsense'],
@@ -69,7 +40,7 @@ describe('a queue in Redis', () => {
       ['newer', '{"format":2,"key":"k"}\n1'],
       ['other-codec', '{"format":1,"id":"x","key":"k","kind":"put","codec":"v8","text":true}\n1'],
     ] as const)
-      await command(connected.client, ['HSET', 'soloflight:writes{corrupt}', id, record]);
+      await command(client, ['HSET', 'soloflight:writes{corrupt}', id, record]);
 
     const found = await queue.load();
 
@@ -82,15 +53,15 @@ describe('a queue in Redis', () => {
   });
 
   test('is not cleared together with a cache of its prefix', async () => {
-    const queue = redisQueue({ client: connected.client, queue: 'kept', prefix: 'both:' });
+    const queue = redisQueue({ client, queue: 'kept', prefix: 'both:' });
     await queue.put([write]);
-    await redisStorage({ client: connected.client, prefix: 'both:' }).clear?.();
+    await redisStorage({ client, prefix: 'both:' }).clear?.();
 
     expect(await queue.load()).toEqual([write]);
   });
 
   test('is read whole when it is long', async () => {
-    const queue = redisQueue({ client: connected.client, queue: 'long' });
+    const queue = redisQueue({ client, queue: 'long' });
     const writes = Array.from({ length: 5_000 }, (_, sequence) => ({ ...write, id: `w-${sequence}`, sequence }));
     await queue.put(writes);
 
@@ -98,12 +69,12 @@ describe('a queue in Redis', () => {
   });
 
   test('goes on after Redis has forgotten its scripts', async () => {
-    const queue = redisQueue({ client: connected.client, queue: 'scripts' });
+    const queue = redisQueue({ client, queue: 'scripts' });
     await queue.put([write]);
-    await command(connected.client, ['SCRIPT', 'FLUSH']);
+    await command(client, ['SCRIPT', 'FLUSH']);
 
     await queue.put([{ ...write, id: 'w-2' }]);
-    await command(connected.client, ['SCRIPT', 'FLUSH']);
+    await command(client, ['SCRIPT', 'FLUSH']);
     await queue.remove(['w-1']);
 
     expect(await queue.load()).toEqual([{ ...write, id: 'w-2' }]);
@@ -113,7 +84,7 @@ describe('a queue in Redis', () => {
     const delivered: unknown[] = [];
     const open = (): WriteBehind<number> =>
       new WriteBehind<number>({
-        queue: redisQueue({ client: connected.client, queue: 'restart' }),
+        queue: redisQueue({ client, queue: 'restart' }),
         sink: (writes) => void delivered.push(...writes.map(({ key, value }) => [key, value])),
       });
     const first = open();
@@ -129,11 +100,11 @@ describe('a queue in Redis', () => {
       ['a', 3],
       ['b', 2],
     ]);
-    expect(await redisQueue({ client: connected.client, queue: 'restart' }).load()).toEqual([]);
+    expect(await redisQueue({ client, queue: 'restart' }).load()).toEqual([]);
   });
 
   test('refuses calls after it was closed', async () => {
-    const queue = redisQueue({ client: connected.client, queue: 'closed' });
+    const queue = redisQueue({ client, queue: 'closed' });
     await queue.close?.();
 
     await expect(queue.put([write])).rejects.toMatchObject({ code: 'SOLOFLIGHT_QUEUE_CLOSED' });
@@ -141,7 +112,6 @@ describe('a queue in Redis', () => {
   });
 
   test('names misuse', () => {
-    const { client } = connected;
     expect(() => redisQueue(undefined as never)).toThrow(/Expected `options` to be an object/);
     expect(() => redisQueue({ queue: 'q' } as never)).toThrow(/Expected `client` to be a client of node-redis/);
     expect(() => redisQueue({ client } as never)).toThrow(/Expected `queue` to be a name/);
@@ -154,23 +124,24 @@ describe('a queue in Redis', () => {
 describe('while Redis is full', () => {
   test('a write that it does not take is not accepted, and what it has is delivered', async () => {
     const own = await startRedis();
-    const connected = await CLIENTS['ioredis 5, RESP2']!(own.url);
+    const { client, end } = await CLIENTS['ioredis 5, RESP2'](own.url);
     try {
       const delivered: unknown[] = [];
       const writes = new WriteBehind<number>({
-        queue: redisQueue({ client: connected.client, queue: 'full' }),
+        queue: redisQueue({ client, queue: 'full' }),
         sink: (batch) => void delivered.push(...batch.map(({ key }) => key)),
       });
       await writes.put('accepted', 1);
-      await command(connected.client, ['CONFIG', 'SET', 'maxmemory', '1']);
+      await command(client, ['CONFIG', 'SET', 'maxmemory', '1']);
       await expect(writes.put('refused', 1)).rejects.toMatchObject({ code: 'SOLOFLIGHT_WRITE_QUEUE' });
       expect(await writes.read('refused')).toBeUndefined();
-      await command(connected.client, ['CONFIG', 'SET', 'maxmemory', '0']);
+      await command(client, ['CONFIG', 'SET', 'maxmemory', '0']);
       await writes.flush();
-      await vi.waitFor(() => expect(delivered).toEqual(['accepted']));
       await writes.close();
+
+      expect(delivered).toEqual(['accepted']);
     } finally {
-      await connected.end();
+      await end();
       await own.stop();
     }
   });

@@ -1,48 +1,16 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe } from 'vitest';
 
-import { structuredCloneCodec } from '../../src/codecs/index.js';
-import type { StorageTier } from '../../src/contracts.js';
-import { redisStorage } from '../../src/redis/index.js';
-import { storageSuite } from '../../src/testing/index.js';
-import { CLIENTS, type ConnectedClient } from '../support/redis-clients.ts';
-import { startRedis, type RedisServer } from '../support/redis-server.ts';
+import { FIRST, OTHERS } from '../../support/redis-clients.ts';
+import { redisStorageSuite, sharedRedis, withoutNamespaces } from '../../support/redis-suites.ts';
 
-const runner = { test, equal: (actual: unknown, expected: unknown) => expect(actual).toEqual(expected) };
-const supports = { references: false, binary: true, sweep: false } as const;
+const redis = sharedRedis();
 
-let server: RedisServer;
-let prefixes = 0;
-
-beforeAll(async () => {
-  server = await startRedis();
+// The first client passes in test/services/redis-storage.test.ts.
+describe.each(OTHERS)('%s', (client) => {
+  redisStorageSuite(redis, client, { suite: withoutNamespaces });
 });
-afterAll(() => server.stop());
 
-function nextPrefix(): string {
-  prefixes += 1;
-  return `p${prefixes}*?[a]:`;
-}
-
-describe.each(Object.entries(CLIENTS))('%s', (_, connect) => {
-  let connected: ConnectedClient;
-  beforeAll(async () => {
-    connected = await connect(server.url);
-  });
-  afterAll(() => connected.end());
-
-  for (const lease of [true, false]) {
-    describe(`lease: ${lease}`, () => {
-      const prefixOf = new WeakMap<StorageTier, string>();
-      const openWith = (prefix: string) => {
-        const tier = redisStorage({ client: connected.client, prefix, codec: structuredCloneCodec, lease });
-        prefixOf.set(tier, prefix);
-        return tier;
-      };
-      const reopen = async (tier: StorageTier) => {
-        await tier.close?.();
-        return openWith(prefixOf.get(tier)!);
-      };
-      storageSuite(runner, { open: () => openWith(nextPrefix()), supports: { ...supports, lease, reopen } });
-    });
-  }
+// Without leases other commands are sent. How a client sends them and reads replies is the same for all commands.
+describe('without leases', () => {
+  redisStorageSuite(redis, FIRST, { lease: false });
 });
