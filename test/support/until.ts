@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A limit for what hangs. Nothing is measured by it. */
-export const PATIENCE = 45_000;
+const PATIENCE = 45_000;
 
 /** Resolves once `isSo` gives `true`. `what` says in the error what was waited for in vain. */
 export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {

@@ -110,10 +110,10 @@ describe.each(Object.entries(CLIENTS))('over %s', (_, connect) => {
     const { cache } = start(server.port, { memory: false, ...SHORT });
     const failures: unknown[] = [];
     let answered = 0;
-    let isOver = false;
-    ends.push(() => (isOver = true));
+    const over = new AbortController();
+    ends.push(() => over.abort());
     const readers = Array.from({ length: 20 }, async (_each, reader) => {
-      for (let round = 0; !isOver; round += 1) {
+      for (let round = 0; !over.signal.aborted; round += 1) {
         await cache.get(`k-${(reader + round) % 50}`).catch((error: unknown) => failures.push(error));
         answered += 1;
         await turn();
@@ -130,7 +130,7 @@ describe.each(Object.entries(CLIENTS))('over %s', (_, connect) => {
       await server.restart();
     }
     await moreReads(200);
-    isOver = true;
+    over.abort();
     await Promise.all(readers);
     expect(failures).toEqual([]);
   });

@@ -4,14 +4,14 @@ import { structuredCloneCodec } from '../../../src/codecs/index.js';
 import type { QueuedWrite } from '../../../src/contracts.js';
 import { redisQueue, redisStorage } from '../../../src/redis/index.js';
 import { WriteBehind } from '../../../src/writes/index.js';
-import { CLIENTS, command, FIRST, OTHERS, type ConnectedClient } from '../../support/redis-clients.ts';
+import { CLIENTS, command, FIRST, OTHERS, type ClientName, type ConnectedClient } from '../../support/redis-clients.ts';
 import { startRedis } from '../../support/redis-server.ts';
 import { connections, redisQueueSuite, sharedRedis } from '../../support/redis-suites.ts';
 
 const redis = sharedRedis();
 
 // The first client passes with JSON in test/services/redis-queue.test.ts.
-describe.each([FIRST, ...OTHERS])('%s, with bytes', (client) => {
+describe.each<ClientName>([FIRST, ...OTHERS])('%s, with bytes', (client) => {
   redisQueueSuite(redis, client, structuredCloneCodec);
 });
 
