@@ -10,7 +10,7 @@ import { startRedis, type Redis } from './redis.ts';
 
 const PROCESSES = 4;
 const POSTS = 50;
-const VISITORS = 2_000;
+const VISITORS = Number(process.env['FLEET_VISITORS'] ?? 2_000);
 const EDITS = 40;
 
 const redis = await startRedis().catch(() => undefined);
