@@ -6,6 +6,10 @@ import { build } from 'esbuild';
 import { convertV4MiniflareOptions, Miniflare, Response } from 'miniflare';
 import { onTestFinished } from 'vitest';
 
+import { HANGS_AFTER, waitPatiently } from '../../support/patience.js';
+
+waitPatiently();
+
 interface Setting {
   readonly compatibilityDate?: string;
   /** Where objects keep what they store. @default nowhere */
@@ -18,6 +22,10 @@ export interface RunningObjects {
   readonly calls: readonly ((body: string) => void)[];
   /** Sends a request, and gives the socket to do away with. */
   readonly visit: (path: string) => Promise<Socket>;
+  /** Does away with a socket. Resolves when the Worker must have noticed. */
+  readonly leave: (socket: Socket) => Promise<void>;
+  /** Resolves when so many have joined a flight for `key`. */
+  readonly joined: (key: string, count: number) => Promise<void>;
   readonly get: (path: string) => Promise<string>;
   readonly stop: () => Promise<void>;
 }
@@ -60,6 +68,18 @@ export async function startObjects({
     return socket;
   };
   const get = async (key: string): Promise<string> =>
-    (await fetch(new URL(key, url), { signal: AbortSignal.timeout(10_000) })).text();
-  return { calls, visit, get, stop };
+    (await fetch(new URL(key, url), { signal: AbortSignal.timeout(HANGS_AFTER) })).text();
+  const joined = async (key: string, count: number): Promise<void> => {
+    const joinedBy = async (): Promise<number> =>
+      (JSON.parse(await get(`${key}?stats`)) as { readonly flights: { readonly joined: number } }).flights.joined;
+    while ((await joinedBy()) < count);
+  };
+  const leave = async (socket: Socket): Promise<void> => {
+    const closed = once(socket, 'close');
+    socket.resetAndDestroy();
+    await closed;
+    // What has reached the runtime's sockets before these requests is taken before their last one is answered.
+    for (let turn = 0; turn < 3; turn += 1) await get('settled?stats');
+  };
+  return { calls, visit, leave, get, joined, stop };
 }
