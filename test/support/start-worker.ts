@@ -1,4 +1,6 @@
+import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 
 import { build } from 'esbuild';
@@ -142,7 +144,7 @@ function heldUpstream() {
         if (index < 0) wanted.push({ key, give: resolve });
         else resolve(waiting.splice(index, 1)[0]!);
       }),
-    answerWaiting(prefix: string): void {
+    answerWaiting: (prefix: string): void => {
       for (const call of waiting.splice(0)) {
         if (call.key.startsWith(prefix)) call.answer(call.key);
         else waiting.push(call);
@@ -151,14 +153,16 @@ function heldUpstream() {
   };
 }
 
-async function bodyOf(url: URL, patience: number): Promise<string> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(patience) });
-    return await response.text();
-  } catch (error) {
-    if ((error as Error).name === 'TimeoutError') return 'hangs';
-    throw error;
-  }
+/** On a connection of its own, so that it waits for no other request. */
+function bodyOf(url: URL, patience: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const signal = AbortSignal.timeout(patience);
+    const sent = request(url, { agent: false, signal }, (response) => {
+      text(response).then(resolve, reject);
+    });
+    sent.on('error', (error) => (signal.aborted ? resolve('hangs') : reject(error)));
+    sent.end();
+  });
 }
 
 /** A connection on which a request was sent. */

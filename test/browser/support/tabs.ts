@@ -1,7 +1,10 @@
 import { chromium, type Browser, type BrowserContext, type Frame, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, inject } from 'vitest';
 
+import { HANGS_AFTER, waitPatiently } from '../../support/patience.js';
 import { INSECURE_HOST } from './chromium.js';
+
+waitPatiently();
 
 /** Where the page is. */
 export const origin: string = inject('browser').origin;
@@ -63,7 +66,7 @@ export async function openSandbox(tab: Page): Promise<Frame> {
 
 async function create(): Promise<BrowserContext> {
   const profile = await browser.newContext();
-  profile.setDefaultTimeout(10_000);
+  profile.setDefaultTimeout(HANGS_AFTER);
   profile.on('weberror', (error) => failures.push(error.error()));
   return profile;
 }

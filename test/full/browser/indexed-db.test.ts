@@ -170,7 +170,7 @@ describe('a database that another tab changes', () => {
       const tier = indexedDbStorage({ openTimeout: 50 });
       const codes = [await codeOf(() => tier.get('k')), await codeOf(() => tier.set('k', sampleEntry(1), Infinity))];
       held.close();
-      const patient = indexedDbStorage({ openTimeout: '9s' });
+      const patient = indexedDbStorage({ openTimeout: '1m' });
       await patient.set('k', sampleEntry('stored'), Infinity);
       return [...codes, (await tier.get('k'))?.value];
     });

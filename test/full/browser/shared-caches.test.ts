@@ -192,8 +192,16 @@ describe('what happens to shared writes', () => {
     await second.evaluate(() => (window as unknown as { stop: () => void }).stop());
     await set(first, 'b', '1');
     await expect.poll(() => heard(second)).toEqual(['accept a', 'accept b']);
-    await second.evaluate(() => (window as unknown as Tab).writes.close());
+    await second.evaluate(async () => {
+      await (window as unknown as Tab).writes.close();
+      const told = { ofC: false };
+      new BroadcastChannel('soloflight:cache').addEventListener('message', ({ data }) => {
+        if (JSON.stringify(data).includes('"c"')) told.ofC = true;
+      });
+      Object.assign(window, { told });
+    });
     await set(first, 'c', '1');
+    await second.waitForFunction(() => (window as unknown as { told: { ofC: boolean } }).told.ofC);
 
     expect(await second.evaluate(() => (window as unknown as { seen: string[] }).seen)).toEqual(['a']);
     expect(await heard(second)).toEqual(['accept a', 'accept b']);

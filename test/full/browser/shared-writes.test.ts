@@ -1,117 +1,16 @@
-import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 
+import { sharedWritesSuite } from '../../browser/shared-writes-suite.js';
 import { openSink } from '../../browser/support/sink.js';
 import { insecureOrigin, newProfile, openTab, origin } from '../../browser/support/tabs.js';
+import { join, joinLeading, leads, put, read, type Queue, type Writing } from '../../browser/support/writing.js';
 
-type Queue = 'indexedDbQueue' | 'webStorageQueue';
-
-interface Writing {
-  readonly writes: ReturnType<typeof window.soloflight.sharedWrites<string>>;
-}
-
-/** Lets `tab` take part in writing. */
-async function join(tab: Page, queue: Queue = 'indexedDbQueue', flushEvery = 10): Promise<void> {
-  await tab.evaluate(
-    ([queue, flushEvery]) => {
-      const { sharedWrites, WriteBehind } = window.soloflight;
-      const writes = sharedWrites({
-        name: 'profile',
-        open: () =>
-          new WriteBehind<string>({
-            queue: window.soloflight[queue](),
-            sink: (batch) => window.deliver(batch.map(({ key, value }) => ({ key, value }))),
-            flushEvery,
-            retry: { initial: 10, max: 20 },
-          }),
-      });
-      Object.assign(window, { writes });
-    },
-    [queue, flushEvery] as const,
-  );
-}
-
-async function joinLeading(tab: Page, queue?: Queue): Promise<void> {
-  await join(tab, queue);
-  await leads(tab);
-}
-
-const leads = (tab: Page): Promise<unknown> => tab.waitForFunction(() => (window as unknown as Writing).writes.leading);
-
-const put = (tab: Page, key: string, value: string): Promise<void> =>
-  tab.evaluate(([key, value]) => (window as unknown as Writing).writes.put(key, value), [key, value] as const);
-
-const read = (tab: Page, key: string): Promise<string | undefined> =>
-  tab.evaluate((key) => (window as unknown as Writing).writes.read(key), key);
-
+// With Web Locks and a queue in IndexedDB they are part of every run.
 describe.each<[string, string, Queue]>([
-  ['Web Locks, queue in IndexedDB', origin, 'indexedDbQueue'],
   ['Web Locks, queue in localStorage', origin, 'webStorageQueue'],
   ['no secure context, queue in localStorage', insecureOrigin, 'webStorageQueue'],
 ])('writes of several tabs (%s)', (_which, from, queue) => {
-  test('are delivered by one of them, in the order in which they were accepted', async () => {
-    const profile = await newProfile();
-    const sink = await openSink(profile);
-    const [first, second] = [await openTab(profile, from), await openTab(profile, from)];
-    await joinLeading(first, queue);
-    await join(second, queue);
-
-    sink.down = true;
-    for (const [index, tab] of [first, second, second, first, second].entries()) await put(tab, 'k', `${index}`);
-    await put(second, 'other', '5');
-    expect([await read(first, 'other'), await read(second, 'k')]).toEqual(['5', '4']);
-    sink.down = false;
-
-    await expect.poll(() => sink.log).toEqual(expect.arrayContaining(['k=4', 'other=5']));
-    const values = sink.log.filter((entry) => entry.startsWith('k='));
-    expect([values, values.at(-1)]).toEqual([values.toSorted(), 'k=4']);
-    expect(new Set(sink.delivered.map(({ tab }) => tab))).toEqual(new Set([first]));
-  });
-
-  test('accepted while the sink is down outlive their tab: a reload delivers them', async () => {
-    const profile = await newProfile();
-    const sink = await openSink(profile);
-    const tab = await openTab(profile, from);
-    await joinLeading(tab, queue);
-    sink.down = true;
-    await put(tab, 'a', 'first');
-    await put(tab, 'b', 'only');
-    await put(tab, 'a', 'last');
-
-    await tab.reload();
-    await joinLeading(tab, queue);
-    expect(await read(tab, 'a')).toBe('last');
-    sink.down = false;
-
-    await expect.poll(() => sink.log).toEqual(expect.arrayContaining(['a=last', 'b=only']));
-    await expect
-      .poll(() => tab.evaluate(() => (window as unknown as Writing).writes.status()))
-      .toMatchObject({ pending: 0 });
-    await tab.reload();
-    await joinLeading(tab, queue);
-    expect([await read(tab, 'a'), await read(tab, 'b')]).toEqual([undefined, undefined]);
-    expect(sink.log.filter((entry) => entry.startsWith('a=')).at(-1)).toBe('a=last');
-    expect(new Set(sink.log).size).toBe(sink.log.length);
-  });
-
-  test('are taken over when the tab that leads is left', async () => {
-    const profile = await newProfile();
-    const sink = await openSink(profile);
-    const [first, second] = [await openTab(profile, from), await openTab(profile, from)];
-    await joinLeading(first, queue);
-    await join(second, queue);
-    sink.down = true;
-    await put(first, 'a', '1');
-    await put(second, 'b', '2');
-
-    await first.close({ runBeforeUnload: true });
-    await leads(second);
-    await put(second, 'c', '3');
-    sink.down = false;
-
-    await expect.poll(() => sink.log.toSorted()).toEqual(['a=1', 'b=2', 'c=3']);
-    expect(new Set(sink.delivered.map(({ tab }) => tab))).toEqual(new Set([second]));
-  });
+  sharedWritesSuite(from, queue);
 });
 
 describe('a tab that crashes while it leads', () => {
@@ -288,20 +187,24 @@ describe('leaving', () => {
     const [first, second] = [await openTab(profile), await openTab(profile)];
     await first.evaluate(async () => {
       // Waits for room as long as it is open.
+      const waiting = { asked: false };
       const closing = new AbortController();
       const never = () => new Promise<never>((_resolve, reject) => closing.signal.addEventListener('abort', reject));
       const refuse = () => Promise.reject(Object.assign(new Error('closed'), { code: 'SOLOFLIGHT_WRITES_CLOSED' }));
-      const wait = (): Promise<never> => never().catch(refuse);
+      const wait = (): Promise<never> => {
+        waiting.asked = true;
+        return never().catch(refuse);
+      };
       const close = async (): Promise<void> => closing.abort();
       const open = () => window.soloflight.idleWrites<string>({ put: wait, close });
       const writes = window.soloflight.sharedWrites<string>({ name: 'profile', open });
-      Object.assign(window, { writes });
+      Object.assign(window, { writes, waiting });
       while (!writes.leading) await new Promise((resolve) => setTimeout(resolve, 5));
     });
     await join(second);
 
     const asked = put(second, 'a', '1');
-    await first.waitForTimeout(50);
+    await first.waitForFunction(() => (window as unknown as { waiting: { asked: boolean } }).waiting.asked);
     await first.evaluate(() => (window as unknown as Writing).writes.close());
     await asked;
 

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 
 import { build } from 'esbuild';
@@ -67,8 +69,12 @@ export async function startObjects({
     socket.write(`GET /${key} HTTP/1.1\r\nHost: worker\r\n\r\n`);
     return socket;
   };
-  const get = async (key: string): Promise<string> =>
-    (await fetch(new URL(key, url), { signal: AbortSignal.timeout(HANGS_AFTER) })).text();
+  // On a connection of its own, so that it waits for no other request.
+  const get = async (key: string): Promise<string> => {
+    const sent = request(new URL(key, url), { agent: false, signal: AbortSignal.timeout(HANGS_AFTER) }).end();
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    return text(response);
+  };
   const joined = async (key: string, count: number): Promise<void> => {
     const joinedBy = async (): Promise<number> =>
       (JSON.parse(await get(`${key}?stats`)) as { readonly flights: { readonly joined: number } }).flights.joined;

@@ -3,8 +3,11 @@ import { beforeEach, describe, expect, test, vi, type Mock } from 'vitest';
 
 import { durableCache } from '../../../src/cloudflare/index.js';
 import { isSoloflightError, TieredCache } from '../../../src/index.js';
+import { waitPatiently } from '../../support/patience.js';
 import { script, type Product } from '../../workers/script.js';
 import type { IdleObject } from '../../workers/worker.js';
+
+waitPatiently();
 
 type GetStub = (id: DurableObjectId, options?: unknown) => unknown;
 

@@ -1,7 +1,10 @@
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
+import { waitPatiently } from '../../support/patience.js';
 import { script, type Product } from '../../workers/script.js';
+
+waitPatiently();
 
 let loads: number;
 

@@ -4,7 +4,10 @@ import { describe, expect, test } from 'vitest';
 
 import { durableCache, durableStorage } from '../../../src/cloudflare/index.js';
 import { jsonCodec, type Entry } from '../../../src/index.js';
+import { waitPatiently } from '../../support/patience.js';
 import { script, type Product } from '../../workers/script.js';
+
+waitPatiently();
 
 const MB = 1_000_000;
 

@@ -4,6 +4,9 @@ import { describe, expect, test } from 'vitest';
 
 import { durableStorage } from '../../../src/cloudflare/index.js';
 import { jsonCodec, type Entry, type Lease, type StorageTier } from '../../../src/index.js';
+import { waitPatiently } from '../../support/patience.js';
+
+waitPatiently();
 
 const HOUR = 3_600_000;
 const LATER_VERSION = 'written by a later version';

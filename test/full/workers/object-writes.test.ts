@@ -3,8 +3,11 @@ import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 
 import { durableCache, WriteConflictError, type DurableCacheClient } from '../../../src/cloudflare/index.js';
+import { eventually, waitPatiently } from '../../support/patience.js';
 import { openMainDatabase, type MainDatabase } from '../../workers/main-database.js';
 import { script, type Note } from '../../workers/script.js';
+
+waitPatiently();
 
 let database: MainDatabase;
 let objects = 0;
@@ -129,7 +132,7 @@ describe('an accepted write', () => {
   test('is delivered by itself: the platform rings', async () => {
     await env.PROMPT.getByName('prompt').set('k', { name: 'new' });
 
-    await vi.waitFor(() => expect(database.batches).toEqual([[['k', { name: 'new' }]]]), { timeout: 5_000 });
+    await eventually(() => expect(database.batches).toEqual([[['k', { name: 'new' }]]]));
   });
 
   test('that deletes is a write like others', async () => {
@@ -350,7 +353,7 @@ describe('a delivery that takes longer than an alarm', () => {
     const advance = (ms: number): Promise<void> => runInDurableObject(object.stub, () => script.clock.advance(ms));
     await object.cache.set('k', { version: 1 });
     const ringing = object.ring(60_000);
-    await vi.waitFor(() => expect(delivery.isReached).toBe(true));
+    await eventually(() => expect(delivery.isReached).toBe(true));
     await advance(45_000);
 
     expect(await ringing).toBe(true);

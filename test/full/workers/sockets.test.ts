@@ -1,12 +1,15 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 
 import { WriteConflictError } from '../../../src/cloudflare/index.js';
 import { Sockets } from '../../../src/cloudflare/sockets.js';
+import { eventually, waitPatiently } from '../../support/patience.js';
 import { openMainDatabase, type MainDatabase } from '../../workers/main-database.js';
 import { script } from '../../workers/script.js';
 import type { WritingObject } from '../../workers/worker.js';
+
+waitPatiently();
 
 let database: MainDatabase;
 let objects = 0;
@@ -57,7 +60,7 @@ async function connect(stub: Stub): Promise<Client> {
     ...{ socket, heard, closed },
     say: (message) => socket.send(typeof message === 'string' ? message : JSON.stringify(message)),
     hears: async (count) => {
-      await vi.waitFor(() => expect(heard.length).toBeGreaterThanOrEqual(count), { timeout: 3_000, interval: 5 });
+      await eventually(() => expect(heard.length).toBeGreaterThanOrEqual(count));
       return heard;
     },
   };
@@ -157,7 +160,7 @@ describe('a connection', () => {
     const clients = [await connect(stub), await connect(stub), await connect(stub)];
     clients[0]?.socket.close(1000, 'bye');
     await runInDurableObject(stub, (_object, state) => state.getWebSockets().at(-1)?.close(1011, 'broken'));
-    await vi.waitFor(() => expect(clients.filter(({ closed }) => closed.length > 0)).toHaveLength(2));
+    await eventually(() => expect(clients.filter(({ closed }) => closed.length > 0)).toHaveLength(2));
 
     await stub.set('k', { version: 1 });
 
@@ -172,7 +175,7 @@ describe('a connection', () => {
     await evictDurableObject(stub);
     ann.say({ type: 'delete', key: 'k' });
 
-    await vi.waitFor(() => expect(ann.closed).toEqual([1011]));
+    await eventually(() => expect(ann.closed).toEqual([1011]));
   });
 
   test('that fails when it is written to is closed, and the others hear all the same', () => {
@@ -293,7 +296,7 @@ describe('a message that is not as it should be', () => {
     const [ann, bob] = [await connect(stub), await connect(stub)];
     ann.say(message);
 
-    await vi.waitFor(() => expect(ann.closed).toEqual([code]));
+    await eventually(() => expect(ann.closed).toEqual([code]));
 
     expect(bob.closed).toEqual([]);
     expect(ann.heard).toHaveLength(1);
@@ -325,7 +328,7 @@ describe('too many messages', () => {
     const ann = await connect(stub);
     for (let version = 1; version <= 4; version += 1) ann.say({ type: 'set', key: 'k', value: { version } });
 
-    await vi.waitFor(() => expect(ann.closed).toEqual([1008]));
+    await eventually(() => expect(ann.closed).toEqual([1008]));
 
     expect(await stub.get('k')).toEqual({ version: 2 });
   });

@@ -4,6 +4,9 @@ import { cacheApiStorage, type CacheLike } from '../../../src/cloudflare/index.j
 import { gzip, structuredCloneCodec } from '../../../src/codecs/index.js';
 import { TieredCache, type Entry, type StorageTier } from '../../../src/index.js';
 import { storageSuite } from '../../../src/testing/index.js';
+import { waitPatiently } from '../../support/patience.js';
+
+waitPatiently();
 
 const runner = { test, equal: (actual: unknown, expected: unknown) => expect(actual).toEqual(expected) };
 const cannot = {

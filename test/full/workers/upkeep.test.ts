@@ -1,9 +1,12 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { durableCache } from '../../../src/cloudflare/index.js';
+import { waitPatiently } from '../../support/patience.js';
 import { script } from '../../workers/script.js';
+
+waitPatiently();
 
 const cache = durableCache(env.IDLE);
 
@@ -72,20 +75,6 @@ describe('an object that nobody asks any more', () => {
     await ring('asked');
 
     expect(await rowsOf('asked')).toEqual({});
-  });
-
-  test('goes away by itself: the platform rings', async () => {
-    const stub = env.BRIEF.getByName('brief');
-    await stub.get('k');
-
-    await vi.waitFor(
-      () =>
-        runInDurableObject(stub, async (_object, { storage }) => {
-          expect(await storage.getAlarm()).toBeNull();
-          expect(storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'soloflight'").toArray()).toEqual([]);
-        }),
-      { timeout: 3_000 },
-    );
   });
 });
 

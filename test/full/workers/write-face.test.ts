@@ -3,8 +3,11 @@ import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test } from 'vitest';
 
 import { WriteConflictError } from '../../../src/cloudflare/index.js';
+import { waitPatiently } from '../../support/patience.js';
 import { openMainDatabase, type MainDatabase } from '../../workers/main-database.js';
 import { script } from '../../workers/script.js';
+
+waitPatiently();
 
 let database: MainDatabase;
 let objects = 0;

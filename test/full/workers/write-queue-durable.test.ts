@@ -6,7 +6,10 @@ import { durableQueue, type DurableQueueOptions } from '../../../src/cloudflare/
 import { gzip, structuredCloneCodec } from '../../../src/codecs/index.js';
 import type { MaybePromise, QueuedWrite, WriteQueue } from '../../../src/contracts.js';
 import { writeQueueSuite } from '../../../src/testing/index.js';
+import { waitPatiently } from '../../support/patience.js';
 import type { BareObject } from '../../workers/worker.js';
+
+waitPatiently();
 
 /** The object in which each open queue lives. */
 const homes = new Map<WriteQueue, DurableObjectStub<BareObject>>();
