@@ -6,8 +6,12 @@ import { INSECURE_HOST } from './chromium.js';
 
 waitPatiently();
 
+const provided = inject('browser');
+if ('missing' in provided) throw new Error(provided.missing);
+const { endpoint } = provided;
+
 /** Where the page is. */
-export const origin: string = inject('browser').origin;
+export const origin: string = provided.origin;
 
 /** The same page without TLS, and so without Web Locks. */
 export const insecureOrigin: string = origin.replace('127.0.0.1', INSECURE_HOST);
@@ -17,7 +21,7 @@ const profiles: BrowserContext[] = [];
 const failures: unknown[] = [];
 
 beforeAll(async () => {
-  browser = await chromium.connect(inject('browser').endpoint);
+  browser = await chromium.connect(endpoint);
 });
 
 afterEach(async () => {

@@ -4,7 +4,11 @@ import { promisify } from 'node:util';
 
 import { expect, test } from 'vitest';
 
-test('the bench of objects prints three ratios, and finds one load in a rush', { timeout: 90_000 }, async () => {
+import { waitPatiently } from '../../support/patience.js';
+
+waitPatiently();
+
+test('the bench of objects prints three ratios, and finds one load in a rush', async () => {
   const cwd = fileURLToPath(new URL('../../..', import.meta.url));
 
   const { stdout } = await promisify(execFile)(process.execPath, ['bench/objects.ts', '--quick'], { cwd });

@@ -4,6 +4,10 @@ import { promisify } from 'node:util';
 
 import { describe, expect, test } from 'vitest';
 
+import { waitPatiently } from '../../support/patience.js';
+
+waitPatiently();
+
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** Runs the bench as `npm run bench -- …` does, on the built package. */
@@ -12,7 +16,7 @@ function bench(...args: string[]): Promise<{ stdout: string }> {
 }
 
 describe('the bench, on one question and two candidates', () => {
-  test('prints a figure of ours beside the target, and one of the peer', { timeout: 60_000 }, async () => {
+  test('prints a figure of ours beside the target, and one of the peer', async () => {
     const { stdout } = await bench('--quick', '--candidates', 'soloflight,lru-cache-fetch', 'fresh-hit');
 
     expect(stdout).toMatch(/^\| \*\*soloflight\*\* +\| \*\*[\d.,]+ ×\*\* \(target ≤ 0\.80\) \|/m);
@@ -20,7 +24,7 @@ describe('the bench, on one question and two candidates', () => {
     expect(stdout).not.toContain('failed');
   });
 
-  test('finds one load per flight of ours', { timeout: 60_000 }, async () => {
+  test('finds one load per flight of ours', async () => {
     const { stdout } = await bench('--quick', '--candidates', 'soloflight', 'joining');
 
     const [, loads] = stdout.split('Loads per flight:');
@@ -35,7 +39,7 @@ describe('the bench, asked for a question it does not know', () => {
 });
 
 describe('the bench of HTTP caches', () => {
-  test('finds one request of ours for a crowd', { timeout: 60_000 }, async () => {
+  test('finds one request of ours for a crowd', async () => {
     const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', 'bench/http.ts', '--quick'], {
       cwd: root,
     });

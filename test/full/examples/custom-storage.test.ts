@@ -7,18 +7,22 @@ import { promisify } from 'node:util';
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 
+import { HANGS_AFTER, waitPatiently } from '../../support/patience.js';
+
+waitPatiently();
+
 const example = fileURLToPath(new URL('../../../examples/custom-storage/', import.meta.url));
 
 async function run(parameters: readonly string[], variables: Record<string, string> = {}): Promise<string> {
   // Without this node:test takes itself for a part of the run it was started from.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const options = { cwd: example, env: { ...env, ...variables }, timeout: 60_000 };
+  const options = { cwd: example, env: { ...env, ...variables }, timeout: HANGS_AFTER };
   const { stdout, stderr } = await promisify(execFile)(process.execPath, parameters, options);
   expect(stderr).toBe('');
   return stdout;
 }
 
-describe('the custom storage example', { timeout: 60_000 }, () => {
+describe('the custom storage example', () => {
   test('passes the suite for storage tiers under node:test, and leaves nothing of it out', async () => {
     const report = await run(['--test', '--test-reporter=tap']);
 

@@ -4,7 +4,7 @@ import { get, getAll, startExample } from '../../examples/start-example.js';
 
 const start = (variables: Record<string, string> = {}) => startExample('express/server.ts', variables);
 
-describe('the Express example', { timeout: 30_000 }, () => {
+describe('the Express example', () => {
   test('asks the database once for a thousand requests at the same time', async () => {
     const { url, stop } = await start({ QUERY_MS: '500' });
 
@@ -19,7 +19,9 @@ describe('the Express example', { timeout: 30_000 }, () => {
   test('tells how many wait for an answer, until the last of them left', async () => {
     const { url, stop } = await start({ QUERY_MS: '600000' });
     const visit = new AbortController();
+    const began = performance.now();
     const metrics = async (): Promise<unknown> => (await get(`${url}/metrics/singleflight`)).body;
+    const sinceBegan = (): number => Math.ceil(performance.now() - began);
     const idle = { in_flight_count: 0, total_subscribers: 0, oldest_call_age_ms: null };
     expect(await metrics()).toEqual(idle);
 
@@ -28,12 +30,12 @@ describe('the Express example', { timeout: 30_000 }, () => {
       getAll(`${url}/posts/2`, 100, { signal: visit.signal }),
     ]);
     await expect
-      .poll(metrics, { timeout: 10_000 })
+      .poll(metrics)
       .toEqual({ in_flight_count: 2, total_subscribers: 300, oldest_call_age_ms: expect.any(Number) });
     const { oldest_call_age_ms: age } = (await metrics()) as { readonly oldest_call_age_ms: number };
     await expect
       .poll(metrics)
-      .toMatchObject({ oldest_call_age_ms: expect.toSatisfy((later: number) => later > age && later < 30_000) });
+      .toMatchObject({ oldest_call_age_ms: expect.toSatisfy((later: number) => later > age && later <= sinceBegan()) });
     visit.abort();
 
     expect((await visits).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
@@ -43,7 +45,7 @@ describe('the Express example', { timeout: 30_000 }, () => {
   });
 
   test('tells by headers where a post comes from, and who waited with others', async () => {
-    const { url } = await start({ QUERY_MS: '1000' });
+    const { url } = await start({ QUERY_MS: '5000' });
 
     const loaded = await getAll(`${url}/posts/1`, 20);
     const cached = await get(`${url}/posts/1`);

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 
+import { startExample, type RunningExample } from '../../examples/start-example.js';
 import { startOrigin } from '../../support/http-origin.js';
 import { scriptOrigin, type OriginStep, type ScriptedOrigin } from '../../support/scripted-origin.js';
-import { startExample, type RunningExample } from '../../examples/start-example.js';
 
 let base: Awaited<ReturnType<typeof startOrigin>>;
 beforeAll(async () => void (base = await startOrigin()));
@@ -24,7 +24,7 @@ async function setup(...steps: readonly OriginStep[]): Promise<{
   return { origin, start: () => startExample('node-proxy/proxy.ts', variables) };
 }
 
-describe('the proxy example', { timeout: 30_000 }, () => {
+describe('the proxy example', () => {
   test('asks the origin once for 200 clients at the same time, and not again after a restart', async () => {
     const { origin, start } = await setup({ headers: { 'cache-control': 'max-age=60' }, body: 'hello', hold: 'go' });
     const first = await start();

@@ -1,21 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { startWrangler, type RunningWorker } from '../../examples/start-wrangler.js';
 import { startOrigin } from '../../support/http-origin.js';
 import { scriptOrigin } from '../../support/scripted-origin.js';
-import { startWrangler, type RunningWorker } from '../../examples/start-wrangler.js';
 
 let base: Awaited<ReturnType<typeof startOrigin>>;
 let worker: RunningWorker;
 beforeAll(async () => {
   base = await startOrigin();
   worker = await startWrangler('worker-fetch', { API: base.url });
-}, 60_000);
+});
 afterAll(async () => {
   await worker?.stop();
   await base.close();
 });
 
-describe('the Worker in front of an API', { timeout: 60_000 }, () => {
+describe('the Worker in front of an API', () => {
   test('asks it once for fifty clients at the same time, also when the first of them leaves', async () => {
     const api = await scriptOrigin(base.url, {
       '*': [{ headers: { 'cache-control': 'max-age=60' }, body: 'hello', hold: 'go' }],
