@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
 import { openSink } from './support/sink.js';
-import { newProfile, openTab } from './support/tabs.js';
+import { catchUp, newProfile, openTab } from './support/tabs.js';
 import { join, joinLeading, leads, put, read, type Queue, type Writing } from './support/writing.js';
 
 /** Several tabs of the page at `from`, whose writes go through one `queue`. */
@@ -11,6 +11,7 @@ export function sharedWritesSuite(from: string, queue: Queue): void {
     const sink = await openSink(profile);
     const [first, second] = [await openTab(profile, from), await openTab(profile, from)];
     await joinLeading(first, queue);
+    await catchUp(second, first);
     await join(second, queue);
 
     sink.down = true;
@@ -56,6 +57,7 @@ export function sharedWritesSuite(from: string, queue: Queue): void {
     const sink = await openSink(profile);
     const [first, second] = [await openTab(profile, from), await openTab(profile, from)];
     await joinLeading(first, queue);
+    await catchUp(second, first);
     await join(second, queue);
     sink.down = true;
     await put(first, 'a', '1');

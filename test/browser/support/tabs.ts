@@ -55,6 +55,18 @@ export async function openTab(profile?: BrowserContext, from: string = origin): 
   return tab;
 }
 
+let marks = 0;
+
+/**
+ * Resolves when `to` sees in localStorage all that `from` has stored by now. The browser tells its processes of a write
+ * when it gets round to it, in the order in which they were made.
+ */
+export async function catchUp(to: Page, from: Page): Promise<void> {
+  const mark = `mark-${(marks += 1)}`;
+  await from.evaluate((mark) => localStorage.setItem(mark, ''), mark);
+  await to.waitForFunction((mark) => localStorage.getItem(mark) !== null, mark);
+}
+
 /** A frame in `tab` that may run scripts and store nothing, as where site data is blocked. */
 export async function openSandbox(tab: Page): Promise<Frame> {
   const frame = await tab.evaluateHandle((source) => {

@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 
-import { insecureOrigin, newProfile, openTab, origin } from '../../browser/support/tabs.js';
+import { catchUp, insecureOrigin, newProfile, openTab, origin } from '../../browser/support/tabs.js';
 
 interface Led {
   readonly led: { readonly leading: boolean; close(): Promise<void> };
@@ -31,10 +31,12 @@ describe.each([
     expect(await first.evaluate(() => 'locks' in navigator)).toBe(hasLocks);
     await lineUp(first);
     await leads(first);
+    await catchUp(second, first);
     await lineUp(second);
 
     await first.close({ runBeforeUnload: true });
     await leads(second);
+    await catchUp(third, second);
     await lineUp(third);
     expect([await isLeading(second), await isLeading(third)]).toEqual([true, false]);
     await second.evaluate(() => (window as unknown as Led).led.close());
@@ -48,6 +50,7 @@ describe.each([
     const [first, second] = [await openTab(profile, from), await openTab(profile, from)];
     await lineUp(first);
     await leads(first);
+    await catchUp(second, first);
     await lineUp(second);
 
     await first.reload();
@@ -63,6 +66,7 @@ describe('a tab that crashes while it leads', () => {
     const [first, second] = [await openTab(profile), await openTab(profile)];
     await lineUp(first);
     await leads(first);
+    await catchUp(second, first);
     await lineUp(second);
 
     const crashed = first.waitForEvent('crash');
