@@ -44,7 +44,7 @@ describe('the demo, shortened', () => {
   });
 
   test('while the database is down, soloflight fails no request for a post it has shown before', async () => {
-    const scenario = { ...databaseDown, requests: 600, over: 2_400, ttl: 200, outage: { from: 1_000, to: 1_800 } };
+    const scenario = { ...databaseDown, requests: 800, over: 8_000, ttl: 200, outage: { from: 3_000, to: 6_000 } };
 
     const [unprotected, cached, ours] = (await run(scenario, { database, ways: WAYS })) as [
       Measurement,
@@ -52,7 +52,7 @@ describe('the demo, shortened', () => {
       Measurement,
     ];
 
-    expect(ours).toMatchObject({ way: 'soloflight', requests: 600, failed: 0 });
+    expect(ours).toMatchObject({ way: 'soloflight', requests: 800, failed: 0 });
     expect(cached.failed).toBeGreaterThan(0);
     expect(unprotected.failed).toBeGreaterThan(0);
     expect(scenario.kept(unprotected)).toBe(false);
