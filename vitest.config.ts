@@ -1,7 +1,6 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { configDefaults, defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 
-import { betterSqlite3 } from './test/support/better-sqlite3.ts';
 import { recordTo } from './test/support/record.ts';
 
 // One seed for all chance of a run, so that it can be repeated: see test/support/property.ts.
@@ -16,12 +15,8 @@ Object.assign(process.env, {
 
 /** What tests on plain Node need. */
 const node = {
-  resolve: { alias: { 'better-sqlite3': betterSqlite3 } },
-  test: {
-    globalSetup: ['test/support/better-sqlite3.ts'],
-    // Tests of what is left in memory collect garbage first.
-    execArgv: ['--expose-gc'],
-  },
+  // Tests of what is left in memory collect garbage first.
+  test: { execArgv: ['--expose-gc'] },
 } satisfies TestProjectInlineConfiguration;
 
 export default defineConfig(({ mode }) => {
@@ -63,7 +58,9 @@ export default defineConfig(({ mode }) => {
           test: { globalSetup: ['test/support/http-origin-setup.ts'] },
         })),
         ...quickAndFull('browser', () => ({ test: { globalSetup: ['test/browser/support/setup.ts'] } })),
-        ...['bench', 'cloudflare', 'examples', 'processes', 'properties'].map((name) => room(`full/${name}`, node)),
+        ...['bench', 'cloudflare', 'conformance', 'examples', 'processes', 'properties'].map((name) =>
+          room(`full/${name}`, node),
+        ),
       ],
     },
   };

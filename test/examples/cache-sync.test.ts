@@ -1,4 +1,3 @@
-import { fc } from '../support/property.js';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { ProfileTable } from '../../examples/cache-sync/database/profile-table.js';
@@ -17,6 +16,7 @@ import {
   type Field,
   type Profile,
 } from '../../examples/cache-sync/profile.js';
+import { fc } from '../support/property.js';
 
 const NOW = 1_000_000;
 
