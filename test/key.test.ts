@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { keyOf } from '../src/index.js';
+import { fc, runs } from './support/property.js';
 
 class Money {
   readonly #amount: number;
@@ -151,7 +151,7 @@ describe('keys of arguments', () => {
         const equal = JSON.stringify(comparable(left)) === JSON.stringify(comparable(right));
         expect(keyOf(left) === keyOf(right)).toBe(equal);
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
   });
 });

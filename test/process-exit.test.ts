@@ -1,15 +1,37 @@
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { describe, expect, test } from 'vitest';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-const fixture = fileURLToPath(new URL('fixtures/pending-flights.ts', import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), 'soloflight-'));
+
+// Bundled from the source as it is now, since not every supported Node runs TypeScript.
+beforeAll(async () => {
+  await build({
+    entryPoints: ['pending-flights', 'pending-writes'].map((name) => join(import.meta.dirname, `fixtures/${name}.ts`)),
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    outdir: directory,
+    outExtension: { '.js': '.mjs' },
+  });
+});
+
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** Runs a fixture until it ends by itself. */
+function run(fixture: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> {
+  return promisify(execFile)(process.execPath, [join(directory, `${fixture}.mjs`), ...args], { timeout: 20_000 });
+}
 
 describe('a process with flights pending', () => {
   // Of 40 days: one timer can't take it, and what follows it must not hold the process either.
   test.each(['10m', '40d', 'Infinity'])('exits by itself, without an error (maxDuration %s)', async (maxDuration) => {
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, [fixture, maxDuration], { timeout: 20_000 });
+    const { stdout, stderr } = await run('pending-flights', maxDuration);
 
     expect(JSON.parse(stdout)).toMatchObject({ inFlightCount: 20, totalSubscribers: 200, succeeded: 1 });
     expect(stderr).toBe('');
@@ -17,8 +39,7 @@ describe('a process with flights pending', () => {
 });
 
 test('a process with writes pending, one being delivered and one waiting for room, exits by itself', async () => {
-  const pendingWrites = fileURLToPath(new URL('fixtures/pending-writes.ts', import.meta.url));
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [pendingWrites], { timeout: 20_000 });
+  const { stdout, stderr } = await run('pending-writes');
 
   expect(JSON.parse(stdout)).toMatchObject({ pending: 2, inFlight: 1, waiting: 1 });
   expect(stderr).toBe('');

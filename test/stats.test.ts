@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { Singleflight } from '../src/index.js';
 import { Counters, Latency } from '../src/read/stats.js';
+import { fc } from './support/property.js';
 import { heapUsed } from './support/setup-flights.js';
 
 const FLIGHTS = new Singleflight().getStats();

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { lruMemory, mapStorage, TieredCache, type CacheEvent } from '../src/index.js';
 import { scriptedUpstream } from '../src/testing/index.js';
+import { liveLong, nothing } from './support/long-life.js';
 import { overridden } from './support/overridden.js';
 import { settle, setupCache } from './support/setup-cache.js';
 
@@ -257,42 +258,9 @@ describe('the end of a cache', () => {
 });
 
 describe('a long life', () => {
-  test('a million keys, errors, aborts and invalidations leave no more than the configured maximum', async () => {
-    const max = 1_000;
-    const cache = new TieredCache<string>({
-      ttl: '1h',
-      errorTtl: '1h',
-      staleIfError: '1h',
-      memory: lruMemory({ max }),
-      upstream: (key) => {
-        if (key.endsWith('7')) throw new Error(key);
-        return key;
-      },
-    });
-    const read = async (key: string): Promise<void> => {
-      const controller = new AbortController();
-      if (key.endsWith('3')) {
-        const aborted = cache.get(key, { signal: controller.signal });
-        controller.abort();
-        await aborted.catch(() => {});
-      } else await cache.get(key).catch(() => {});
-      if (key.endsWith('5')) await cache.invalidate(key);
-    };
-    const pass = async (from: number, to: number): Promise<number> => {
-      for (let next = from; next < to; next += 1_000)
-        await Promise.all(Array.from({ length: 1_000 }, (_, index) => read(`key:${next + index}`)));
-      globalThis.gc?.();
-      return process.memoryUsage().heapUsed;
-    };
-
-    const early = await pass(0, 100_000);
-    const late = await pass(100_000, 1_000_000);
-
-    expect(cache.getStats().size).toBeLessThanOrEqual(max);
-    expect(cache.getStats().inFlight).toBe(0);
-    expect((late - early) / 900_000).toBeLessThan(8);
-    await cache.close();
-  }, 60_000);
+  test('200,000 keys, errors, aborts and invalidations leave no more than the configured maximum', async () => {
+    expect(await liveLong(200_000)).toEqual(nothing);
+  });
 
   test('uncoalesced loads that finish out of order leave the value of the one that started last', async () => {
     const { cache, upstream } = setupCache({ coalesce: false });

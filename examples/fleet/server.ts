@@ -2,12 +2,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import { createClient } from 'redis';
-import { TieredCache, toCacheStatus } from 'soloflight';
+import { TieredCache, toCacheStatus, type TieredCacheOptions } from 'soloflight';
 import { redisBackplane, redisStorage } from 'soloflight/redis';
 
 /* One of several equal processes: `GET /posts/:id`, and `POST /posts/:id` after a post has changed. */
 
-const { REDIS_URL = 'redis://127.0.0.1:6379', DATABASE_URL = '' } = process.env;
+const { REDIS_URL = 'redis://127.0.0.1:6379', DATABASE_URL = '', FLEET_PATIENCE } = process.env;
 
 // Both reconnect by themselves. While Redis is away, soloflight does without it.
 const client = createClient({ url: REDIS_URL, socket: { reconnectStrategy: 100 } }).on('error', () => {});
@@ -17,6 +17,7 @@ for (const connection of [client, subscriber]) connection.connect().catch(() => 
 const posts = new TieredCache<string>({
   ttl: '1m',
   staleWhileRevalidate: '10m',
+  ...patience(FLEET_PATIENCE),
   storage: redisStorage({ client, subscriber, prefix: 'fleet:' }),
   backplane: redisBackplane({ publisher: client, subscriber, channel: 'fleet' }),
   upstream: async (id, { signal }) => {
@@ -25,6 +26,11 @@ const posts = new TieredCache<string>({
     return response.text();
   },
 });
+
+/** Deadlines for a machine too busy for those that soloflight has by itself. */
+function patience(ms: string | undefined): Partial<TieredCacheOptions<string>> {
+  return ms === undefined ? {} : { readTimeout: Number(ms), writeTimeout: Number(ms), leaseWait: Number(ms) };
+}
 
 const server = createServer((request, response) => {
   const id = request.url?.slice('/posts/'.length) ?? '';

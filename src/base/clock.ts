@@ -26,7 +26,7 @@ export const systemClock: Clock = {
 /** Node's timers are objects that can be unref'd, a browser's are numbers. */
 type Timer = number | { unref?(): void };
 
-const realTimeout = globalThis.setTimeout;
+const realTimeout = setTimeout;
 
 /** Resolves after `ms` milliseconds of real time, also under a test runner's fake timers. Keeps the process alive. */
 export function pause(ms: number): Promise<void> {

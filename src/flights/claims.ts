@@ -28,4 +28,4 @@ export interface Claims {
 }
 
 /** The rejection of followers whose leader is gone. Callers never see it: followers take over, or join who did. */
-export const LEADER_LOST: Error = new Error('The request that led this flight is gone');
+export const LEADER_LOST: Error = /* @__PURE__ */ new Error('The request that led this flight is gone');

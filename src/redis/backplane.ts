@@ -9,7 +9,12 @@ import { canShard, subscriberOf, type RedisSubscriber } from './subscriber.js';
 export interface RedisBackplaneOptions {
   /** Sends. Of node-redis or ioredis, 5 or later; the client of a storage will do. It belongs to the caller and is not closed. */
   readonly publisher: RedisClient;
-  /** Listens: a connection in subscriber mode, which takes no other commands. It belongs to the caller and is not closed. */
+  /**
+   * Listens: a connection in subscriber mode, which takes no other commands. It belongs to the caller and is not closed.
+   *
+   * Give one of ioredis `autoResubscribe: false`. The backplane subscribes again by itself, while ioredis leaves a
+   * rejection unhandled if the connection ends while ioredis subscribes again.
+   */
   readonly subscriber: RedisClient;
   /** Caches on the same channel tell each other. @default 'soloflight' */
   readonly channel?: string;

@@ -26,7 +26,8 @@ export interface RedisStorageOptions extends TierOptions {
   readonly lease?: boolean;
   /**
    * A second connection, in subscriber mode; that of a backplane will do. It tells waiting processes at once that a
-   * load is over. Without it they ask every few milliseconds.
+   * load is over. Without it they ask every few milliseconds. Give one of ioredis `autoResubscribe: false`: the storage
+   * subscribes again by itself.
    */
   readonly subscriber?: RedisClient;
 }

@@ -4,7 +4,7 @@ import { LEADER_LOST, type Claim, type Claims } from '../flights/claims.js';
 /** How often a request that leads a flight shows that it is alive. */
 const BEAT = 1_000;
 /** Without a sign of life for so long, it counts as dead. */
-const SILENCE = 3 * BEAT;
+const SILENCE = 3_000;
 /** How much later than `maxDuration` others end a flight that its own request should have ended. */
 const GRACE = 250;
 

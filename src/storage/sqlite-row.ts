@@ -66,11 +66,11 @@ export interface Row {
 /**
  * `key` as SQLite can tell it from all others.
  *
- * Strings with lone surrogates have no UTF-8 and would all become U+FFFD. They are stored as a blob of their UTF-16
- * code units: no blob equals a text.
+ * Strings with lone surrogates have no UTF-8 and would all become U+FFFD, and the node:sqlite of early Node 22 reads a
+ * text only up to a NUL. They are stored as a blob of their UTF-16 code units: no blob equals a text.
  */
 export function toKey(key: string): SqliteValue {
-  if (isWellFormed(key)) return key;
+  if (isWellFormed(key) && !key.includes('\0')) return key;
   const units = new DataView(new ArrayBuffer(key.length * 2));
   for (let index = 0; index < key.length; index += 1) units.setUint16(index * 2, key.charCodeAt(index));
   return new Uint8Array(units.buffer);

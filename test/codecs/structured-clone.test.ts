@@ -1,9 +1,9 @@
 import { runInNewContext } from 'node:vm';
 
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { structuredCloneCodec } from '../../src/codecs/index.js';
+import { fc, runs } from '../support/property.js';
 
 function encode(value: unknown): Uint8Array {
   return structuredCloneCodec.encode(value) as Uint8Array;
@@ -101,7 +101,7 @@ describe('a value that structured clone takes', () => {
         expect(roundTrip(value)).toStrictEqual(structuredClone(value));
       }),
       {
-        numRuns: 500,
+        numRuns: runs(500),
       },
     );
   });

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { deserialize, serialize } from 'node:v8';
 
-import BetterSqlite3 from 'better-sqlite3';
 import { afterAll, describe, expect, test } from 'vitest';
 
 import { sqliteStorage } from '../../src/storage/sqlite.js';
@@ -51,10 +50,5 @@ describe('a codec that makes bytes', () => {
 describe('a handle of node:sqlite, with defaults of its own', () => {
   const open = () =>
     sqliteStorage({ database: new DatabaseSync(':memory:', { readBigInts: true, returnArrays: true }) });
-  storageSuite(runner, { open, supports: { references: false } });
-});
-
-describe('a handle of better-sqlite3, with defaults of its own', () => {
-  const open = () => sqliteStorage({ database: new BetterSqlite3(':memory:').defaultSafeIntegers(true) });
   storageSuite(runner, { open, supports: { references: false } });
 });

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { deserialize, serialize } from 'node:v8';
 
-import BetterSqlite3 from 'better-sqlite3';
 import { afterAll, describe, expect, test } from 'vitest';
 
 import { sqliteQueue } from '../../src/storage/sqlite.js';
@@ -38,11 +37,6 @@ describe('a SQLite file', () => {
 
 describe('a handle of node:sqlite, with defaults of its own', () => {
   const open = () => sqliteQueue({ database: new DatabaseSync(':memory:', { readBigInts: true, returnArrays: true }) });
-  writeQueueSuite(runner, { open, supports: { references: false, unstorable } });
-});
-
-describe('a handle of better-sqlite3, with defaults of its own', () => {
-  const open = () => sqliteQueue({ database: new BetterSqlite3(':memory:').defaultSafeIntegers(true) });
   writeQueueSuite(runner, { open, supports: { references: false, unstorable } });
 });
 

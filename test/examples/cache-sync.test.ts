@@ -1,8 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-
-import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { ProfileTable } from '../../examples/cache-sync/database/profile-table.js';
@@ -21,7 +16,7 @@ import {
   type Field,
   type Profile,
 } from '../../examples/cache-sync/profile.js';
-import { startExample } from './start-example.js';
+import { fc } from '../support/property.js';
 
 const NOW = 1_000_000;
 
@@ -189,34 +184,5 @@ describe('the main database', () => {
     for (const answer of answers) expect(await answer.json()).toEqual({ error: expect.any(String) });
     expect(database.table.get('ada')?.name.value).toBe('Ada Lovelace');
     expect(database.batches).toEqual([]);
-  });
-});
-
-describe('`npm run example:cache-sync`', { timeout: 60_000 }, () => {
-  test('builds the page, serves it, brings an edit to the database, and ends when it is told to', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'soloflight-cache-sync-example-'));
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-    const start = () => startExample('cache-sync/main.ts', { DATABASE_PORT: '0', DATA: folder, FLUSH_EVERY_MS: '100' });
-    const { url, stop } = await start();
-    const name = { value: 'Ada King', at: Date.now(), by: 'test', base: 0 };
-
-    const page = await (await fetch(url)).text();
-    const script = await fetch(`${url}${/src="(\/assets\/[^"]+)"/.exec(page)?.[1]}`);
-    const edit = await fetch(`${url}/api/profiles/ada`, {
-      method: 'PATCH',
-      headers: { origin: url, 'content-type': 'application/json' },
-      body: JSON.stringify({ name }),
-    });
-    expect(page).toContain('role="status"');
-    expect([script.status, edit.status]).toEqual([200, 202]);
-    const table = new ProfileTable(join(folder, 'profiles.sqlite'));
-    onTestFinished(() => table.close());
-    await expect.poll(() => table.get('ada')?.name.value, { timeout: 10_000 }).toBe('Ada King');
-    expect(await stop()).toEqual({ code: 0, stderr: '' });
-
-    // What was stored is there again.
-    const again = await start();
-    expect(await (await fetch(`${again.url}/api/profiles/ada`)).json()).toMatchObject({ name: { value: 'Ada King' } });
-    expect(await again.stop()).toEqual({ code: 0, stderr: '' });
   });
 });

@@ -4,6 +4,10 @@ import { fileURLToPath } from 'node:url';
 
 import { onTestFinished } from 'vitest';
 
+import { waitPatiently } from '../support/patience.js';
+
+waitPatiently();
+
 /** An example server, a process of its own that ends with the test at the latest. */
 export interface RunningExample {
   /** Where it listens, without a slash at the end. */

@@ -5,6 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { waitPatiently } from '../support/patience.js';
+
+waitPatiently();
+
 /** A Worker under `wrangler dev`. */
 export interface RunningWorker {
   /** Where it listens, without a slash at the end. */

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import ts from 'typescript';
 
 import { attempt, root, run, tool } from './command.ts';
-import { createConsumer, load, loadInWorker, typecheck, TYPINGS } from './consumer.ts';
-import { nodeOf, NODES } from './nodes.ts';
+import { createConsumer, importIn, loadInWorker, requireIn, typecheck, TYPINGS } from './consumer.ts';
+import { executableOf, LOWEST_NODE, nodeOf, NODES, OTHERS } from './nodes.ts';
 
-/** What each built entry may import. Only one is bound to a platform: sqlite asks for node:sqlite when it first needs it. */
+/** What each built entry may import, chunks aside. Only one is bound to a platform: sqlite asks for node:sqlite when it first needs it. */
 const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   index: ['lru-cache'],
   backplane: [],
@@ -24,11 +24,12 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   writes: [],
 };
 
-/** What the tarball may hold. Declarations that entries share are in files of their own. */
+/** What the tarball may hold. Code and declarations that entries share are in files of their own. */
 const FILES = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
   /^dist\/(index|backplane|browser|cloudflare|codecs|keyv|redis|sqlite|testing|unstorage|writes|http)(\.d\.ts|\.js)$/,
   /^dist\/[a-z-]+-[\w-]{8}\.d\.ts$/,
+  /^dist\/chunk-[A-Z0-9]{8}\.js$/,
 ];
 const NEEDED = [
   'package.json',
@@ -78,6 +79,7 @@ async function checkAll(folder: string): Promise<void> {
   const tarball = join(folder, packed.filename);
   const consumer = join(folder, 'consumer');
 
+  await check('engines', verifyEngines);
   await check('files', () => verifyFiles(packed));
   for (const name of Object.keys(IMPORTS)) await check(`imports of ${name}`, () => verifyImports(name));
   await check('publint', async () => lastLine(await run(tool('publint'), ['run', tarball, '--strict'])));
@@ -85,9 +87,12 @@ async function checkAll(folder: string): Promise<void> {
   await checkSizes();
   await check('install', () => createConsumer(consumer, tarball));
   for (const version of NODES) {
-    for (const way of ['import', 'require'] as const) {
-      await check(`${way} on Node ${version}`, async () => load(consumer, await nodeOf(version), way));
-    }
+    await check(`import on Node ${version}`, async () => importIn(consumer, await nodeOf(version)));
+    await check(`require on Node ${version}`, async () => requireIn(consumer, await nodeOf(version)));
+  }
+  for (const [name, runtime] of Object.entries(OTHERS)) {
+    const way = `import on ${name} ${runtime.version}`;
+    await check(way, async () => importIn(consumer, await executableOf(runtime), runtime.args));
   }
   await check('import in workerd', () => loadInWorker(consumer));
   for (const typing of Object.keys(TYPINGS) as (keyof typeof TYPINGS)[]) {
@@ -101,6 +106,13 @@ async function pack(folder: string): Promise<Packed> {
   ) as Packed[];
   if (packed === undefined) throw new Error('npm pack made nothing');
   return packed;
+}
+
+async function verifyEngines(): Promise<string> {
+  const { engines } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { engines: { node: string } };
+  if (`${engines.node}.0` !== `>=${LOWEST_NODE}`)
+    throw new Error(`package.json says Node ${engines.node}, and the lowest that is tested is ${LOWEST_NODE}`);
+  return `Node ${engines.node}`;
 }
 
 interface Packed {
@@ -119,15 +131,25 @@ function verifyFiles({ files, size }: Packed): string {
 }
 
 async function verifyImports(name: string): Promise<string> {
-  const code = await readFile(join(root, 'dist', `${name}.js`), 'utf8');
-  const found = [
-    ...new Set(ts.preProcessFile(code, true, true).importedFiles.map(({ fileName }) => fileName)),
-  ].toSorted();
+  const found = [...(await importsOf(`${name}.js`))].toSorted();
   const expected = IMPORTS[name] ?? [];
   const describe = (specifiers: readonly string[]): string => specifiers.join(', ') || 'none';
   if (describe(found) !== describe(expected))
     throw new Error(`expected ${describe(expected)}, found ${describe(found)}`);
   return describe(found);
+}
+
+/** What `file` of the build imports from outside, itself or in the chunks that it needs. */
+async function importsOf(file: string, visited = new Set<string>()): Promise<Set<string>> {
+  const found = new Set<string>();
+  if (visited.has(file)) return found;
+  visited.add(file);
+  const code = await readFile(join(root, 'dist', file), 'utf8');
+  for (const { fileName } of ts.preProcessFile(code, true, true).importedFiles) {
+    const inner = fileName.startsWith('./') ? await importsOf(fileName.slice(2), visited) : [fileName];
+    for (const specifier of inner) found.add(specifier);
+  }
+  return found;
 }
 
 async function verifyTypes(tarball: string): Promise<string> {

@@ -14,6 +14,8 @@ export function attempt(file: string, args: readonly string[], cwd: string = roo
   const env = {
     ...process.env,
     NO_COLOR: '1',
+    DENO_NO_UPDATE_CHECK: '1',
+    DO_NOT_TRACK: '1',
     PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ''}`,
   };
   return new Promise((resolve) => {

@@ -79,8 +79,40 @@ const names = (entry) => Object.keys(entry).filter((name) => name !== '__esModul
 const IMPORTED = `${PROBE}
 const found = {};
 for (const entry of entries) found[entry] = names(await import(entry));
-const { Singleflight, TieredCache } = await import('soloflight');
-found.answers = [await new Singleflight().execute('key', () => 1), await new TieredCache({ ttl: '1s', upstream: () => 2 }).get('key')];
+const { mapStorage, Singleflight, TieredCache } = await import('soloflight');
+const { cachedFetch } = await import('soloflight/http');
+const { sqliteStorage } = await import('soloflight/sqlite');
+const { WriteBehind, memoryQueue } = await import('soloflight/writes');
+
+const flights = new Singleflight();
+let executions = 0;
+const shared = await Promise.all([1, 2].map(() => flights.execute('key', async () => (executions += 1))));
+
+// A second cache finds in the storage what the first one loaded.
+const secondRead = async (openStorage, value) => {
+  const cacheOf = (value) => new TieredCache({ ttl: '1m', storage: openStorage(), upstream: () => value });
+  const first = cacheOf(value);
+  await first.get('key');
+  await first.close();
+  return cacheOf('loaded again').get('key');
+};
+
+let requests = 0;
+const headers = { 'cache-control': 'max-age=60' };
+const fetch = cachedFetch({ fetch: async () => new Response('answer ' + (requests += 1), { headers }) });
+const texts = [];
+for (const url of ['https://origin.example/', 'https://origin.example/']) texts.push(await (await fetch(url)).text());
+
+const taken = [];
+const writes = new WriteBehind({ queue: memoryQueue(), sink: (batch) => void taken.push(...batch.map(({ key }) => key)) });
+await writes.put('written', 1);
+await writes.close();
+
+const map = mapStorage();
+found.answers = [...shared, await secondRead(() => map, 'stored'), ...texts, ...taken];
+const { DatabaseSync } = await import('node:sqlite');
+const database = new DatabaseSync(':memory:');
+found.answers.push(await secondRead(() => sqliteStorage({ database }), 'in SQLite'));
 console.log(JSON.stringify(found));
 `;
 const REQUIRED = `${PROBE}
@@ -284,10 +316,15 @@ export async function createConsumer(folder: string, tarball: string): Promise<s
   return 'into an empty project';
 }
 
-/** Loads every entry point of the installed package in Node, both ways, and checks the names that it gives. */
-export async function load(folder: string, node: string, way: 'import' | 'require'): Promise<string> {
-  const printed = await run(node, [way === 'import' ? 'imported.mjs' : 'required.cjs'], folder);
-  return verifyFound(JSON.parse(printed) as Found, ENTRIES, '1,2');
+/** Loads every entry point of the installed package in a runtime, checks the names that it gives, and uses what they name. */
+export async function importIn(folder: string, executable: string, args: readonly string[] = []): Promise<string> {
+  const printed = await run(executable, [...args, 'imported.mjs'], folder);
+  return verifyFound(JSON.parse(printed) as Found, ENTRIES, '1,1,stored,answer 1,answer 1,written,in SQLite');
+}
+
+/** The same by `require` in Node. */
+export async function requireIn(folder: string, node: string): Promise<string> {
+  return verifyFound(JSON.parse(await run(node, ['required.cjs'], folder)) as Found, ENTRIES, '1,2');
 }
 
 /** Bundles a Worker over the installed package as wrangler does, runs it in workerd, and checks what it gives. */

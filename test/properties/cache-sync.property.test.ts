@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import {
@@ -15,6 +14,7 @@ import {
   type FieldName,
   type Profile,
 } from '../../examples/cache-sync/profile.js';
+import { fc, runs } from '../support/property.js';
 
 const PEOPLE = ['me', 'you', 'they'] as const;
 const who = fc.nat(2);
@@ -127,7 +127,7 @@ describe('three people who edit one profile, in any order, with and without netw
             expect([back, agree]).toEqual([[], true]);
           },
         ),
-        { numRuns: 2_000 },
+        { numRuns: runs(2_000) },
       );
     },
   );

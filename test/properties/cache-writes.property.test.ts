@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { defineStorage, mapStorage, TieredCache, type StorageTier } from '../../src/index.js';
 import { checkInvariants, manualClock } from '../../src/testing/index.js';
 import { memoryQueue, WriteBehind, type WriteOutcome, type WriteQueue } from '../../src/writes/index.js';
+import { fc, runs } from '../support/property.js';
 
 const KEYS = ['a', 'b'] as const;
 
@@ -226,6 +226,6 @@ test('a cache over a WriteBehind agrees with what is pending and what the databa
         await checkInvariants(world.cache);
       },
     ),
-    { numRuns: Number(process.env['CACHE_WRITES_RUNS'] ?? 500) },
+    { numRuns: runs(500) },
   );
 });

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import {
@@ -10,6 +9,7 @@ import {
   type StorageAdapter,
 } from '../../src/index.js';
 import { manualClock, scriptedUpstream, type ScriptedCall } from '../../src/testing/index.js';
+import { fc, runs } from '../support/property.js';
 import { settle } from '../support/setup-cache.js';
 
 const TTL = 1_000;
@@ -284,9 +284,9 @@ for (const storage of ['none', 'map', 'gated'] as const) {
           fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30 }), (steps) =>
             run(steps, storage, memory, scope),
           ),
-          { numRuns: 300, timeout: 5_000 },
+          { numRuns: runs(300), timeout: 5_000 },
         );
-      }, 60_000);
+      });
     }
   }
 }

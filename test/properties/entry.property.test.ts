@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { createEntry, expiredAt, freshness, HeldEntry, plain, type Entry } from '../../src/entry.js';
+import { fc } from '../support/property.js';
 
 const rank = { fresh: 0, stale: 1, expired: 2, gone: 3 };
 const duration = fc.oneof(fc.integer({ min: 0, max: 10_000 }), fc.constantFrom(0, 1, Infinity));

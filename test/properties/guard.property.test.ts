@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import type { Entry } from '../../src/index.js';
 import { UndecodableError } from '../../src/index.js';
+import { fc, runs } from '../support/property.js';
 import { scriptedTier, type ScriptedTier, type TierCall } from '../support/scripted-tier.js';
 import {
   entryAt,
@@ -194,7 +194,7 @@ test.each<[boolean, ScopeKind]>([
 
         expect(world.verdict()).toEqual([]);
       }),
-      { numRuns: Number(process.env['GUARD_RUNS'] ?? 250) },
+      { numRuns: runs(250) },
     );
   },
 );

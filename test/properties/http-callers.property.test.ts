@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { test } from 'vitest';
 
 import { HttpWorld, KINDS, settled, type Kind, type Step } from '../support/http-world.js';
+import { fc, runs } from '../support/property.js';
 
 const which = fc.nat({ max: 4 });
 /** Variants are where most can go wrong. */
@@ -38,6 +38,6 @@ test("whatever happens in whatever order: nobody gets what is another caller's, 
         await world.end();
       },
     ),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });

@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { createEntry } from '../../src/entry.js';
 import { lruMemory } from '../../src/memory/lru.js';
+import { fc, runs } from '../support/property.js';
 
 const MAX = 3;
 const key = fc.constantFrom('a', 'b', 'c', 'd', 'e');
@@ -42,6 +42,6 @@ test('what was used least recently is dropped first, however reads follow each o
 
       for (const name of ['a', 'b', 'c', 'd', 'e']) expect(memory.peek(name)?.value).toBe(model.get(name));
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });

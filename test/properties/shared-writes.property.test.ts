@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { afterEach, expect, test, vi } from 'vitest';
 
 import type { SharedWrites } from '../../src/browser/shared-writes-options.js';
@@ -6,6 +5,7 @@ import { sharedWrites } from '../../src/browser/shared-writes.js';
 import { mapStorage, TieredCache } from '../../src/index.js';
 import { manualClock, type ManualClock } from '../../src/testing/index.js';
 import { memoryQueue, WriteBehind, type WriteQueue } from '../../src/writes/index.js';
+import { fc, runs } from '../support/property.js';
 import { StubTabs, turns } from '../support/stub-tabs.js';
 
 const KEYS = ['a', 'b'] as const;
@@ -210,6 +210,6 @@ test('caches of several tabs agree in the end, and with what was accepted last, 
         await world.close();
       },
     ),
-    { numRuns: Number(process.env['SHARED_WRITES_RUNS'] ?? 150), timeout: 5_000 },
+    { numRuns: runs(150), timeout: 5_000 },
   );
 });

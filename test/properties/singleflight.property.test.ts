@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { FlightTimeoutError, Singleflight, SoloflightError, type FlightEvent } from '../../src/index.js';
 import { manualClock, scriptedUpstream } from '../../src/testing/index.js';
+import { fc, runs } from '../support/property.js';
 
 const MAX_DURATION = 50;
 const KEYS = ['a', 'b', '__proto__'] as const;
@@ -223,7 +223,7 @@ describe('Singleflight', () => {
           expect(clock.pending).toBe(0);
         },
       ),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

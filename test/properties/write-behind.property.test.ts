@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import type { Clock, QueuedWrite, WriteQueue } from '../../src/contracts.js';
 import { manualClock } from '../../src/testing/index.js';
 import { memoryQueue, WriteBehind, type PendingWrite, type WriteOutcome } from '../../src/writes/index.js';
+import { fc, runs } from '../support/property.js';
 
 const KEYS = ['a', 'b', 'c'] as const;
 const MAX_DURATION = 500;
@@ -304,7 +304,7 @@ test.each([true, false])(
         }
         expect(await world.end()).toEqual([]);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   },
 );

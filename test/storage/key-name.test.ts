@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { toName } from '../../src/storage/key-name.js';
 import { HOSTILE_KEYS } from '../../src/testing/storage-suite/keys.js';
+import { fc } from '../support/property.js';
 
 describe('the name of a key', () => {
   test('is one that no storage changes, and short', async () => {

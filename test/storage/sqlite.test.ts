@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Worker } from 'node:worker_threads';
 
-import BetterSqlite3 from 'better-sqlite3';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 
 import type { Codec } from '../../src/contracts.js';
 import { isSoloflightError } from '../../src/errors.js';
 import { sqliteStorage, type SqliteDatabase, type SqliteStorageOptions } from '../../src/storage/sqlite.js';
 import { sampleEntry } from '../../src/testing/storage-suite/samples.js';
+import { sqliteHandleSuite } from '../support/sqlite-handle-suite.js';
 
 const AT = 1_700_000_000_000;
 const ENTRY = sampleEntry(AT);
@@ -148,7 +148,7 @@ describe('constructing', () => {
       /^A `database` given as a path needs node:sqlite, which Node v[\d.]+ lacks\. Use Node 22\.13/,
     );
     expect(codeOf(() => sqliteStorage({ database: 'x' }))).toBe('SOLOFLIGHT_SQLITE_UNAVAILABLE');
-    expect(sqliteStorage({ database: new BetterSqlite3(':memory:') }).get('k')).toBeUndefined();
+    expect(sqliteStorage({ database: new DatabaseSync(':memory:') }).get('k')).toBeUndefined();
   });
 });
 
@@ -245,13 +245,12 @@ describe('a locked file', () => {
     const other = connect();
     other.exec('BEGIN IMMEDIATE');
 
+    // SQLite waits by itself, and a machine may make it wait for longer: only that it waits can be measured.
     const start = performance.now();
     expect(() => storage.set('k', sampleEntry(AT, { value: 'new' }), AT)).toThrow(/database is locked/);
     expect(() => storage.setMany?.([{ key: 'k', entry: ENTRY, keepUntil: AT }])).toThrow(/database is locked/);
-    const waited = performance.now() - start;
+    expect(performance.now() - start).toBeGreaterThanOrEqual(90);
 
-    expect(waited).toBeGreaterThanOrEqual(90);
-    expect(waited).toBeLessThan(2_000);
     expect(await storage.get('k')).toEqual(ENTRY);
     other.exec('COMMIT');
     await storage.setMany?.([{ key: 'k', entry: sampleEntry(AT, { value: 'new' }), keepUntil: AT }]);
@@ -264,10 +263,10 @@ describe('a locked file', () => {
     other.exec('CREATE TABLE t (x); BEGIN EXCLUSIVE');
     const storage = open({ busyTimeout: 20 });
     const closing = vi.spyOn(DatabaseSync.prototype, 'close');
+    const said = vi.spyOn(DatabaseSync.prototype, 'exec');
 
-    const start = performance.now();
     expect(() => storage.get('k')).toThrow(/database is locked/);
-    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(said.mock.calls[0]).toEqual(['PRAGMA busy_timeout = 20']);
     expect(closing).toHaveBeenCalledTimes(1);
 
     other.exec('COMMIT');
@@ -279,19 +278,25 @@ describe('a locked file', () => {
   test('that is written to at the first use is waited for', async () => {
     const { path, open, connect } = setup();
     connect().exec('CREATE TABLE t (x)');
+    const opening = new Int32Array(new SharedArrayBuffer(4));
     const writer = new Worker(
       `const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
       const { parentPort, workerData } = process.getBuiltinModule('node:worker_threads');
-      const database = new DatabaseSync(workerData);
+      const database = new DatabaseSync(workerData.path);
+      const opening = new Int32Array(workerData.opening);
       database.exec('BEGIN IMMEDIATE; INSERT INTO t VALUES (1)');
       parentPort.postMessage('writing');
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 150);
+      Atomics.wait(opening, 0, 0);
+      // It is about to open the file, and tells nobody any more: it waits inside SQLite.
+      Atomics.wait(opening, 0, 1, 100);
       database.exec('COMMIT');
       database.close();`,
-      { eval: true, workerData: path },
+      { eval: true, workerData: { path, opening: opening.buffer } },
     );
     await once(writer, 'message');
 
+    Atomics.store(opening, 0, 1);
+    Atomics.notify(opening, 0);
     expect(open({ busyTimeout: 10_000 }).get('k')).toBeUndefined();
 
     await once(writer, 'exit');
@@ -543,119 +548,25 @@ describe('maxEntries', () => {
   });
 });
 
-describe.each([
-  ['node:sqlite', () => new DatabaseSync(':memory:')],
-  ['better-sqlite3', () => new BetterSqlite3(':memory:')],
-])('a handle of %s', (_, connect) => {
-  test('is not closed', async () => {
-    const database = connect();
-    const storage = sqliteStorage({ database });
-    await storage.set('k', ENTRY, AT);
-
-    await storage.close?.();
-
-    expect(database.prepare('SELECT count(*) AS rows FROM soloflight').get()).toEqual({ rows: 1 });
-    expect(codeOf(() => storage.get('k'))).toBe('SOLOFLIGHT_STORAGE_CLOSED');
-  });
-
-  test('in a transaction takes what is stored into it, the table included', async () => {
-    const database = connect();
-    const storage = sqliteStorage({ database });
-
-    database.exec('BEGIN');
-    await storage.set('rolled back', ENTRY, AT);
-    await storage.setMany?.([{ key: 'rolled back too', entry: ENTRY, keepUntil: AT }]);
-    expect(await storage.getMany?.(['rolled back', 'rolled back too'])).toEqual([ENTRY, ENTRY]);
-    database.exec('ROLLBACK');
-    expect(await storage.get('rolled back')).toBeUndefined();
-    database.exec('BEGIN');
-    await storage.setMany?.([{ key: 'committed', entry: ENTRY, keepUntil: AT }]);
-    await storage.deleteMany?.(['rolled back']);
-    database.exec('COMMIT');
-
-    expect(await storage.get('committed')).toEqual(ENTRY);
-  });
-
-  test('in a transaction keeps it when a batch fails, without any part of the batch', async () => {
-    const database = connect();
-    const storage = sqliteStorage({ database });
-    await storage.get('k');
-    const batch = [
-      { key: 'a', entry: ENTRY, keepUntil: AT },
-      { key: 'b', entry: ENTRY, keepUntil: NaN },
-    ];
-
-    expect(() => storage.setMany?.(batch)).toThrow(/constraint failed/);
-    database.exec('CREATE TABLE mine (x); BEGIN; INSERT INTO mine VALUES (1)');
-    expect(() => storage.setMany?.(batch)).toThrow(/constraint failed/);
-    database.exec('COMMIT');
-
-    expect(database.prepare('SELECT x FROM mine').get()).toEqual({ x: 1 });
-    expect(await storage.getMany?.(['a', 'b'])).toEqual([undefined, undefined]);
-  });
-
-  test('that the caller closed makes calls fail, not hang or lie', async () => {
-    const database = connect();
-    const storage = sqliteStorage({ database });
-    await storage.set('k', ENTRY, AT);
-
-    database.close();
-
-    for (const use of [
-      () => storage.get('k'),
-      () => storage.getMany?.(['k']),
-      () => storage.setMany?.([{ key: 'k', entry: ENTRY, keepUntil: AT }]),
-    ]) {
-      expect(use).toThrow(/not open|finalized/);
-    }
-  });
-});
-
-describe('bytes', () => {
-  test.each([
-    ['node:sqlite', () => new DatabaseSync(':memory:')],
-    ['better-sqlite3', () => new BetterSqlite3(':memory:')],
-  ])('reach the codec as a Uint8Array from %s too, none at all included', async (_, connect) => {
-    const payloads: unknown[] = [];
-    const codec: Codec = {
-      name: 'raw',
-      encode: (value) => value as Uint8Array,
-      decode: (payload) => {
-        payloads.push(payload);
-        return payload;
-      },
-    };
-    const storage = sqliteStorage({ database: connect(), codec });
-
-    for (const value of [Uint8Array.of(1, 0, 255), new Uint8Array(0)]) {
-      await storage.set('k', sampleEntry(AT, { value }), AT);
-      expect((await storage.get('k'))?.value).toEqual(value);
-    }
-
-    expect(payloads.map((payload) => (payload as object).constructor.name)).toEqual(['Uint8Array', 'Uint8Array']);
-  });
-});
+sqliteHandleSuite('node:sqlite', () => new DatabaseSync(':memory:'));
 
 describe('settings of a handle', () => {
   test('stay as they are, but a busy timeout of none is raised', async () => {
     const { path } = setup();
-    const patient = new BetterSqlite3(path);
     const impatient = new DatabaseSync(path);
 
-    await sqliteStorage({ database: patient, busyTimeout: 70 }).set('k', ENTRY, AT);
     await sqliteStorage({ database: impatient, busyTimeout: 70 }).set('k', ENTRY, AT);
 
-    expect(patient.prepare('PRAGMA busy_timeout').get()).toEqual({ timeout: 5_000 });
     expect(impatient.prepare('PRAGMA busy_timeout').get()).toEqual({ timeout: 70 });
     expect(impatient.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'delete' });
     expect(impatient.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 2 });
-    patient.close();
     impatient.close();
   });
 });
 
 describe('keys', () => {
-  test('that look like SQL are data, and those without UTF-8 do not become U+FFFD', async () => {
+  // As blobs: those without UTF-8, and those that node:sqlite would cut off at a NUL in some releases of Node 22.
+  test('that look like SQL are data, and those that are no plain text come back whole', async () => {
     const { open, connect } = setup();
     const storage = open();
     const keys = ["'); DROP TABLE soloflight; --", "' OR '1'='1", '\ud800', '\udfff', '\ufffd', '\0', 'a\0b', ''];
@@ -668,8 +579,8 @@ describe('keys', () => {
       .prepare('SELECT typeof(key) AS type, count(*) AS rows FROM soloflight GROUP BY 1 ORDER BY 1')
       .all();
     expect(stored).toEqual([
-      { type: 'blob', rows: 2 },
-      { type: 'text', rows: 5 },
+      { type: 'blob', rows: 4 },
+      { type: 'text', rows: 3 },
     ]);
   });
 });

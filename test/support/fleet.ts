@@ -33,7 +33,11 @@ export class Member {
   }
 
   async ready(): Promise<void> {
-    await once(this.#child, 'message');
+    const exited = once(this.#child, 'exit').then(([code]) => {
+      throw new Error(`A member of the fleet ended with ${code} before it was ready. Is there a build?`);
+    });
+    exited.catch(() => {});
+    await Promise.race([once(this.#child, 'message'), exited]);
   }
 
   tell(command: Command): Promise<Answer> {
@@ -75,6 +79,12 @@ export async function startFleet(
     { length: count },
     (_, index) => new Member({ client: index % 2 === 0 ? 'redis' : 'ioredis', ...settings }, upstream),
   );
-  await Promise.all(members.map((member) => member.ready()));
-  return { members, stop: async () => void (await Promise.all(members.map((member) => member.kill()))) };
+  const stop = async (): Promise<void> => void (await Promise.all(members.map((member) => member.kill())));
+  try {
+    await Promise.all(members.map((member) => member.ready()));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { members, stop };
 }

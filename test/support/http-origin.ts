@@ -6,6 +6,8 @@ import type { OriginStep, SeenRequest } from './scripted-origin.ts';
 interface Script {
   readonly paths: Readonly<Record<string, readonly OriginStep[]>>;
   readonly seen: SeenRequest[];
+  /** Told of every request. */
+  readonly watching: Set<() => void>;
   readonly used: Map<string, number>;
   /** Gates that were opened, and those who wait for the others. */
   readonly opened: Set<string>;
@@ -35,12 +37,17 @@ async function handle(scripts: Map<string, Script>, request: IncomingMessage, re
   const [, verb, id = '', ...rest] = (request.url ?? '').split('/');
   if (verb === 'script') {
     const paths = JSON.parse(await textOf(request)) as Script['paths'];
-    scripts.set(id, { paths, seen: [], used: new Map(), opened: new Set(), waiting: new Map() });
+    scripts.set(id, { paths, seen: [], watching: new Set(), used: new Map(), opened: new Set(), waiting: new Map() });
     return void response.end();
   }
   const script = scripts.get(id);
   if (script === undefined) return void response.writeHead(500).end('no such script');
   if (verb === 'seen') return void response.end(JSON.stringify(script.seen));
+  if (verb === 'reached') {
+    const [count, ...path] = rest;
+    await reached(script, Number(count), path.length === 0 ? undefined : `/${path.join('/')}`);
+    return void response.end();
+  }
   if (verb === 'open') {
     const gate = rest.join('/');
     script.opened.add(gate);
@@ -53,6 +60,7 @@ async function handle(scripts: Map<string, Script>, request: IncomingMessage, re
 async function play(script: Script, path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const seen = { method: request.method!, path, headers: request.headers as Record<string, string>, aborted: false };
   script.seen.push(seen);
+  for (const look of script.watching) look();
   response.on('close', () => {
     if (!response.writableFinished) Object.assign(seen, { aborted: true });
   });
@@ -91,6 +99,19 @@ function send(response: ServerResponse, step: OriginStep, body: string): void {
   const length = isChunked || body === '' ? [] : ['Content-Length', String(Buffer.byteLength(body))];
   response.sendDate = false;
   response.writeHead(step.status ?? 200, [...fields, ...length]);
+}
+
+/** Resolves when there were `count` requests, for `path` if it is given. */
+function reached(script: Script, count: number, path: string | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (script.seen.filter((request) => path === undefined || request.path === path).length < count) return;
+      script.watching.delete(look);
+      resolve();
+    };
+    script.watching.add(look);
+    look();
+  });
 }
 
 async function gate(script: Script, name: string | undefined): Promise<void> {

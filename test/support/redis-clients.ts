@@ -15,13 +15,22 @@ export interface ConnectedClient {
 export type Connect = (url: string) => Promise<ConnectedClient>;
 
 /** Every client and protocol that is supported, by name. */
-export const CLIENTS: Readonly<Record<string, Connect>> = {
+export const CLIENTS = {
   'node-redis 6, RESP3': (url) => nodeRedis(createClient({ url, RESP: 3 }) as never),
   'node-redis 6, RESP2': (url) => nodeRedis(createClient({ url, RESP: 2 }) as never),
   'node-redis 5, RESP2': (url) => nodeRedis(createClient5({ url }) as never),
   'ioredis 5, RESP2': (url) => ioredis(new Ioredis(url)),
   'ioredis 6, RESP3': (url) => ioredis(new Ioredis6(url, { protocol: 3 }) as never),
-};
+} satisfies Readonly<Record<string, Connect>>;
+
+/** The name of a client with its protocol. */
+export type ClientName = keyof typeof CLIENTS;
+
+/** The client of the quick tests. */
+export const FIRST = 'node-redis 6, RESP3' satisfies ClientName;
+
+/** All others. */
+export const OTHERS = (Object.keys(CLIENTS) as ClientName[]).filter((name) => name !== FIRST);
 
 async function nodeRedis(client: ReturnType<typeof createClient>): Promise<ConnectedClient> {
   client.on('error', () => {});
@@ -32,7 +41,9 @@ async function nodeRedis(client: ReturnType<typeof createClient>): Promise<Conne
 async function ioredis(client: Ioredis): Promise<ConnectedClient> {
   client.on('error', () => {});
   await client.ping();
-  return { client, end: () => Promise.resolve(client.disconnect()) };
+  // Not `disconnect`: a connection that was interrupted may just be listening to its channels again, which ioredis does
+  // by itself, and nobody handles its rejection. What was sent before `QUIT` is answered before.
+  return { client, end: async () => void (await client.quit()) };
 }
 
 /** Sends `words` over `client`, whichever it is. */

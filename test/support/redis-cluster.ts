@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { Redis } from 'ioredis';
 
 import { startRedis, type RedisServer } from './redis-server.ts';
+import { until } from './until.ts';
 
 const SLOTS = 16_384;
 
@@ -23,7 +22,7 @@ export async function startCluster(size = 3): Promise<RedisClusterServers> {
       await client.cluster('ADDSLOTSRANGE', from, to - 1);
       await client.cluster('MEET', '127.0.0.1', nodes[0]!.port);
     }
-    for (const client of clients) while (!(await isComplete(client, size))) await sleep(50);
+    for (const client of clients) await until('the cluster is complete', () => isComplete(client, size));
   } finally {
     for (const client of clients) client.disconnect();
   }

@@ -43,15 +43,12 @@ export interface ScriptedOrigin {
   open(gate: string): Promise<void>;
 }
 
-let scripts = 0;
-
 /** Writes a script: by path, what each request in turn gets; the last step answers all further ones. */
 export async function scriptOrigin(
   base: string,
   paths: Readonly<Record<string, readonly OriginStep[]>>,
 ): Promise<ScriptedOrigin> {
-  scripts += 1;
-  const id = `${scripts}-${Math.random().toString(36).slice(2)}`;
+  const id = crypto.randomUUID();
   await tell(`${base}/script/${id}`, { method: 'PUT', body: JSON.stringify(paths) });
   const seen = async (path?: string): Promise<SeenRequest[]> => {
     const all = JSON.parse(await tell(`${base}/seen/${id}`)) as SeenRequest[];
@@ -60,9 +57,7 @@ export async function scriptOrigin(
   return {
     url: (path = '/') => `${base}/on/${id}${path}`,
     seen,
-    async reached(count, path) {
-      while ((await seen(path)).length < count);
-    },
+    reached: async (count, path = '') => void (await tell(`${base}/reached/${id}/${count}${path}`)),
     open: async (gate) => void (await tell(`${base}/open/${id}/${gate}`)),
   };
 }

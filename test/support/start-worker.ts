@@ -1,8 +1,12 @@
+import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 
 import { build } from 'esbuild';
 import { convertV4MiniflareOptions, Miniflare, Response as Reply } from 'miniflare';
+
+import { HANGS_AFTER } from './patience.js';
 
 /** A call of the Worker's upstream that waits for the test to answer it. */
 interface UpstreamCall {
@@ -11,21 +15,27 @@ interface UpstreamCall {
 }
 
 /** A request whose client can leave. */
-interface Client {
-  /** Leaves without a word, as a closed browser does, after so many milliseconds. */
-  leave(after?: number): Promise<void>;
+export interface Client {
+  /** Leaves without a word, as a closed browser does. Resolves when the Worker must have noticed. */
+  leave(): Promise<void>;
 }
 
-/** One Worker under workerd, reached without a proxy. */
+/** One Worker under workerd, reached without a proxy. It answers `/arrived?key=` with how many requests for `key` there were. */
 export interface StartedWorker {
-  /** The body of the answer, or `'hangs'` where there is none for longer than the runtime and the cache need to notice anything. */
+  /** The body of the answer, or `'hangs'` where there is none for `patience` milliseconds. */
   get(path: string, patience?: number): Promise<string>;
   /** Sends a request by hand. */
   open(path: string): Promise<Client>;
+  /** Resolves when so many requests for `key` have reached the Worker. */
+  arrived(key: string, count: number): Promise<void>;
+  /** Resolves when the Worker has done what it could do by now: it has answered later requests. */
+  settled(): Promise<void>;
   /** Keys of all upstream calls so far that are `key`, or begin with it. */
   calls(key: string): readonly string[];
   /** The next call for `key`, come or to come. */
   called(key: string): Promise<UpstreamCall>;
+  /** Answers the calls that wait, for keys that begin with `prefix`, with their keys. */
+  answerWaiting(prefix: string): void;
   /** What the runtime complained of. */
   readonly complaints: readonly string[];
   stop(): Promise<void>;
@@ -61,12 +71,35 @@ export async function startWorker(entry: URL, runtime: WorkerRuntime): Promise<S
   );
   const url = await miniflare.unsafeGetDirectURL('worker');
   const sockets = new Set<Socket>();
+  const get = (path: string, patience = HANGS_AFTER): Promise<string> => bodyOf(new URL(path, url), patience);
+  const arrivals = async (key: string): Promise<number> => Number(await get(`/arrived?key=${encodeURIComponent(key)}`));
+  // What has reached the runtime's sockets before these requests is taken before their last one is answered.
+  const settled = async (): Promise<void> => {
+    for (let turn = 0; turn < 3; turn += 1) await arrivals('');
+  };
   return {
     complaints,
-    get: (path, patience = 10_000) => bodyOf(new URL(path, url), patience),
-    open: (path) => opened(new URL(path, url), sockets),
+    get,
+    settled,
+    open: async (path) => {
+      const socket = await opened(new URL(path, url));
+      sockets.add(socket);
+      return {
+        async leave() {
+          await new Promise<void>((resolve) => {
+            socket.once('close', () => resolve());
+            socket.resetAndDestroy();
+          });
+          await settled();
+        },
+      };
+    },
+    async arrived(key, count) {
+      while ((await arrivals(key)) < count);
+    },
     calls: upstream.calls,
     called: upstream.called,
+    answerWaiting: upstream.answerWaiting,
     async stop() {
       for (const socket of sockets) socket.destroy();
       await miniflare.dispose();
@@ -87,7 +120,7 @@ async function bundled(entry: URL): Promise<string> {
   return outputFiles[0]!.text;
 }
 
-/** An upstream whose calls wait for the test, but for keys that begin with `auto`. */
+/** An upstream whose calls wait for the test. */
 function heldUpstream() {
   const taken: string[] = [];
   const waiting: UpstreamCall[] = [];
@@ -102,7 +135,6 @@ function heldUpstream() {
       new Promise((resolve) => {
         const key = decodeURIComponent(new URL(url).pathname.slice(1));
         taken.push(key);
-        if (key.startsWith('auto')) setTimeout(() => resolve(key), 20);
         offer({ key, answer: resolve });
       }),
     calls: (prefix: string) => taken.filter((key) => key.startsWith(prefix)),
@@ -112,32 +144,34 @@ function heldUpstream() {
         if (index < 0) wanted.push({ key, give: resolve });
         else resolve(waiting.splice(index, 1)[0]!);
       }),
+    answerWaiting: (prefix: string): void => {
+      for (const call of waiting.splice(0)) {
+        if (call.key.startsWith(prefix)) call.answer(call.key);
+        else waiting.push(call);
+      }
+    },
   };
 }
 
-async function bodyOf(url: URL, patience: number): Promise<string> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(patience) });
-    return await response.text();
-  } catch (error) {
-    if ((error as Error).name === 'TimeoutError') return 'hangs';
-    throw error;
-  }
+/** On a connection of its own, so that it waits for no other request. */
+function bodyOf(url: URL, patience: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const signal = AbortSignal.timeout(patience);
+    const sent = request(url, { agent: false, signal }, (response) => {
+      text(response).then(resolve, reject);
+    });
+    sent.on('error', (error) => (signal.aborted ? resolve('hangs') : reject(error)));
+    sent.end();
+  });
 }
 
-function opened(url: URL, sockets: Set<Socket>): Promise<Client> {
+/** A connection on which a request was sent. */
+function opened(url: URL): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(Number(url.port), url.hostname, () => {
       socket.write(`GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: worker\r\n\r\n`);
-      resolve({
-        leave: (after = 0) =>
-          new Promise((done) => {
-            socket.once('close', () => done());
-            setTimeout(() => socket.resetAndDestroy(), after);
-          }),
-      });
+      resolve(socket);
     });
-    sockets.add(socket);
     socket.on('error', reject);
   });
 }

@@ -20,7 +20,7 @@ beforeAll(async () => {
     silent: true,
     clean: false,
   });
-}, 30_000);
+});
 
 afterAll(() => rmSync(directory, { recursive: true }));
 

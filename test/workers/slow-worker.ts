@@ -19,6 +19,7 @@ export class SlowObject extends CacheObject<Env, string> {
 export default {
   async fetch(request, env): Promise<Response> {
     const { pathname, search } = new URL(request.url);
+    if (search === '?stats') return Response.json(await durableCache(env.SLOW).getStats(pathname));
     const { value, status, tier, age } = await durableCache(env.SLOW).lookup(pathname);
     return search === '?story' ? Response.json({ value, status, tier, age }) : new Response(value);
   },

@@ -65,9 +65,8 @@ function addTakingTests(checks: Checks): void {
     const lease = await take(tier, 'k', LONG);
     checks.equal(await lease.renew(SHORT), true);
     await eventually(tier, 'k', SHORT);
-    const again = await eventually(tier, 'k', SHORT);
-    checks.equal(await again.renew(LONG), true);
-    const other = await take(tier, 'other', SHORT * 2);
+    const ms = await renewInTime(tier, 'k', LONG);
+    const other = await take(tier, 'other', ms * 2);
     await eventually(tier, 'other');
     checks.equal((await ask(tier, 'k')).kind, 'held');
     checks.equal(await other.renew(LONG), false);
@@ -157,6 +156,20 @@ async function eventually(tier: StorageTier, key: string, ms = LONG): Promise<Le
     const answer = await ask(tier, key, ms);
     if (answer.kind === 'lease') return answer.lease;
   }
+}
+
+/**
+ * Takes the lease on `key` for a short time and renews it for `ms`. Gives the short time.
+ *
+ * On a busy machine the short time may be over before the renewal arrives, which is then refused rightly: it is tried
+ * again with more time.
+ */
+async function renewInTime(tier: StorageTier, key: string, ms: number): Promise<number> {
+  for (let short = SHORT; short < 5_000; short *= 2) {
+    const lease = await eventually(tier, key, short);
+    if (await lease.renew(ms)) return short;
+  }
+  throw new Error(`The lease on ${JSON.stringify(key)} was never renewed`);
 }
 
 function held(count: number): string[] {

@@ -91,6 +91,8 @@ export function valueOf(tab: Page, field: FieldName): Promise<string> {
 /** Types into a field and saves, by keyboard alone. */
 export async function editField(tab: Page, field: FieldName, value: string): Promise<void> {
   const input = tab.getByLabel(LABELS[field], { exact: true });
+  // What was told of an edit before is not taken for the answer to this one.
+  await tab.locator('#saved').evaluate((place) => (place.textContent = ''));
   await input.fill(value);
   await input.press('Enter');
   await expect.poll(() => saved(tab)).toMatch(/^(Saved|Kept)/);

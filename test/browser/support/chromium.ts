@@ -6,27 +6,36 @@ import { chromium, type BrowserServer } from 'playwright-core';
 
 const COMMANDS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-/** Beside those that playwright-core sets itself: nothing that asks the network for anything but the page. */
-const FLAGS = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'];
-const MORE_FLAGS = ['--disable-component-update', '--disable-sync'];
-
 /** A name by which the page is not a secure context. */
 export const INSECURE_HOST = 'insecure.test';
+
+/** Beside those that playwright-core sets itself: nothing asks the network, and no name leads beyond this machine. */
+const FLAGS = [
+  ...['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
+  ...['--disable-component-update', '--disable-domain-reliability', '--disable-sync'],
+  `--host-resolver-rules=MAP ${INSECURE_HOST} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1`,
+];
+
+/** Milliseconds after which a step of an installation hangs. */
+const INSTALLED_AFTER = 300_000;
 
 /** The browser of all tests, with a new profile that goes when it ends. */
 export async function launchChromium(): Promise<BrowserServer> {
   const executablePath = findChromium() ?? installChromium();
-  // Not as root, and not in a container, could it make a sandbox.
-  return chromium.launchServer({
-    executablePath,
-    args: [...FLAGS, ...MORE_FLAGS, `--host-resolver-rules=MAP ${INSECURE_HOST} 127.0.0.1`],
-    chromiumSandbox: false,
-  });
+  try {
+    // Not as root, and not in a container, could it make a sandbox.
+    return await chromium.launchServer({ executablePath, args: FLAGS, chromiumSandbox: false, timeout: 120_000 });
+  } catch (cause) {
+    throw missing(`${executablePath} does not start`, cause);
+  }
 }
 
 function findChromium(): string | undefined {
   const named = process.env['CHROMIUM'];
-  if (named !== undefined && named !== '') return named;
+  if (named !== undefined && named !== '') {
+    if (existsSync(named)) return named;
+    throw missing(`CHROMIUM is '${named}', which is not there`);
+  }
   const folders = (process.env['PATH'] ?? '').split(delimiter);
   return COMMANDS.flatMap((command) => folders.map((folder) => join(folder, command))).find((path) => existsSync(path));
 }
@@ -34,27 +43,26 @@ function findChromium(): string | undefined {
 /** Debian's own, where this may be done. */
 function installChromium(): string {
   const apt = (...args: string[]): unknown =>
-    execFileSync('apt-get', ['-qq', ...args], {
-      stdio: 'pipe',
+    execFileSync('apt-get', ['-qq', '-o', 'DPkg::Lock::Timeout=120', ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: INSTALLED_AFTER,
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     });
+  if (process.getuid?.() !== 0) throw missing('there is none on the PATH, and only root may install it');
   try {
-    if (process.getuid?.() !== 0) throw new Error('only root may install it');
     apt('update');
     apt('install', '--yes', '--no-install-recommends', 'chromium');
   } catch (cause) {
-    throw missing(cause);
+    throw missing('there is none on the PATH, and installing it failed', cause);
   }
-  return findChromium() ?? fail(missing());
+  const installed = findChromium();
+  if (installed === undefined) throw missing('there is none on the PATH, not even after its installation');
+  return installed;
 }
 
-function missing(cause?: unknown): Error {
+function missing(why: string, cause?: unknown): Error {
   return new Error(
-    'The browser tests need Chromium: `apt-get install chromium`, or name one in the environment variable CHROMIUM',
+    `The browser tests need Chromium: ${why}. Run \`apt-get install chromium\` as root, or name one in the environment variable CHROMIUM`,
     { cause },
   );
-}
-
-function fail(error: Error): never {
-  throw error;
 }

@@ -1,10 +1,17 @@
 import { chromium, type Browser, type BrowserContext, type Frame, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, inject } from 'vitest';
 
+import { HANGS_AFTER, waitPatiently } from '../../support/patience.js';
 import { INSECURE_HOST } from './chromium.js';
 
+waitPatiently();
+
+const provided = inject('browser');
+if ('missing' in provided) throw new Error(provided.missing);
+const { endpoint } = provided;
+
 /** Where the page is. */
-export const origin: string = inject('browser').origin;
+export const origin: string = provided.origin;
 
 /** The same page without TLS, and so without Web Locks. */
 export const insecureOrigin: string = origin.replace('127.0.0.1', INSECURE_HOST);
@@ -14,7 +21,7 @@ const profiles: BrowserContext[] = [];
 const failures: unknown[] = [];
 
 beforeAll(async () => {
-  browser = await chromium.connect(inject('browser').endpoint);
+  browser = await chromium.connect(endpoint);
 });
 
 afterEach(async () => {
@@ -48,6 +55,18 @@ export async function openTab(profile?: BrowserContext, from: string = origin): 
   return tab;
 }
 
+let marks = 0;
+
+/**
+ * Resolves when `to` sees in localStorage all that `from` has stored by now. The browser tells its processes of a write
+ * when it gets round to it, in the order in which they were made.
+ */
+export async function catchUp(to: Page, from: Page): Promise<void> {
+  const mark = `mark-${(marks += 1)}`;
+  await from.evaluate((mark) => localStorage.setItem(mark, ''), mark);
+  await to.waitForFunction((mark) => localStorage.getItem(mark) !== null, mark);
+}
+
 /** A frame in `tab` that may run scripts and store nothing, as where site data is blocked. */
 export async function openSandbox(tab: Page): Promise<Frame> {
   const frame = await tab.evaluateHandle((source) => {
@@ -63,7 +82,7 @@ export async function openSandbox(tab: Page): Promise<Frame> {
 
 async function create(): Promise<BrowserContext> {
   const profile = await browser.newContext();
-  profile.setDefaultTimeout(10_000);
+  profile.setDefaultTimeout(HANGS_AFTER);
   profile.on('weberror', (error) => failures.push(error.error()));
   return profile;
 }

@@ -1,0 +1,108 @@
+import { describe, expect, test } from 'vitest';
+
+import { openTab, origin } from '../../browser/support/tabs.js';
+
+describe('a queue in a full localStorage', () => {
+  test('keeps none of the writes of a call that finds no room, and all that it held', async () => {
+    const tab = await openTab();
+
+    const left = await tab.evaluate(async () => {
+      const { codeOf, sampleWrite, webStorageQueue } = window.soloflight;
+      const queue = webStorageQueue();
+      await queue.put([sampleWrite(1, 'before'), sampleWrite(2, 'untouched')]);
+      const long = 'x'.repeat(3_000_000);
+      const code = await codeOf(() => queue.put([sampleWrite(1, 'after'), sampleWrite(3, long), sampleWrite(4, long)]));
+      const held = await queue.load();
+      return {
+        code,
+        held: held.map((write) => ('value' in write ? write.value : write.name)),
+        items: localStorage.length,
+      };
+    });
+
+    expect(left.code).toBe('SOLOFLIGHT_STORAGE_FULL');
+    expect([left.held.map(String).toSorted(), left.items]).toEqual([['before', 'untouched'], 2]);
+  });
+});
+
+describe('a queue in IndexedDB without room', () => {
+  test('keeps none of the writes of the call, and all that it held', async () => {
+    const tab = await openTab();
+    const browser = await tab.context().newCDPSession(tab);
+    // Before anything is written: how much room there is, the browser remembers for a while.
+    await browser.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 100_000 });
+
+    const left = await tab.evaluate(async () => {
+      const { codeOf, indexedDbQueue, sampleWrite } = window.soloflight;
+      const queue = indexedDbQueue();
+      await queue.put([sampleWrite(1, 'before')]);
+      const noise = crypto.getRandomValues(new Uint8Array(65_000));
+      const writes = [1, 2, 3, 4].map((sequence) => sampleWrite(sequence, [noise, noise.slice().reverse()]));
+      const code = await codeOf(() => queue.put(writes));
+      return [code, (await queue.load()).map((write) => ('value' in write ? write.value : write.name))];
+    });
+
+    expect(left).toEqual(['SOLOFLIGHT_STORAGE_FULL', ['before']]);
+  });
+});
+
+describe('what others wrote into a queue', () => {
+  test('in localStorage is told instead of a write, is left alone, and costs the others nothing', async () => {
+    const tab = await openTab();
+
+    const outcome = await tab.evaluate(async () => {
+      const { sampleWrite, webStorageQueue } = window.soloflight;
+      const queue = webStorageQueue();
+      await queue.put([sampleWrite(1, 'whole')]);
+      const row = localStorage.getItem('soloflight-writes:writer-1')!;
+      const broken = {
+        garbage: 'hello',
+        empty: '',
+        version: row.replace('soloflight-write/1', 'soloflight-write/2'),
+        fields: row.replace('"sequence":1', '"sequence":"1"'),
+        copied: row,
+        payload: row.replace('"whole"', '"whole'),
+        codec: row.replace('"codec":"json"', '"codec":"other"'),
+      };
+      for (const [id, text] of Object.entries(broken))
+        localStorage.setItem(`soloflight-writes:${id}`, text.replace(id === 'copied' ? '' : '"writer-1"', `"${id}"`));
+      const found = await queue.load();
+      const names = found.map((write) =>
+        'value' in write ? write.value : ((write as { code?: string }).code ?? write.name),
+      );
+      return { names: names.map(String).toSorted(), dead: (await queue.listDead()).length, items: localStorage.length };
+    });
+
+    const broken = Array.from({ length: 7 }, () => 'SOLOFLIGHT_UNDECODABLE');
+    expect(outcome).toEqual({ names: [...broken, 'whole'], dead: 0, items: 8 });
+  });
+
+  test('in IndexedDB is told instead of a write, is left alone, and costs the others nothing', async () => {
+    const tab = await openTab();
+
+    const outcome = await tab.evaluate(async () => {
+      const { indexedDbQueue, sampleWrite } = window.soloflight;
+      const queue = indexedDbQueue();
+      await queue.put([sampleWrite(1, 'whole')]);
+      const database = await new Promise<IDBDatabase>((resolve) => {
+        const opening = indexedDB.open('soloflight-writes');
+        opening.addEventListener('success', () => resolve(opening.result));
+      });
+      const store = database.transaction('writes', 'readwrite').objectStore('writes');
+      store.put({ id: 'version', format: 2, dead: 0, write: sampleWrite(2, 'newer format') });
+      store.put({ id: 'garbage', format: 1, dead: 0, write: 'no write' });
+      store.put({ id: 'letter', format: 1, dead: 1, write: { ...sampleWrite(3, ''), dead: 'no reason' } });
+      const shown = (found: readonly object[]) =>
+        found.map((write) => ('value' in write ? write.value : (write as { code?: string }).code));
+      return [
+        shown(await queue.load())
+          .map(String)
+          .toSorted(),
+        shown(await queue.listDead()),
+      ];
+    });
+
+    const undecodable = 'SOLOFLIGHT_UNDECODABLE';
+    expect(outcome).toEqual([[undecodable, undecodable, 'whole'], [undecodable]]);
+  });
+});

@@ -1,0 +1,335 @@
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
+import { env } from 'cloudflare:workers';
+import { beforeEach, describe, expect, test } from 'vitest';
+
+import { WriteConflictError } from '../../../src/cloudflare/index.js';
+import { Sockets } from '../../../src/cloudflare/sockets.js';
+import { eventually, waitPatiently } from '../../support/patience.js';
+import { openMainDatabase, type MainDatabase } from '../../workers/main-database.js';
+import { script } from '../../workers/script.js';
+import type { WritingObject } from '../../workers/worker.js';
+
+waitPatiently();
+
+let database: MainDatabase;
+let objects = 0;
+
+beforeEach(() => {
+  database = openMainDatabase();
+  script.writes = {
+    ...script.writes,
+    authorize: ({ headers }) => headers.get('authorization') === 'ann',
+    apply: (current, change, key) => {
+      const { base, ...fields } = change as { readonly base?: unknown };
+      if (base !== undefined && base !== current?.['name']) throw new WriteConflictError(key, current);
+      return { ...current, ...fields };
+    },
+  };
+});
+
+/** The other end of a connection. */
+interface Client {
+  readonly socket: WebSocket;
+  readonly heard: unknown[];
+  readonly closed: number[];
+  /** Sends `message`, text as it is. */
+  readonly say: (message: unknown) => void;
+  /** Resolves when so many messages were heard. */
+  readonly hears: (count: number) => Promise<unknown[]>;
+}
+
+type Stub = DurableObjectStub<WritingObject>;
+
+function open(): Stub {
+  return env.WRITING.getByName(`sockets-${(objects += 1)}`);
+}
+
+function upgrade(stub: Stub, authorization = 'ann'): Promise<Response> {
+  return stub.fetch('http://object/', { headers: { upgrade: 'websocket', authorization } });
+}
+
+async function connect(stub: Stub): Promise<Client> {
+  const { webSocket: socket } = await upgrade(stub);
+  if (socket === null) throw new Error('Not connected');
+  const heard: unknown[] = [];
+  const closed: number[] = [];
+  socket.addEventListener('message', ({ data }) => void heard.push(JSON.parse(data as string)));
+  socket.addEventListener('close', ({ code }) => void closed.push(code));
+  socket.accept();
+  return {
+    ...{ socket, heard, closed },
+    say: (message) => socket.send(typeof message === 'string' ? message : JSON.stringify(message)),
+    hears: async (count) => {
+      await eventually(() => expect(heard.length).toBeGreaterThanOrEqual(count));
+      return heard;
+    },
+  };
+}
+
+function errorOf(message: unknown): [type: string, code: string] {
+  const { type, error } = message as { type: string; error: { code: string; message: string } };
+  expect(error.message).not.toMatch(/secret|\.[jt]s\b|\n\s+at /);
+  return [type, error.code];
+}
+
+const change = (key: string, value: unknown): object =>
+  expect.objectContaining({ type: 'change', kind: 'put', key, value });
+
+describe('two who are connected', () => {
+  test('see each other’s changes, and those by RPC', async () => {
+    const stub = open();
+    const [ann, bob] = [await connect(stub), await connect(stub)];
+
+    ann.say({ id: 1, type: 'set', key: 'k', value: { name: 'by ann' } });
+    await bob.hears(1);
+    bob.say({ id: 'b', type: 'update', key: 'k', change: { mail: 'by bob' } });
+    await ann.hears(3);
+    await stub.set('k', { name: 'by RPC' });
+    await stub.delete('k');
+
+    const changes = [
+      change('k', { name: 'by ann' }),
+      change('k', { name: 'by ann', mail: 'by bob' }),
+      change('k', { name: 'by RPC' }),
+      { type: 'change', kind: 'delete', key: 'k', at: script.clock.now() },
+    ];
+    const [first, ...others] = changes;
+    expect(await ann.hears(5)).toEqual([first, { type: 'accepted', id: 1, key: 'k' }, ...others]);
+    expect((await bob.hears(5)).filter((message) => (message as { type: string }).type === 'change')).toEqual(changes);
+    expect(bob.heard).toContainEqual({
+      ...{ type: 'accepted', id: 'b', key: 'k' },
+      value: { name: 'by ann', mail: 'by bob' },
+    });
+  });
+
+  test('still do after the object has hibernated, and nothing is lost', async () => {
+    const stub = open();
+    const [ann, bob] = [await connect(stub), await connect(stub)];
+    ann.say({ type: 'set', key: 'k', value: { version: 1 } });
+    await bob.hears(1);
+
+    await evictDurableObject(stub);
+    bob.say({ type: 'set', key: 'k', value: { version: 2 } });
+
+    expect((await ann.hears(3)).at(-1)).toEqual(change('k', { version: 2 }));
+    await evictDurableObject(stub);
+    script.clock.advance(60_000);
+    await runDurableObjectAlarm(stub);
+    expect(database.batches).toEqual([[['k', { version: 2 }]]]);
+    expect([ann.closed, bob.closed]).toEqual([[], []]);
+  });
+
+  test('see messages of one connection in their order', async () => {
+    const stub = open();
+    const [ann, bob] = [await connect(stub), await connect(stub)];
+    for (let version = 0; version < 20; version += 1) ann.say({ type: 'set', key: 'k', value: { version } });
+
+    const versions = (await bob.hears(20)).map((message) => (message as { value: { version: number } }).value.version);
+
+    expect(versions).toEqual(versions.toSorted((a, b) => a - b));
+    expect(await stub.get('k')).toEqual({ version: 19 });
+  });
+
+  test('are told when what they saw is not what will be', async () => {
+    script.writes = { ...script.writes, sink: (writes) => writes.map(() => ({ reject: 'no such user' })) };
+    const stub = open();
+    const ann = await connect(stub);
+    await stub.set('k', { version: 1 });
+    script.clock.advance(60_000);
+    await runDurableObjectAlarm(stub);
+
+    expect((await ann.hears(2)).at(-1)).toEqual({ type: 'invalidate', key: 'k' });
+  });
+});
+
+describe('a connection', () => {
+  test.each([
+    ['of somebody who is refused', 'bob', 403, 'You may not'],
+    ['where there is no hook', 'ann', 403, 'set `authorize`'],
+  ])('is not made: %s', async (_case, who, status, message) => {
+    if (who === 'ann') script.writes = { ...script.writes, authorize: undefined as never };
+
+    const response = await upgrade(open(), who);
+
+    expect([response.status, response.webSocket]).toEqual([status, null]);
+    expect(await response.text()).toContain(message);
+  });
+
+  test('that ended harms nobody, whoever ended it', async () => {
+    const stub = open();
+    const clients = [await connect(stub), await connect(stub), await connect(stub)];
+    clients[0]?.socket.close(1000, 'bye');
+    await runInDurableObject(stub, (_object, state) => state.getWebSockets().at(-1)?.close(1011, 'broken'));
+    await eventually(() => expect(clients.filter(({ closed }) => closed.length > 0)).toHaveLength(2));
+
+    await stub.set('k', { version: 1 });
+
+    const [left] = clients.filter(({ closed }) => closed.length === 0);
+    expect(await left?.hears(1)).toEqual([change('k', { version: 1 })]);
+  });
+
+  test('is closed when the next version of the program takes no writes', async () => {
+    const stub = open();
+    const ann = await connect(stub);
+    script.writes = undefined as never;
+    await evictDurableObject(stub);
+    ann.say({ type: 'delete', key: 'k' });
+
+    await eventually(() => expect(ann.closed).toEqual([1011]));
+  });
+
+  test('that fails when it is written to is closed, and the others hear all the same', () => {
+    const closed: number[] = [];
+    const heard: string[] = [];
+    const broken = {
+      send: () => {
+        throw new TypeError('broken');
+      },
+      close: (code: number) => {
+        closed.push(code);
+        throw new TypeError('broken');
+      },
+    };
+    const whole = { send: (text: string) => void heard.push(text) };
+    const sockets = new Sockets({ getWebSockets: () => [broken, whole] } as never);
+
+    sockets.broadcast({ type: 'change', kind: 'put', key: 'k', value: 1n, at: 0 });
+
+    expect([closed, heard]).toEqual([[1011], ['{"type":"invalidate","key":"k"}']]);
+  });
+
+  test('that a subclass made is left alone', async () => {
+    const stub = open();
+    const ann = await connect(stub);
+    const heard = await runInDurableObject<WritingObject, unknown[]>(stub, async (object, state) => {
+      const { 0: client, 1: server } = new WebSocketPair();
+      const messages: unknown[] = [];
+      client.addEventListener('message', ({ data }) => void messages.push(data));
+      state.acceptWebSocket(server, ['other']);
+      client.accept();
+      await object.webSocketMessage(server, 'nonsense');
+      await object.set('k', { version: 1 });
+      return messages;
+    });
+
+    expect(await ann.hears(1)).toEqual([change('k', { version: 1 })]);
+    expect(heard).toEqual([]);
+  });
+});
+
+describe('a change that was made without knowing the current value', () => {
+  test('is answered with that value, stores nothing, and is held against nobody', async () => {
+    script.writes = { ...script.writes, badMessages: 'close' };
+    const stub = open();
+    await stub.set('k', { name: 'theirs' });
+    const client = await connect(stub);
+
+    client.say({ id: 1, type: 'update', key: 'k', change: { base: 'old', name: 'ours' } });
+    client.say({ id: 2, type: 'update', key: 'k', change: { base: 'theirs', name: 'ours' } });
+
+    expect(await client.hears(3)).toMatchObject([
+      { type: 'error', id: 1, key: 'k', value: { name: 'theirs' }, error: { code: 'SOLOFLIGHT_WRITE_CONFLICT' } },
+      { type: 'change', kind: 'put', key: 'k', value: { name: 'ours' } },
+      { type: 'accepted', id: 2, value: { name: 'ours' } },
+    ]);
+    expect(client.closed).toEqual([]);
+  });
+});
+
+describe('a change that makes something without a JSON form', () => {
+  test('is accepted, answered and told without that, and held against nobody', async () => {
+    script.writes = { ...script.writes, apply: () => ({ count: 1n }) };
+    const stub = open();
+    const [ann, bob] = [await connect(stub), await connect(stub)];
+
+    ann.say({ id: 1, type: 'update', key: 'k', change: {} });
+
+    expect(await ann.hears(2)).toEqual([
+      { type: 'invalidate', key: 'k' },
+      { type: 'accepted', id: 1, key: 'k' },
+    ]);
+    expect(await bob.hears(1)).toEqual([{ type: 'invalidate', key: 'k' }]);
+    expect([await stub.get('k'), ann.closed, database.errors]).toEqual([{ count: 1n }, [], []]);
+  });
+});
+
+describe('a message that is not as it should be', () => {
+  test.each([
+    ['no JSON', '{"type":', 'BAD_JSON'],
+    ['no object', '[]', 'BAD_MESSAGE'],
+    ['nothing', 'null', 'BAD_MESSAGE'],
+    ['of no type', { key: 'k', value: {} }, 'BAD_MESSAGE'],
+    ['of an unknown type', { type: 'constructor', key: 'k' }, 'BAD_MESSAGE'],
+    ['without a key', { type: 'set', value: {} }, 'BAD_MESSAGE'],
+    ['without a value', { type: 'set', key: 'k' }, 'BAD_MESSAGE'],
+    ['with too much', { type: 'delete', key: 'k', value: 1 }, 'BAD_MESSAGE'],
+    ['with a key that is none', { type: 'delete', key: 1 }, 'BAD_KEY'],
+    ['with an endless key', { type: 'delete', key: 'é'.repeat(1_025) }, 'BAD_KEY'],
+    ['with an id that is none', { type: 'delete', key: 'k', id: {} }, 'BAD_MESSAGE'],
+    ['too large', { type: 'set', key: 'k', value: 'x'.repeat(70_000) }, 'MESSAGE_TOO_LARGE'],
+    ['too large in bytes only', { type: 'set', key: 'k', value: 'é'.repeat(40_000) }, 'MESSAGE_TOO_LARGE'],
+  ])('is answered with an error, stores nothing and keeps the connection: %s', async (_case, message, code) => {
+    const stub = open();
+    const ann = await connect(stub);
+    ann.say(message);
+    expect(errorOf((await ann.hears(1))[0])).toEqual(['error', code]);
+
+    ann.say({ id: 7, type: 'set', key: 'good', value: {} });
+
+    expect((await ann.hears(3)).at(-1)).toEqual({ type: 'accepted', id: 7, key: 'good' });
+    expect(await stub.getWriteStatus()).toMatchObject({ pending: 1 });
+  });
+
+  test('made of bytes is refused', async () => {
+    const ann = await connect(open());
+    ann.socket.send(new Uint8Array([123, 125]));
+
+    expect(errorOf((await ann.hears(1))[0])).toEqual(['error', 'BAD_MESSAGE']);
+  });
+
+  test.each([
+    ['{', 1008],
+    [`"${'x'.repeat(70_000)}"`, 1009],
+  ])('closes the connection where that is the policy', async (message, code) => {
+    script.writes = { ...script.writes, badMessages: 'close' };
+    const stub = open();
+    const [ann, bob] = [await connect(stub), await connect(stub)];
+    ann.say(message);
+
+    await eventually(() => expect(ann.closed).toEqual([code]));
+
+    expect(bob.closed).toEqual([]);
+    expect(ann.heard).toHaveLength(1);
+  });
+});
+
+describe('too many messages', () => {
+  test('are refused, also across hibernation, until some time has passed', async () => {
+    script.writes = { ...script.writes, rate: { messages: 4, per: '10s' } };
+    const stub = open();
+    const ann = await connect(stub);
+    const say = (version: number): void => ann.say({ id: version, type: 'set', key: 'k', value: { version } });
+    for (const version of [1, 2, 3, 4]) say(version);
+    await ann.hears(8);
+    await evictDurableObject(stub);
+    say(5);
+    expect(errorOf((await ann.hears(9)).at(-1))).toEqual(['error', 'TOO_MANY_MESSAGES']);
+
+    script.clock.advance(10_000);
+    say(6);
+
+    expect((await ann.hears(11)).at(-1)).toEqual({ type: 'accepted', id: 6, key: 'k' });
+    expect(await stub.get('k')).toEqual({ version: 6 });
+  });
+
+  test('end the connection of who does not stop', async () => {
+    script.writes = { ...script.writes, rate: { messages: 2, per: '10s' } };
+    const stub = open();
+    const ann = await connect(stub);
+    for (let version = 1; version <= 4; version += 1) ann.say({ type: 'set', key: 'k', value: { version } });
+
+    await eventually(() => expect(ann.closed).toEqual([1008]));
+
+    expect(await stub.get('k')).toEqual({ version: 2 });
+  });
+});

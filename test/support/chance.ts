@@ -1,0 +1,45 @@
+/** Chance that can be repeated: the same seed gives the same numbers. */
+export interface Chance {
+  readonly seed: number;
+  /** A number from 0 up to, but not including, 1. */
+  next(): number;
+  /** A whole number from 0 up to, but not including, `below`. */
+  below(below: number): number;
+  oneOf<T>(items: readonly T[]): T;
+  /** Chance of its own for one of several that take turns in an order nobody promises. */
+  fork(): Chance;
+}
+
+/** Chance from `seed` (mulberry32). */
+export function chanceOf(seed: number): Chance {
+  let state = seed >>> 0;
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+  const below = (limit: number): number => Math.floor(next() * limit);
+  return {
+    seed,
+    next,
+    below,
+    oneOf: (items) => items[below(items.length)]!,
+    fork: () => chanceOf(below(2 ** 32)),
+  };
+}
+
+/** The seed to use: that of the environment variable `SOLOFLIGHT_SEED`, or a new one. */
+export function seedOfRun(): number {
+  const given = process.env['SOLOFLIGHT_SEED'];
+  if (given === undefined) return Math.floor(Math.random() * 2 ** 32);
+  if (!/^\d+$/.test(given)) throw new TypeError(`Expected SOLOFLIGHT_SEED to be a whole number, got '${given}'`);
+  return Number(given);
+}
+
+/** Chance for one test. If the test fails, it says how to get the same chance again. */
+export function chanceFor(test: { readonly onTestFailed: (run: () => void) => void }): Chance {
+  const seed = seedOfRun();
+  test.onTestFailed(() => console.error(`Repeat the chance of this test with SOLOFLIGHT_SEED=${seed}`));
+  return chanceOf(seed);
+}

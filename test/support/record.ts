@@ -1,0 +1,60 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+
+import type { Reporter, TestModule } from 'vitest/node';
+
+/** What happened in a run of Vitest. */
+export interface RunRecord {
+  readonly files: readonly FileRecord[];
+  /** The messages of errors outside of any file. */
+  readonly errors: readonly string[];
+}
+
+interface FileRecord {
+  readonly project: string;
+  readonly file: string;
+  /** The time that the imports, the hooks and the tests of the file took, in ms. */
+  readonly ms: number;
+  readonly tests: readonly TestRecord[];
+  /** The messages of errors outside of any test: in an import, or in a hook around several tests. */
+  readonly errors: readonly string[];
+}
+
+interface TestRecord {
+  readonly name: string;
+  /** Anything but `passed` and `failed` means that the test did not run to its end. */
+  readonly state: string;
+  readonly errors: readonly string[];
+}
+
+/** A reporter that writes a {@link RunRecord} to `path` at the end of the run. */
+export function recordTo(path: string): Reporter {
+  return {
+    onTestRunEnd: (modules, errors) => {
+      const run: RunRecord = { files: modules.map(recordOf), errors: errors.map(messageOf) };
+      writeFileSync(path, JSON.stringify(run));
+    },
+  };
+}
+
+/** Reads what {@link recordTo} wrote. */
+export function readRecord(path: string): RunRecord {
+  return JSON.parse(readFileSync(path, 'utf8')) as RunRecord;
+}
+
+function recordOf(module: TestModule): FileRecord {
+  const { prepareDuration, environmentSetupDuration, setupDuration, collectDuration, duration } = module.diagnostic();
+  return {
+    project: module.project.name,
+    file: module.relativeModuleId,
+    ms: prepareDuration + environmentSetupDuration + setupDuration + collectDuration + duration,
+    tests: Array.from(module.children.allTests(), (test) => {
+      const { state, errors = [] } = test.result();
+      return { name: test.fullName, state, errors: errors.map(messageOf) };
+    }),
+    errors: [module, ...module.children.allSuites()].flatMap((part) => part.errors().map(messageOf)),
+  };
+}
+
+function messageOf({ name = 'Error', message }: { readonly name?: string; readonly message: string }): string {
+  return `${name}: ${message}`;
+}
