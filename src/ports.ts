@@ -1,5 +1,5 @@
 import type { Isolation } from './base/isolation.js';
-import type { BackplaneMessage, Clock, MemoryTier, StorageAdapter, TagMode } from './contracts.js';
+import type { BackplaneAdapter, BackplaneMessage, Clock, MemoryTier, StorageAdapter, TagMode } from './contracts.js';
 import type { Entry, HeldEntry } from './entry.js';
 import type { Claims } from './flights/claims.js';
 import type { Held } from './marks/held.js';
@@ -151,12 +151,16 @@ export interface StorageRoom {
 
 /** What `defineStorage` adds to an adapter. */
 export interface StorageConnector {
-  /** The tier that this belongs to: a copy of a tier, with other methods, is not one. */
-  readonly owner: unknown;
-  readonly adapter: StorageAdapter;
   readonly settings: TierSettings;
-  /** The storage made of `connectors`, nearest first. */
-  readonly connect: (connectors: readonly StorageConnector[], context: StorageContext) => StorageRoom;
+  /** The storage made of `tiers`, nearest first. */
+  readonly connect: (tiers: readonly ConnectedTier[], context: StorageContext) => StorageRoom;
+}
+
+/** One tier as it was passed to a cache. */
+export interface ConnectedTier {
+  /** Has the methods that are called: those of a copy or a stand-in of a tier count. */
+  readonly adapter: StorageAdapter;
+  readonly connector: StorageConnector;
 }
 
 /** What belongs to one tier, checked and parsed. `undefined`: the cache's own. */
@@ -180,9 +184,7 @@ export interface PeersContext {
 
 /** What `defineBackplane` adds to an adapter. */
 export interface PeersConnector {
-  /** See {@link StorageConnector}. */
-  readonly owner: unknown;
-  readonly connect: (context: PeersContext) => PeersPort;
+  readonly connect: (adapter: BackplaneAdapter, context: PeersContext) => PeersPort;
 }
 
 /** What writes need to know of the cache that they are for. */

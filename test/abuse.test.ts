@@ -36,7 +36,7 @@ describe('a cache built with an option that makes no sense', () => {
     [{ ...ok, storage: new Map() }, 'Expected `storage` to be'],
     [
       { ...ok, storage: [mapStorage(), null] },
-      'Expected `storage` to be a storage tier or an array of them (missing: get, set, delete)',
+      'Expected `storage` to be a storage tier or an array of them. An adapter becomes one by `defineStorage(adapter)`',
     ],
     [{ ...ok, upstream: 'http://…' }, 'Expected `upstream` to be a function'],
     [{ ...ok, defer: true }, 'Expected `defer` to be a function'],

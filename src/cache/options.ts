@@ -5,6 +5,7 @@ import { isolationOf, type Isolate, type Isolation } from '../base/isolation.js'
 import {
   CONNECT,
   type Backplane,
+  type BackplaneAdapter,
   type Clock,
   type Duration,
   type MemoryTier,
@@ -16,7 +17,7 @@ import {
 import { misuse } from '../errors.js';
 import type { AsyncContext, FlightMapOptions } from '../flights/flight-map.js';
 import { resolveFlightOptions } from '../flights/options.js';
-import type { PeersConnector, ScopePort, StorageConnector, WritesConnector } from '../ports.js';
+import type { ConnectedTier, PeersConnector, ScopePort, WritesConnector } from '../ports.js';
 import type { DeferReason } from '../read/deferred.js';
 import { resolveLifetime, type LifetimeOptions, type LifetimeSettings } from '../read/lifetime.js';
 import { gathering, type LoadMany } from '../read/load-many.js';
@@ -115,8 +116,8 @@ export interface CacheSettings<V> {
   readonly memory: MemoryTier<V> | false | undefined;
   readonly upstream: Upstream<V> | undefined;
   readonly rules: ReadRules;
-  readonly storage: readonly StorageConnector[];
-  readonly peers: PeersConnector | undefined;
+  readonly storage: readonly ConnectedTier[];
+  readonly peers: { readonly adapter: BackplaneAdapter; readonly connector: PeersConnector } | undefined;
   readonly writes: WritesConnector<V> | undefined;
   readonly scope: ScopePort | undefined;
   readonly flights: FlightMapOptions<string>;
@@ -140,6 +141,7 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
   checkObject('options', options);
   checkNames(options, NAMES);
   const { name, memory, storage = [], upstream, loadMany, defer, clock = systemClock } = options;
+  const { backplane, writes } = options;
   if (options.ttl === undefined)
     throw misuse('ttl', "set: how long is a value fresh? For example `ttl: '10s'`", options.ttl);
   if (name !== undefined && (typeof name !== 'string' || name === '')) throw misuse('name', 'a non-empty string', name);
@@ -149,7 +151,7 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
   checkFunction('loadMany', loadMany);
   checkFunction('defer', defer);
   checkClock(clock);
-  const tiers: readonly unknown[] = Array.isArray(storage) ? storage : [storage];
+  const tiers: readonly StorageTier[] = Array.isArray(storage) ? storage : [storage];
   const scope = resolveScope(options.scope);
   const flights = resolveFlightOptions<string>(options);
   const duration = (option: DurationOption, otherwise: number, zero = true): number =>
@@ -160,9 +162,9 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
     memory,
     upstream: loadMany === undefined ? upstream : gathering(loadMany, upstream),
     rules: resolveRules(options, scope),
-    storage: tiers.map((tier) => connectorOf<StorageConnector>('storage', tier, STORAGE_CURE)),
-    peers: options.backplane && connectorOf<PeersConnector>('backplane', options.backplane, PEERS_CURE),
-    writes: options.writes && connectorOf<WritesConnector<V>>('writes', options.writes, WRITES_CURE),
+    storage: tiers.map((adapter) => ({ adapter, connector: connectorOf('storage', adapter, STORAGE_CURE) })),
+    peers: backplane && { adapter: backplane, connector: connectorOf('backplane', backplane, PEERS_CURE) },
+    writes: writes && connectorOf('writes', writes, WRITES_CURE),
     scope,
     flights: scope === undefined ? flights : { ...flights, claims: scope.claims(clock, flights.maxDuration) },
     errorBackoff: resolveBackoff(options.errorBackoff),
@@ -181,11 +183,11 @@ const STORAGE_CURE = 'a storage tier or an array of them. An adapter becomes one
 const PEERS_CURE = 'a backplane. An adapter becomes one by `defineBackplane(adapter)`';
 const WRITES_CURE = 'a WriteBehind, sharedWrites, or `writeThrough((key, value) => …)`';
 
-/** What `value` brings of its own. A copy of it with other methods would go on with the methods of the original. */
+/** What `value` brings of its own. */
 function connectorOf<C>(name: string, value: unknown, cure: string): C {
-  const connector = (Object(value) as { readonly [CONNECT]?: { readonly owner?: unknown } })[CONNECT];
-  if (connector === undefined || ('owner' in connector && connector.owner !== value)) throw misuse(name, cure, value);
-  return connector as C;
+  const connector = (Object(value) as { readonly [CONNECT]?: C })[CONNECT];
+  if (connector === undefined) throw misuse(name, cure, value);
+  return connector;
 }
 
 function resolveScope(scope: unknown = defaultScope()): ScopePort | undefined {

@@ -70,9 +70,12 @@ export function share<V>(settings: CacheSettings<V>, elsewhere: Elsewhere): Shar
     counters.tierErrors += 1;
     events.emit({ type: 'tier-error', ...failure, ...(known === undefined ? {} : { key: known }) });
   };
-  const peers = settings.peers?.connect({ clock, timeout: readTimeout, ...elsewhere, report });
+  const peers = settings.peers?.connector.connect(settings.peers.adapter, {
+    ...{ clock, timeout: readTimeout, report },
+    ...elsewhere,
+  });
   const memory = settings.memory === false ? noMemory() : (settings.memory ?? lruMemory<V>());
-  const storage = settings.storage[0]?.connect(settings.storage, {
+  const storage = settings.storage[0]?.connector.connect(settings.storage, {
     ...{ clock, scope, readTimeout, writeTimeout, leaseWait, marks, report },
     keep: rules.isolation.keep,
     background: (work) => deferred.add(work, 'write-back'),

@@ -17,7 +17,7 @@ export function defineBackplane(adapter: BackplaneAdapter): Backplane {
     const own: unknown = adapter[method];
     if (typeof own === 'function') backplane[method] = own.bind(adapter);
   }
-  const connect: PeersConnector['connect'] = (context) => new Coherence(adapter, context);
-  backplane[CONNECT] = { owner: backplane, connect } satisfies PeersConnector;
+  const connect: PeersConnector['connect'] = (plugged, context) => new Coherence(plugged, context);
+  backplane[CONNECT] = { connect } satisfies PeersConnector;
   return backplane as never;
 }

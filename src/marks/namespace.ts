@@ -1,5 +1,8 @@
 import type { TagMode } from '../contracts.js';
 
+/** How long tag markers stay in storage. A tagged entry there that is older is not believed: its markers may be gone. */
+export const MARKER_LIFE: number = 30 * 24 * 3_600_000;
+
 /**
  * Where the entries and markers of a cache, or of one namespace of it, are found in storage.
  *

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 
 import type { TagMode } from '../contracts.js';
 import { expiredAt, HeldEntry, isFromFuture, type Entry } from '../entry.js';
-import type { Namespace } from './namespace.js';
+import { MARKER_LIFE, type Namespace } from './namespace.js';
 import { OwnEntries } from './own-entries.js';
 
 /** When a tag was last invalidated or expired, or a namespace cleared. */
@@ -27,8 +27,6 @@ const NO_MARKS: StoredMarks = Object.freeze({ cleared: -Infinity, invalidated: [
 const LONG_AGO = -Number.MAX_VALUE;
 const NEVER: Mark = Object.freeze({ epoch: 0, at: -Infinity });
 
-/** How long tag markers stay in storage. A tagged entry there that is older is not believed: its markers may be gone. */
-export const MARKER_LIFE: number = 30 * 24 * 3_600_000;
 const HORIZON = MARKER_LIFE - 3_600_000;
 
 /**

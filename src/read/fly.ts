@@ -1,9 +1,9 @@
 import { freshness, type HeldEntry } from '../entry.js';
 import { LEADER_LOST } from '../flights/claims.js';
 import type { Found, Stored, TurnSeeker } from '../ports.js';
+import { board } from './boarding.js';
 import { announceFallback, load } from './load.js';
-import { board } from './lookup.js';
-import { writtenEntry } from './new-entry.js';
+import { pendingEntryOf } from './new-entry.js';
 import type { Outcome } from './outcome.js';
 import type { CacheFlight, Reads } from './reads.js';
 import { promote, storeBehind, writeBack } from './write-back.js';
@@ -18,7 +18,8 @@ export const WRITES = 'writes';
  */
 export async function fly<V>(reads: Reads<V>, flight: CacheFlight<V>): Promise<Outcome<V>> {
   // What changes elsewhere must be heard of from before there is anything in memory.
-  await reads.peers?.start();
+  const starting = reads.peers?.start();
+  if (starting !== undefined) await starting;
   if (reads.pending !== undefined) {
     // What this process has written and not delivered yet is newer than what storage or the upstream has.
     const written = await pendingEntry(reads, flight);
@@ -107,7 +108,7 @@ async function follow<V>(reads: Reads<V>, flight: CacheFlight<V>): Promise<Outco
 /** The entry that pending writes will make of the key of `flight`. */
 async function pendingEntry<V>(reads: Reads<V>, { key, detail }: CacheFlight<V>): Promise<HeldEntry<V> | undefined> {
   const written = await reads.pending?.(key);
-  return written && writtenEntry({ reads, key, lifetime: detail.ask.lifetime }, written.value);
+  return written && pendingEntryOf({ reads, key, lifetime: detail.ask.lifetime }, written.value);
 }
 
 function landWritten<V>(reads: Reads<V>, flight: CacheFlight<V>, entry: HeldEntry<V>): Outcome<V> {

@@ -1,4 +1,5 @@
 import { parseDuration } from '../base/duration.js';
+import { isThenable } from '../base/promises.js';
 import type { Loaded, LoadContext, LoadReason, StaleValue, Upstream } from '../contracts.js';
 import { misuse } from '../errors.js';
 import type { Found } from '../ports.js';
@@ -39,7 +40,9 @@ export async function load<V>(
   let value: V | undefined;
   try {
     result = await reads.flights.within(flight, () => upstream(key, new Context(reads, flight)));
-    value = reads.rules.isolation.keep(valueIn(result, journey.fallback));
+    const told = valueIn(result, journey.fallback);
+    // `loaded(promise)` means what the promise brings.
+    value = reads.rules.isolation.keep(isThenable(told) ? await told : told);
   } catch (error) {
     // Given up already, it fails for nobody.
     if (flight.end !== undefined) throw error;

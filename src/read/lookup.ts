@@ -1,23 +1,13 @@
 import { rejection, silenced } from '../base/promises.js';
 import { freshness, type HeldEntry } from '../entry.js';
-import { CacheClosedError, misuse, type SoloflightError } from '../errors.js';
 import { LEADER_LOST } from '../flights/claims.js';
-import type { Found } from '../ports.js';
+import { accepts, count, problemWith, tell } from './answering.js';
+import { board, follow, lead } from './boarding.js';
 import type { Failure } from './failures.js';
-import { MEMORY, type Answer, type Outcome, type Role, type Status } from './outcome.js';
+import { MEMORY, type Answer, type Outcome, type Role } from './outcome.js';
 import { patiently } from './patience.js';
-import type { Ask, CacheFlight, Reads } from './reads.js';
+import type { Ask, CacheFlight, Face, Reads } from './reads.js';
 import { refreshAhead, revalidate } from './revalidate.js';
-
-/** What a caller gets of an answer: the value alone, or its story. */
-export interface Face<V, A> {
-  /** Of an entry in memory. */
-  readonly hit: (entry: HeldEntry<V>, status: 'hit' | 'stale') => Promise<A>;
-  /** Of a flight that the caller has just led or joined, and takes as it comes. */
-  readonly seat: (flight: CacheFlight<V>, role: Role) => Promise<A>;
-  /** Of an answer that the caller had conditions for. */
-  readonly answer: (answer: Promise<Answer<V>>) => Promise<A>;
-}
 
 /** key → memory → flight( storage → upstream → write-back ). */
 export function lookup<V, A>(reads: Reads<V>, key: string, ask: Ask<V>, face: Face<V, A>): Promise<A> {
@@ -53,7 +43,8 @@ function miss<V, A>(reads: Reads<V>, key: string, ask: Ask<V>, face: Face<V, A>)
 
   const current = reads.flights.find(key);
   // Limited patience, a leader that may vanish, or tags that were invalidated since the flight began need a look at what it brings.
-  const isPlain = ask.read.isPatient && reads.rules.softTimeout === Infinity && reads.scope === undefined;
+  const isPlain =
+    ask.read.isPatient && ask.parent === undefined && reads.rules.softTimeout === Infinity && reads.scope === undefined;
   if (!isPlain || failure !== undefined || (current !== undefined && current.detail.epoch !== reads.marks.epoch))
     return face.answer(silenced(wait(reads, key, ask)));
   const seated = current === undefined ? lead(reads, key, ask, face.seat) : follow(reads, current, ask, face.seat);
@@ -127,111 +118,4 @@ function sparing<V>(ask: Ask<V>, ms: number): Ask<V> {
 function takeOver<V>(reads: Reads<V>, key: string): void {
   const current = reads.flights.find(key);
   if (current?.detail.ask.reason === 'miss' && current.detail.loadSince === undefined) reads.flights.fence(key);
-}
-
-/** Joins the flight for `key`, or leads one. No `await` lies between finding none and recording the new one. */
-export function board<V, T>(
-  reads: Reads<V>,
-  key: string,
-  ask: Ask<V>,
-  seat: (flight: CacheFlight<V>, role: Role) => T,
-): T | SoloflightError {
-  const current = reads.flights.find(key);
-  return current === undefined ? lead(reads, key, ask, seat) : follow(reads, current, ask, seat);
-}
-
-/** Leads a flight for `key`, for which there is none to join. */
-function lead<V, T>(
-  reads: Reads<V>,
-  key: string,
-  ask: Ask<V>,
-  seat: (flight: CacheFlight<V>, role: Role) => T,
-): T | SoloflightError {
-  const held = reads.held.peek(key);
-  const flight = open(reads, key, ask, held === undefined ? undefined : { entry: held, tier: MEMORY });
-  if (flight instanceof Error) return flight;
-  const seated = seat(flight, 'leader');
-  reads.flights.start(flight, reads.fly);
-  reads.deferred.holdRequest(flight, 'load', ask.read.waitUntil);
-  return seated;
-}
-
-/** Records a flight for `key`. */
-export function open<V>(
-  reads: Reads<V>,
-  key: string,
-  ask: Ask<V>,
-  fallback: Found<V> | undefined,
-): CacheFlight<V> | SoloflightError {
-  return reads.flights.open(key, {
-    ask,
-    epoch: reads.marks.epoch,
-    fallback,
-    loadSince: undefined,
-    made: undefined,
-    readers: 0,
-    lease: undefined,
-    impatient: undefined,
-  });
-}
-
-function follow<V, T>(
-  reads: Reads<V>,
-  flight: CacheFlight<V>,
-  ask: Ask<V>,
-  seat: (flight: CacheFlight<V>, role: Role) => T,
-): T | SoloflightError {
-  const { flights, counters, events } = reads;
-  const refusal = flights.join(flight, ask.parent);
-  if (refusal !== undefined) return refusal;
-  counters.coalesced += 1;
-  if (events.heard && events.wants('coalesced')) events.emit({ type: 'coalesced', key: flight.key });
-  return seat(flight, 'follower');
-}
-
-/** Whether the outcome of a flight is what a caller asked for at `epoch`: fresh enough, and no tag of it invalidated before. */
-export function accepts<V>(reads: Reads<V>, { entry, status }: Outcome<V>, ask: Ask<V>, epoch: number): boolean {
-  // A value just loaded is always fresh enough.
-  const isFresh = status === 'miss' || reads.clock.now() < entry.freshUntil + ask.read.maxStale;
-  return isFresh && reads.held.suits(entry, epoch, status === 'fallback');
-}
-
-/** What is wrong with a read of `key`, if anything. */
-export function problemWith<V>(reads: Reads<V>, key: string): Error | undefined {
-  if (typeof key !== 'string') return misuse('key', 'a string', key);
-  return reads.isClosed() ? new CacheClosedError(key) : undefined;
-}
-
-/** Tells listeners how a read was answered. Of a load there are events of its own. */
-export function tell<V>(
-  { events }: Reads<V>,
-  key: string,
-  { status, tier, error }: Pick<Outcome<V>, 'status' | 'tier' | 'error'>,
-): void {
-  if (status === 'miss' || !events.wants(status)) return;
-  events.emit(status === 'fallback' ? { type: status, key, tier, error } : { type: status, key, tier });
-}
-
-/** Counts `times` reads by how they were answered. */
-export function count<V>({ counters }: Reads<V>, status: Status, times: number): void {
-  if (status === 'hit') counters.hits += times;
-  else if (status === 'stale') counters.staleHits += times;
-  else if (status === 'miss') counters.misses += times;
-  else counters.fallbacks += times;
-}
-
-/** Once per flight, when its key is free and before its subscribers run. */
-export function flightEnded<V>(reads: Reads<V>, { key, fenced, detail }: CacheFlight<V>, outcome?: Outcome<V>): void {
-  const { readers, ask } = detail;
-  if (outcome === undefined) {
-    reads.counters.misses += readers;
-    return;
-  }
-  const { status } = outcome;
-  count(reads, status, readers);
-  tell(reads, key, outcome);
-  // What it found was invalidated since: nobody may fall back on it.
-  if (fenced) return;
-  if (status === 'stale') revalidate(reads, key, outcome, ask);
-  if (status === 'hit') refreshAhead(reads, key, outcome, ask);
 }

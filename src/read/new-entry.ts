@@ -13,7 +13,7 @@ interface Brought<V> {
 
 /** What the entry of a value that is written, not loaded, follows from. */
 export interface WrittenParts<V> {
-  readonly reads: Pick<Reads<V>, 'rules' | 'clock' | 'marks'>;
+  readonly reads: Pick<Reads<V>, 'rules' | 'clock' | 'marks' | 'events'>;
   readonly key: string;
   readonly lifetime: LifetimeSettings<V>;
 }
@@ -25,6 +25,18 @@ export function writtenEntry<V>({ reads, key, lifetime }: WrittenParts<V>, value
   const windows = windowsOf(lifetime, value, contextOf(reads, key, undefined));
   const origin = { startedAt: now, createdAt: now, tags: tagsOf(lifetime, value, key), epoch: marks.epoch };
   return createEntry(rules.isolation.keep(value), windows, origin);
+}
+
+/** The entry of a value that pending writes will make. Where it can't be told how long to keep it, it is handed out and not kept. */
+export function pendingEntryOf<V>(parts: WrittenParts<V>, value: V | undefined): HeldEntry<V> {
+  const { rules, clock, marks, events } = parts.reads;
+  try {
+    return writtenEntry(parts, value);
+  } catch (error) {
+    events.emit({ type: 'error', source: 'ttl', key: parts.key, error });
+    const now = clock.now();
+    return createEntry(rules.isolation.keep(value), NO_WINDOWS, { startedAt: now, createdAt: now, epoch: marks.epoch });
+  }
 }
 
 /**

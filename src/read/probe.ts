@@ -1,9 +1,9 @@
 import { freshness } from '../entry.js';
 import { LEADER_LOST } from '../flights/claims.js';
 import type { Found, Stored } from '../ports.js';
+import { count, problemWith, tell } from './answering.js';
 import { WRITES } from './fly.js';
-import { accepts, count, problemWith, tell } from './lookup.js';
-import { writtenEntry } from './new-entry.js';
+import { pendingEntryOf } from './new-entry.js';
 import { MEMORY, type Outcome } from './outcome.js';
 import type { Ask, Reads } from './reads.js';
 import { promote } from './write-back.js';
@@ -29,7 +29,7 @@ function served<V>(reads: Reads<V>, found: Found<V> | undefined, ask: Ask<V>): O
   if (state !== 'fresh' && state !== 'stale') return undefined;
   const status = state === 'fresh' ? 'hit' : 'stale';
   const outcome: Outcome<V> = { entry, tier: found.tier, status, loaded: false, stored: true };
-  return accepts(reads, outcome, ask, reads.marks.epoch) ? outcome : undefined;
+  return reads.clock.now() < entry.freshUntil + ask.read.maxStale ? outcome : undefined;
 }
 
 /** Reads storage for callers that want no load; they share one reading. */
@@ -50,10 +50,11 @@ async function probe<V>(reads: Reads<V>, key: string, ask: Ask<V>): Promise<Stor
   if (flight instanceof Error) throw flight;
   const result = probes.subscribe(flight, ask.read.signal);
   probes.start(flight, async () => {
-    const written = await pending?.(key);
+    const written = pending === undefined ? undefined : await pending(key);
     if (written !== undefined)
-      return { entry: writtenEntry({ reads, key, lifetime: ask.lifetime }, written.value), tier: WRITES, depth: 0 };
-    await peers?.start();
+      return { entry: pendingEntryOf({ reads, key, lifetime: ask.lifetime }, written.value), tier: WRITES, depth: 0 };
+    const starting = peers?.start();
+    if (starting !== undefined) await starting;
     const found = await storage?.find<V>(key, undefined);
     if (found !== undefined && !flight.fenced && flight.end === undefined) promote(reads, key, found, ask);
     return found;

@@ -2,9 +2,9 @@ import { silenced } from '../base/promises.js';
 import { FlightMap, type FlightMapOptions } from '../flights/flight-map.js';
 import { fly } from './fly.js';
 import { load, timedOut } from './load.js';
-import { flightEnded, type Face } from './lookup.js';
 import { MEMORY, type Answer, type Outcome } from './outcome.js';
-import type { CacheFlight, Reads } from './reads.js';
+import type { CacheFlight, Face, Reads } from './reads.js';
+import { flightEnded } from './revalidate.js';
 
 /** What {@link Reading} is made of. */
 export type ReadingParts<V> = Omit<Reads<V>, 'flights' | 'probes' | 'values' | 'stories' | 'fly'> & {

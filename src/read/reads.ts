@@ -2,6 +2,7 @@ import type { TurnClock } from '../base/clock.js';
 import type { Events } from '../base/events.js';
 import type { Isolation } from '../base/isolation.js';
 import type { Clock, Duration, LoadReason, Upstream } from '../contracts.js';
+import type { HeldEntry } from '../entry.js';
 import type { FlightMap } from '../flights/flight-map.js';
 import type { Flight } from '../flights/flight.js';
 import type { Held } from '../marks/held.js';
@@ -10,8 +11,7 @@ import type { FleetLease, Found, PeersPort, ScopePort, StoragePort, Stored, Writ
 import type { Deferred } from './deferred.js';
 import type { Failures } from './failures.js';
 import type { LifetimeSettings } from './lifetime.js';
-import type { Face } from './lookup.js';
-import type { Answer, Outcome } from './outcome.js';
+import type { Answer, Outcome, Role } from './outcome.js';
 import type { ReadSettings } from './read-options.js';
 import type { RefreshAhead } from './refresh-ahead.js';
 import type { Counters } from './stats.js';
@@ -74,6 +74,16 @@ export interface Ask<V> {
 }
 
 export type CacheFlight<V> = Flight<string, Outcome<V>, Journey<V>, V>;
+
+/** What a caller gets of an answer: the value alone, or its story. */
+export interface Face<V, A> {
+  /** Of an entry in memory. */
+  readonly hit: (entry: HeldEntry<V>, status: 'hit' | 'stale') => Promise<A>;
+  /** Of a flight that the caller has just led or joined, and takes as it comes. */
+  readonly seat: (flight: CacheFlight<V>, role: Role) => Promise<A>;
+  /** Of an answer that the caller had conditions for. */
+  readonly answer: (answer: Promise<Answer<V>>) => Promise<A>;
+}
 
 /** The notes of the cache about one of its flights. */
 export interface Journey<V> {

@@ -1,6 +1,8 @@
 import type { Found } from '../ports.js';
-import { open } from './lookup.js';
-import type { Ask, Reads } from './reads.js';
+import { count, tell } from './answering.js';
+import { open } from './boarding.js';
+import type { Outcome } from './outcome.js';
+import type { Ask, CacheFlight, Reads } from './reads.js';
 import { isDueAhead } from './refresh-ahead.js';
 
 /**
@@ -34,4 +36,20 @@ export function refreshAhead<V>(reads: Reads<V>, key: string, found: Found<V>, a
   const { clock, rules } = reads;
   const ahead = rules.refreshAhead;
   if (ahead !== undefined && isDueAhead(found.entry, clock.now(), ahead, clock)) revalidate(reads, key, found, ask);
+}
+
+/** Once per flight, when its key is free and before its subscribers run. */
+export function flightEnded<V>(reads: Reads<V>, { key, fenced, detail }: CacheFlight<V>, outcome?: Outcome<V>): void {
+  const { readers, ask } = detail;
+  if (outcome === undefined) {
+    reads.counters.misses += readers;
+    return;
+  }
+  const { status } = outcome;
+  count(reads, status, readers);
+  tell(reads, key, outcome);
+  // What it found was invalidated since: nobody may fall back on it.
+  if (fenced) return;
+  if (status === 'stale') revalidate(reads, key, outcome, ask);
+  if (status === 'hit') refreshAhead(reads, key, outcome, ask);
 }

@@ -56,8 +56,8 @@ export function defineStorage(adapter: StorageAdapter, options: TierOptions = {}
     // Bound here, since an adapter may be of a class with private fields.
     if (typeof own === 'function') tier[method] = own.bind(adapter);
   }
-  const connect: StorageConnector['connect'] = (connectors, context) => new GuardedRoom(connectors, context);
-  tier[CONNECT] = { owner: tier, adapter, settings, connect } satisfies StorageConnector;
+  const connect: StorageConnector['connect'] = (tiers, context) => new GuardedRoom(tiers, context);
+  tier[CONNECT] = { settings, connect } satisfies StorageConnector;
   return tier as never;
 }
 

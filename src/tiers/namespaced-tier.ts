@@ -1,7 +1,7 @@
 import type { Clock, MaybePromise, TagMode } from '../contracts.js';
 import { plain, type Entry, type HeldEntry } from '../entry.js';
-import type { Namespace } from '../marks/namespace.js';
-import { MARKER_LIFE, type StoredMarks, type TagMarks } from '../marks/tags.js';
+import { type Namespace, MARKER_LIFE } from '../marks/namespace.js';
+import { type StoredMarks, type TagMarks } from '../marks/tags.js';
 import { ClearMarker } from './clear-marker.js';
 import { UNREADABLE, type GuardedPut, type GuardedTier, type Reading } from './guard.js';
 import type { GuardedLease } from './guarded-lease.js';

@@ -4,7 +4,7 @@ import type { Namespace } from '../marks/namespace.js';
 import type {
   Found,
   PutOptions,
-  StorageConnector,
+  ConnectedTier,
   StorageContext,
   StorageMark,
   StoragePort,
@@ -25,9 +25,9 @@ export class GuardedRoom implements StorageRoom {
   readonly #guards: readonly GuardedTier[];
   readonly #context: StorageContext;
 
-  constructor(connectors: readonly StorageConnector[], context: StorageContext) {
+  constructor(tiers: readonly ConnectedTier[], context: StorageContext) {
     this.#context = context;
-    this.#guards = connectors.map((connector) => guardOf(connector, context));
+    this.#guards = tiers.map((tier) => guardOf(tier, context));
   }
 
   open(space: Namespace, now: () => number): StoragePort {
@@ -42,7 +42,8 @@ export class GuardedRoom implements StorageRoom {
   }
 }
 
-function guardOf({ adapter, settings }: StorageConnector, context: StorageContext): GuardedTier {
+function guardOf({ adapter, connector }: ConnectedTier, context: StorageContext): GuardedTier {
+  const { settings } = connector;
   const { clock, scope, background, report } = context;
   const guard: GuardedTier = new GuardedTier(adapter, {
     clock,

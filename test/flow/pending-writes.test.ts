@@ -21,7 +21,7 @@ function scriptedWrites() {
   };
   const emit = (type: string, key: string): void => listeners.get(type)?.forEach((listener) => listener({ key }));
   const listening = (): number => [...listeners.values()].reduce((sum, { size }) => sum + size, 0);
-  return { writes: defineWrites(writes), puts, emit, listening };
+  return { pending: writes, writes: defineWrites(writes), puts, emit, listening };
 }
 
 describe('a cache over pending writes', () => {
@@ -144,7 +144,7 @@ describe('an update that fails', () => {
 describe('what is pending, where nobody can tell how long it may be kept', () => {
   test('is isolated as any other value', async () => {
     const { cache } = setupCache<{ readonly n: number }>({
-      writes: { ...scriptedWrites().writes, peek: () => ({ kind: 'put', value: { n: 1 } }) } as never,
+      writes: defineWrites({ ...scriptedWrites().pending, peek: () => ({ kind: 'put', value: { n: 1 } }) } as never),
       isolate: 'freeze',
       ttl: () => {
         throw new Error('no idea');

@@ -256,10 +256,13 @@ describe('a cache over a WriteBehind', () => {
 
   test('nor is it kept when it is given up while storage still takes it', async () => {
     const storage = mapStorage();
-    const store = storage.set.bind(storage);
+    const { set, setIfNewer } = storage;
     const stored: (() => void)[] = [];
     const gate = (): Promise<void> => new Promise((resolve) => stored.push(resolve));
-    Object.assign(storage, { set: (...args: Parameters<typeof store>) => gate().then(() => store(...args)) });
+    Object.assign(storage, {
+      set: (...args: Parameters<typeof set>) => gate().then(() => set(...args)),
+      setIfNewer: (...args: Parameters<typeof set>) => gate().then(() => setIfNewer?.(...args)),
+    });
     const { cache, database, writes } = setup({ storage }, { sink: () => [{ reject: 'no' }] });
     database.set('k', 'theirs');
     const written = cache.set('k', 'ours');
