@@ -5,6 +5,8 @@ export type Isolate = 'none' | 'freeze' | 'clone';
 export interface Isolation {
   /** The value as the cache keeps it. May throw for one that can't be isolated. */
   readonly keep: <T>(value: T) => T;
+  /** The same, where that is another value or may fail. */
+  readonly keeps?: (<T>(value: T) => T) | undefined;
   /** A kept value as one caller gets it. */
   readonly give: <T>(value: T) => T;
   /** Whether every caller gets a value of its own. */
@@ -16,8 +18,8 @@ const copy = <T>(value: T): T => structuredClone(value);
 
 const ISOLATIONS: Readonly<Record<Isolate, Isolation>> = Object.freeze({
   none: { keep: same, give: same, perCaller: false },
-  freeze: { keep: deepFrozen, give: same, perCaller: false },
-  clone: { keep: copy, give: copy, perCaller: true },
+  freeze: { keep: deepFrozen, keeps: deepFrozen, give: same, perCaller: false },
+  clone: { keep: copy, keeps: copy, give: copy, perCaller: true },
 });
 
 /** The isolation of that name, or `undefined` where there is none. */

@@ -21,14 +21,14 @@ import type { CacheStats } from '../read/stats.js';
 import { wrap, type Wrapped, type WrapOptions, type WrapPort } from '../read/wrap.js';
 import { resolveCacheOptions, type TieredCacheOptions } from './options.js';
 import { NamespaceViews } from './views.js';
-import { share, wire, type Elsewhere, type Shared, type Verbs, type Wired } from './wiring.js';
+import { share, wire, type Elsewhere, type Life, type Shared, type Verbs, type Wired } from './wiring.js';
 
 /** What a namespace has from the cache it belongs to. */
 interface Whole<V> {
   readonly shared: Shared<V>;
   readonly views: NamespaceViews<TieredCache<V>>;
   readonly space: Namespace;
-  readonly isClosed: () => boolean;
+  readonly life: Life;
 }
 
 /**
@@ -54,7 +54,9 @@ export class TieredCache<V> {
   readonly #views: NamespaceViews<TieredCache<V>>;
   /** Whether this is no namespace of another cache. */
   readonly #isWhole: boolean;
-  readonly #isWholeClosed: () => boolean;
+  readonly #life: Life;
+  /** That of the cache whose namespace this is, or its own. */
+  readonly #wholeLife: Life;
   #closing: Promise<void> | undefined;
 
   /**
@@ -65,10 +67,11 @@ export class TieredCache<V> {
   constructor(options: TieredCacheOptions<V>);
   constructor(options: TieredCacheOptions<V> | undefined, whole?: Whole<V>) {
     this.#isWhole = whole === undefined;
-    this.#isWholeClosed = whole?.isClosed ?? (() => false);
+    this.#life = { closed: whole?.life.closed ?? false };
+    this.#wholeLife = whole?.life ?? this.#life;
     this.#views = whole?.views ?? new NamespaceViews();
     this.#shared = whole?.shared ?? share(resolveCacheOptions(options as TieredCacheOptions<V>), this.#elsewhere);
-    this.#wired = wire(this.#shared, this.#verbs, whole?.space);
+    this.#wired = wire(this.#shared, { ...this.#verbs, life: this.#life }, whole?.space);
   }
 
   /**
@@ -268,7 +271,7 @@ export class TieredCache<V> {
       shared: this.#shared,
       views: this.#views,
       space,
-      isClosed: this.#isWhole ? () => this.#closing !== undefined : this.#isWholeClosed,
+      life: this.#wholeLife,
     };
     return this.#views.get(space.id, () => new View(undefined, whole));
   }
@@ -337,6 +340,7 @@ export class TieredCache<V> {
 
   async #close(): Promise<void> {
     const parts = this.#parts();
+    for (const { life } of parts) life.closed = true;
     this.#emptyMemory();
     await this.idle();
     this.#emptyMemory();
@@ -365,8 +369,7 @@ export class TieredCache<V> {
     return [this.#wired, ...inner.map((view) => view.#wired)];
   }
 
-  readonly #verbs: Verbs<V> = {
-    isClosed: () => this.#closing !== undefined || this.#isWholeClosed(),
+  readonly #verbs: Omit<Verbs<V>, 'life'> = {
     nested: <T>(parent: CacheFlight<V>, key: string, work: Upstream<T>) =>
       guarded(async () => {
         const { reads } = this.#wired;
@@ -395,7 +398,7 @@ export class TieredCache<V> {
     const space = new Namespace(path);
     // Memory may hold entries of a namespace that nobody uses any more, or not yet again.
     const view = this.#views.find(space.id);
-    return (view === undefined ? wire(this.#shared, this.#verbs, space) : view.#wired).changes;
+    return (view === undefined ? wire(this.#shared, { ...this.#verbs, life: this.#life }, space) : view.#wired).changes;
   }
 
   /** One key, for a write. */
@@ -446,7 +449,7 @@ export class TieredCache<V> {
 
   #checkAll(name: 'key' | 'tag', list: readonly string[]): readonly string[] {
     for (const item of list) if (typeof item !== 'string') throw misuse(name, 'a string', item);
-    if (this.#verbs.isClosed()) throw new CacheClosedError(name === 'key' ? list[0] : undefined);
+    if (this.#life.closed) throw new CacheClosedError(name === 'key' ? list[0] : undefined);
     return list;
   }
 }

@@ -45,8 +45,14 @@ export interface Elsewhere {
   readonly doubt: () => void;
 }
 
+/** Whether a cache or namespace takes no more work. Written by the one that closes it. */
+export interface Life {
+  closed: boolean;
+}
+
 /** What the public verbs contribute. */
-export interface Verbs<V> extends Pick<Reads<V>, 'isClosed' | 'nested'> {
+export interface Verbs<V> extends Pick<Reads<V>, 'nested'> {
+  readonly life: Life;
   readonly hasNamespaces: () => boolean;
 }
 
@@ -55,6 +61,7 @@ export interface Wired<V> {
   readonly reads: Reads<V>;
   readonly changes: Changes<V>;
   readonly writes: WritesPort<V> | undefined;
+  readonly life: Life;
 }
 
 /** Makes what a new cache will share with its namespaces. Touches nothing outside the process. */
@@ -113,13 +120,13 @@ export function wire<V>(shared: Shared<V>, verbs: Verbs<V>, inner?: Namespace): 
     ...{ rules, clock, turn, held, marks, failures, storage, peers, events, scope, deferred },
     pending: writes?.pending,
     counters: isWhole ? shared.counters : new Counters(),
-    isClosed: verbs.isClosed,
+    life: verbs.life,
     nested: verbs.nested,
     plain: { upstream: settings.upstream, lifetime: settings.lifetime, read: ANY_READ, reason: 'miss' },
     flightOptions: { ...settings.flights, budget },
   });
   fences.add(reads.flights, reads.probes);
-  return { reads, changes, writes };
+  return { reads, changes, writes, life: verbs.life };
 }
 
 function connectWrites<V>({ settings, deferred, events }: Shared<V>, changes: Changes<V>): WritesPort<V> | undefined {

@@ -91,6 +91,8 @@ export class FlightMap<K, R, D = undefined, V = R> {
   readonly #budget: { live: number };
   readonly #arrived: (this: Flight<K, R, D, V>, result: R) => void;
   readonly #lost: (this: Flight<K, R, D, V>, error: unknown) => void;
+  /** Whether several flights for one key may be under way. */
+  readonly overlaps: boolean;
   #live = 0;
   #subscribers = 0;
   #oldest: Flight<K, R, D, V> | undefined;
@@ -101,6 +103,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
   constructor(options: FlightMapOptions<K>, hooks: Partial<FlightHooks<K, R, D, V>> = {}) {
     this.#options = options;
     this.#budget = options.budget ?? { live: 0 };
+    this.overlaps = options.coalesce !== true;
     this.#hooks = { ...(BARE as FlightHooks<K, R, D, V>), ...hooks };
     this.#arrived = forFlights((flight, result) => this.#arrive(flight, result));
     this.#lost = forFlights((flight, reason) => this.#fail(flight, 'failed', reason));
@@ -115,8 +118,8 @@ export class FlightMap<K, R, D = undefined, V = R> {
   /** The flight a call for `key` would join now. */
   find(key: K): Flight<K, R, D, V> | undefined {
     const flight = this.#flights.get(key);
-    if (flight === undefined || this.#isLost(flight)) return undefined;
-    return this.#coalesces() ? flight : undefined;
+    if (flight === undefined || (flight.claim !== undefined && this.#isLost(flight))) return undefined;
+    return !this.overlaps || this.#coalesces() ? flight : undefined;
   }
 
   /** Any flight for `key` whose result may still be written back, also one that nobody may join. */
@@ -140,7 +143,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
     flight.keepAlive = keepAlive;
     flight.claim = claims?.grant(flight.since, () => this.#giveUp(flight));
     // A switch that was off a moment ago, when this key's flight was looked for, must not push that one off the map.
-    if (this.#coalesces() && !this.#flights.has(key)) this.#flights.set(key, flight);
+    if (!this.overlaps || (this.#coalesces() && !this.#flights.has(key))) this.#flights.set(key, flight);
     else this.#loose.add(flight);
     this.#link(flight);
     this.#totals.led += 1;
@@ -153,13 +156,11 @@ export class FlightMap<K, R, D = undefined, V = R> {
    *
    * `parent` is the flight whose work makes the call, where that is known.
    */
-  join(
-    flight: Flight<K, R, D, V>,
-    parent: Flight<K, R, D, V> | undefined = this.#parentFromContext(),
-  ): SoloflightError | undefined {
+  join(flight: Flight<K, R, D, V>, parent?: Flight<K, R, D, V>): SoloflightError | undefined {
     const { maxSubscribers, onEvent } = this.#options;
     const { key } = flight;
-    if (this.#waitsForItself(flight, parent)) return this.#refuse(new ReentrantFlightError(key), key);
+    if (this.#waitsForItself(flight, parent ?? this.#parentFromContext()))
+      return this.#refuse(new ReentrantFlightError(key), key);
     if (flight.subscribers >= maxSubscribers)
       return this.#refuse(new TooManySubscribersError(key, maxSubscribers), key);
     this.#totals.joined += 1;
@@ -168,10 +169,10 @@ export class FlightMap<K, R, D = undefined, V = R> {
   }
 
   /** The value of `flight` for one more subscriber without a signal. It is the flight's own promise: following costs nothing more. */
-  follow(flight: Flight<K, R, D, V>, parent: Flight<K, R, D, V> | undefined = this.#parentFromContext()): Promise<V> {
-    this.#seat(flight);
+  follow(flight: Flight<K, R, D, V>, parent?: Flight<K, R, D, V>): Promise<V> {
+    if (flight.end === undefined) this.#seat(flight);
     const result = flight.claim?.begun === true ? this.#outwait(flight, flight.value, undefined) : flight.value;
-    parent?.awaits(flight, result);
+    if (parent !== undefined || this.#options.asyncContext !== undefined) this.#awaits(flight, result, parent);
     return result;
   }
 
@@ -180,19 +181,19 @@ export class FlightMap<K, R, D = undefined, V = R> {
    *
    * `signal` must not be aborted yet when the flight is led or joined; work that aborts it synchronously is noticed.
    */
-  subscribe(
-    flight: Flight<K, R, D, V>,
-    signal?: AbortSignal,
-    parent: Flight<K, R, D, V> | undefined = this.#parentFromContext(),
-  ): Promise<R> {
-    this.#seat(flight);
+  subscribe(flight: Flight<K, R, D, V>, signal?: AbortSignal, parent?: Flight<K, R, D, V>): Promise<R> {
+    if (flight.end === undefined) this.#seat(flight);
     const result = this.#promise(flight, signal);
-    parent?.awaits(flight, result);
+    this.#awaits(flight, result, parent);
     return result;
   }
 
+  /** Notes that `parent`, or the flight whose work makes this call, waits for `flight`. */
+  #awaits(flight: Flight<K, R, D, V>, result: Promise<unknown>, parent = this.#parentFromContext()): void {
+    parent?.awaits(flight, result);
+  }
+
   #seat(flight: Flight<K, R, D, V>): void {
-    if (flight.end !== undefined) return;
     flight.subscribers += 1;
     this.#subscribers += 1;
   }
@@ -361,7 +362,14 @@ export class FlightMap<K, R, D = undefined, V = R> {
     if (flight.claim !== undefined) claims?.delete(flight.claim);
     if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key);
     if (this.#loose.size > 0) this.#loose.delete(flight);
-    this.#unlink(flight);
+    const { older, newer } = flight;
+    if (older === undefined) this.#oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
+    flight.older = flight.newer = undefined;
+    this.#live -= 1;
+    this.#budget.live -= 1;
     this.#subscribers -= flight.subscribers;
     this.#totals[end] += 1;
     if (onEvent !== undefined) this.#emit(eventOf(flight, end, this.ageOf(flight)));
@@ -394,17 +402,6 @@ export class FlightMap<K, R, D = undefined, V = R> {
     else this.#newest.newer = flight;
     this.#newest = flight;
     if (this.#cancelTimer === undefined && this.#options.claims === undefined) this.#arm();
-  }
-
-  #unlink(flight: Flight<K, R, D, V>): void {
-    this.#live -= 1;
-    this.#budget.live -= 1;
-    const { older, newer } = flight;
-    if (older === undefined) this.#oldest = newer;
-    else older.newer = newer;
-    if (newer === undefined) this.#newest = older;
-    else newer.older = older;
-    flight.older = flight.newer = undefined;
   }
 
   /**

@@ -107,7 +107,7 @@ export class Flight<K, R, D = undefined, V = R> {
     this.#result = result;
     this.#whole?.resolve(result);
     this.#plain?.resolve(this.#valueIn(result));
-    this.#release((group) => group.resolve(result));
+    if (this.#groups !== undefined) this.#release((group) => group.resolve(result));
   }
 
   reject(reason: unknown): void {
@@ -115,7 +115,7 @@ export class Flight<K, R, D = undefined, V = R> {
     this.#reason = reason;
     if (this.#whole !== undefined) refuse(this.#whole, reason);
     if (this.#plain !== undefined) refuse(this.#plain, reason);
-    this.#release((group) => refuse(group, reason));
+    if (this.#groups !== undefined) this.#release((group) => refuse(group, reason));
   }
 
   /** A promise for the subscribers to come, settled already if the flight is. */

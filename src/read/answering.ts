@@ -1,6 +1,26 @@
+import { rejection } from '../base/promises.js';
+import { freshness } from '../entry.js';
 import { CacheClosedError, misuse } from '../errors.js';
-import type { Outcome, Status } from './outcome.js';
+import { MEMORY, type Answer, type Outcome, type Status } from './outcome.js';
 import type { Ask, Reads } from './reads.js';
+
+/** What a caller gets because a load of `key` failed a moment ago: that failure, or what memory has to stand in for it. */
+export function afterFailure<V>(reads: Reads<V>, key: string, ask: Ask<V>): Promise<Answer<V>> | undefined {
+  const failure = reads.failures.active(key);
+  if (failure === undefined) return undefined;
+  const { error, covered } = failure;
+  if (!covered) {
+    reads.counters.misses += 1;
+    return rejection(error);
+  }
+  const entry = reads.held.peek(key);
+  if (entry === undefined || freshness(entry, reads.clock.now()) === 'gone') return undefined;
+  const outcome: Outcome<V> = { entry, tier: MEMORY, status: 'fallback', error, loaded: false, stored: true };
+  if (!accepts(reads, outcome, ask, reads.marks.epoch)) return undefined;
+  reads.counters.fallbacks += 1;
+  tell(reads, key, outcome);
+  return Promise.resolve({ outcome, role: 'none' });
+}
 
 /** Whether the outcome of a flight is what a caller asked for at `epoch`: fresh enough, and no tag of it invalidated before. */
 export function accepts<V>(reads: Reads<V>, { entry, status }: Outcome<V>, ask: Ask<V>, epoch: number): boolean {
@@ -10,9 +30,9 @@ export function accepts<V>(reads: Reads<V>, { entry, status }: Outcome<V>, ask: 
 }
 
 /** What is wrong with a read of `key`, if anything. */
-export function problemWith<V>(reads: Reads<V>, key: string): Error | undefined {
+export function problemWith<V>({ life }: Reads<V>, key: unknown): Error | undefined {
   if (typeof key !== 'string') return misuse('key', 'a string', key);
-  return reads.isClosed() ? new CacheClosedError(key) : undefined;
+  return life.closed ? new CacheClosedError(key) : undefined;
 }
 
 /** Tells listeners how a read was answered. Of a load there are events of its own. */
@@ -27,8 +47,6 @@ export function tell<V>(
 
 /** Counts `times` reads by how they were answered. */
 export function count<V>({ counters }: Reads<V>, status: Status, times: number): void {
-  if (status === 'hit') counters.hits += times;
-  else if (status === 'stale') counters.staleHits += times;
-  else if (status === 'miss') counters.misses += times;
-  else counters.fallbacks += times;
+  const names = { hit: 'hits', stale: 'staleHits', miss: 'misses', fallback: 'fallbacks' } as const;
+  counters[names[status]] += times;
 }

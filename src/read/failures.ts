@@ -21,6 +21,8 @@ export class Failures {
   readonly #clock: Clock;
   readonly #backoff: { readonly initial: number; readonly max: number };
   #failures: LRUCache<string, Failure> | undefined;
+  /** Whether any are remembered: one field to look at where there are none. */
+  any = false;
 
   constructor(clock: Clock, backoff: { readonly initial: number; readonly max: number }) {
     this.#clock = clock;
@@ -53,9 +55,11 @@ export class Failures {
 
   clear(): void {
     this.#failures = undefined;
+    this.any = false;
   }
 
   #remember(key: string, failure: Failure): void {
+    this.any = true;
     this.#failures ??= new LRUCache({ max: MOST_FAILURES });
     this.#failures.set(key, failure);
   }

@@ -1,12 +1,12 @@
-import { freshness, type HeldEntry } from '../entry.js';
+import { freshness, isStorable, type HeldEntry } from '../entry.js';
 import { LEADER_LOST } from '../flights/claims.js';
 import type { Found, Stored, TurnSeeker } from '../ports.js';
-import { board } from './boarding.js';
-import { announceFallback, load } from './load.js';
+import { announceFallback, load, writeBack } from './load.js';
+import { board } from './lookup.js';
 import { pendingEntryOf } from './new-entry.js';
 import type { Outcome } from './outcome.js';
 import type { CacheFlight, Reads } from './reads.js';
-import { promote, storeBehind, writeBack } from './write-back.js';
+import { promote, storeBehind } from './write-back.js';
 
 /** The tier of a value that this cache has written and its upstream does not have yet. */
 export const WRITES = 'writes';
@@ -112,7 +112,7 @@ async function pendingEntry<V>(reads: Reads<V>, { key, detail }: CacheFlight<V>)
 }
 
 function landWritten<V>(reads: Reads<V>, flight: CacheFlight<V>, entry: HeldEntry<V>): Outcome<V> {
-  const stored = writeBack(reads, flight, entry, true);
+  const stored = writeBack(reads, flight, entry, isStorable(entry));
   if (stored) void storeBehind(reads, flight, entry);
   return { entry, tier: WRITES, status: 'miss', loaded: true, stored };
 }

@@ -25,6 +25,8 @@ export interface LifetimeSettings<V> {
   readonly staleWhileRevalidate: number;
   readonly staleIfError: number;
   readonly tags: Tags<V> | undefined;
+  /** The windows of every value that is there, where they depend on nothing and there are no tags. */
+  readonly fixed: (Windows & { readonly lasts: boolean }) | undefined;
 }
 
 /** Checks lifetime options; what is absent comes from `defaults`. */
@@ -36,13 +38,22 @@ export function resolveLifetime<V>(
   if (typeof options.tags !== 'function') checkTags(options.tags);
   const window = (name: 'staleWhileRevalidate' | 'staleIfError'): number =>
     parseDuration(name, options[name] ?? defaults?.[name] ?? 0, { infinite: true });
-  return {
+  const windows = {
     ttl: typeof ttl === 'function' ? ttl : parseDuration('ttl', ttl, { infinite: true }),
     staleWhileRevalidate: window('staleWhileRevalidate'),
     staleIfError: window('staleIfError'),
-    // A copy: whoever changes the array later must not change what entries are invalidated by.
-    tags: Array.isArray(options.tags) ? [...(options.tags as readonly string[])] : (options.tags ?? defaults?.tags),
   };
+  // A copy: whoever changes the array later must not change what entries are invalidated by.
+  const tags = Array.isArray(options.tags)
+    ? [...(options.tags as readonly string[])]
+    : (options.tags ?? defaults?.tags);
+  return { ...windows, tags, fixed: tags === undefined ? fixedOf(windows) : undefined };
+}
+
+function fixedOf<V>(windows: Omit<LifetimeSettings<V>, 'tags' | 'fixed'>): LifetimeSettings<V>['fixed'] {
+  const { ttl, staleWhileRevalidate, staleIfError } = windows;
+  if (typeof ttl === 'function') return undefined;
+  return { ttl, staleWhileRevalidate, staleIfError, lasts: ttl + staleWhileRevalidate + staleIfError > 0 };
 }
 
 /** What beside the value decides how long it lives. */

@@ -1,13 +1,13 @@
 import { parseDuration } from '../base/duration.js';
-import { isThenable } from '../base/promises.js';
-import type { Loaded, LoadContext, LoadReason, StaleValue, Upstream } from '../contracts.js';
+import type { Loaded, LoadContext, LoadReason, StaleValue } from '../contracts.js';
+import { createEntry, isStorable, type HeldEntry } from '../entry.js';
 import { misuse } from '../errors.js';
 import type { Found } from '../ports.js';
-import { isLoaded } from './loaded.js';
+import { LOADED } from './loaded.js';
 import { loadedEntry } from './new-entry.js';
 import type { Outcome } from './outcome.js';
 import type { CacheFlight, Journey, Reads } from './reads.js';
-import { storeBehind, writeBack } from './write-back.js';
+import { drop, storeBehind } from './write-back.js';
 
 /**
  * One call to the upstream for `flight`: its entry goes into the tiers, its failure is covered by `found` where that may be.
@@ -19,52 +19,76 @@ export async function load<V>(
   flight: CacheFlight<V>,
   found: Found<V> | undefined,
 ): Promise<Outcome<V>> {
+  const { clock, counters, events, rules } = reads;
   const { key, detail: journey } = flight;
-  const { clock, counters, events, marks } = reads;
+  const { upstream, reason, lifetime } = journey.ask;
   // Everybody left, or time was up, while storage was being read: a load would be for nobody.
   if (flight.end !== undefined) throw flight.signal.reason;
-  journey.fallback = usable(reads, found);
-  const known = journey.ask.reason === 'refresh' ? undefined : reads.failures.active(key);
-  // A failure that was covered is no reason not to try where nothing covers it any more.
-  if (known !== undefined && (!known.covered || fallbackOf(reads, journey) !== undefined))
-    return fallBack(reads, journey, known.error, false);
+  journey.fallback = found && usable(reads, found);
+  const spared = reads.failures.any ? sparedBy(reads, flight) : undefined;
+  if (spared !== undefined) return spared;
+  if (upstream === undefined) throw misuse('upstream', UPSTREAM_CURE, upstream);
+  if (journey.impatient !== undefined) announceFallback(journey);
 
-  const upstream = upstreamOf(journey);
   counters.loads += 1;
-  if (journey.ask.reason === 'miss' && events.wants('miss')) events.emit({ type: 'miss', key });
-  const startedAt = clock.now();
-  const { epoch } = marks;
+  if (events.heard && reason === 'miss') events.emit({ type: 'miss', key });
+  const times = { startedAt: clock.now(), createdAt: 0, loadMs: 0, epoch: reads.marks.epoch };
   const since = (journey.loadSince = clock.monotonic());
-  announceFallback(journey);
-  let result: V | Loaded<V>;
+  let told: Loaded<V> | undefined;
   let value: V | undefined;
   try {
-    result = await reads.flights.within(flight, () => upstream(key, new Context(reads, flight)));
-    const told = valueIn(result, journey.fallback);
-    // `loaded(promise)` means what the promise brings.
-    value = reads.rules.isolation.keep(isThenable(told) ? await told : told);
+    const result = await reads.flights.within(flight, () => upstream(key, new Context(reads, flight)));
+    told = typeof result === 'object' && result !== null && LOADED in result ? (result as Loaded<V>) : undefined;
+    value = told === undefined ? (result as V) : await valueIn(told, journey.fallback);
+    if (rules.isolation.keeps !== undefined) value = rules.isolation.keeps(value);
   } catch (error) {
-    // Given up already, it fails for nobody.
-    if (flight.end !== undefined) throw error;
-    return cover(reads, flight, reads.scope === undefined ? error : reads.scope.reason(error));
+    return failed(reads, flight, error);
   }
 
   const loadMs = clock.monotonic() - since;
+  times.createdAt = clock.now();
+  times.loadMs = Math.round(loadMs);
   if (flight.end === undefined) counters.latency.record(loadMs);
-  if (events.wants('load')) events.emit({ type: 'load', key, reason: journey.ask.reason, durationMs: loadMs });
-  const times = { startedAt, createdAt: clock.now(), loadMs: Math.round(loadMs), epoch };
-  const entry = loadedEntry(reads, flight, { value, result, times });
-  const stored = writeBack(reads, flight, entry, !isLoaded(result) || result.control.store !== false);
-  const outcome: Outcome<V> = { entry, tier: 'upstream', status: 'miss', loaded: true, stored };
-  journey.made = outcome;
-  const storing = stored ? storeBehind(reads, flight, entry) : undefined;
-  if (storing !== undefined) await storing;
-  return outcome;
+  if (events.heard) events.emit({ type: 'load', key, reason, durationMs: loadMs });
+  const fixed = told === undefined && value !== undefined && rules.jitter === 0 ? lifetime.fixed : undefined;
+  const entry = fixed ? createEntry(value, fixed, times) : loadedEntry(reads, flight, { value, told, times });
+  const stored = writeBack(reads, flight, entry, told?.control.store !== false && (fixed?.lasts ?? isStorable(entry)));
+  journey.made = { entry, tier: 'upstream', status: 'miss', loaded: true, stored };
+  if (stored && reads.storage !== undefined) await storeBehind(reads, flight, entry);
+  return journey.made;
+}
+
+const UPSTREAM_CURE = 'set for a key that is not cached: pass `upstream` to the cache, or call `getOrLoad`';
+
+/**
+ * Puts a loaded entry into memory, unless its flight was fenced or has ended meanwhile, and returns whether the tiers are to
+ * have it. `store`: whether it can be kept at all.
+ */
+export function writeBack<V>(reads: Reads<V>, flight: CacheFlight<V>, entry: HeldEntry<V>, store: boolean): boolean {
+  const { flights, failures, held } = reads;
+  const { key } = flight;
+  // An invalidation, a `set`, a timeout or an abort came after the load had started: its result is too old to keep.
+  if (flight.fenced || flight.end !== undefined) return false;
+  // The entry carries a tag that was invalidated or expired during the load.
+  if (entry.tagging !== undefined && held.usable(entry) !== entry) return false;
+  if (flights.overlaps) flights.supersede(flight);
+  if (failures.any) failures.forget(key);
+  // Where the newer value can't be kept, the older one must not outlive it.
+  if (store) held.hold(key, entry);
+  else if (flight.detail.fallback !== undefined) drop(reads, key);
+  return store;
 }
 
 /** What a flight brings that reached its `maxDuration`. A hung load is a failed load: the stored value may still stand in. */
 export function timedOut<V>(reads: Reads<V>, flight: CacheFlight<V>, error: unknown): Outcome<V> {
   return flight.detail.made ?? cover(reads, flight, error);
+}
+
+/** What a flight brings whose load failed. */
+function failed<V>(reads: Reads<V>, flight: CacheFlight<V>, error: unknown): Outcome<V> {
+  // Given up already, it fails for nobody.
+  if (flight.end !== undefined) throw error;
+  return cover(reads, flight, reads.scope === undefined ? error : reads.scope.reason(error));
 }
 
 /** What subscribers get when the load failed: the stored value while that is allowed, else the failure as it is. */
@@ -80,6 +104,14 @@ function cover<V>(reads: Reads<V>, flight: CacheFlight<V>, error: unknown): Outc
   return fallBack(reads, journey, error, true);
 }
 
+/** What stands in for a load that a failure a moment ago forbids. */
+function sparedBy<V>(reads: Reads<V>, { key, detail }: CacheFlight<V>): Outcome<V> | undefined {
+  const known = detail.ask.reason === 'refresh' ? undefined : reads.failures.active(key);
+  // A failure that was covered is no reason not to try where nothing covers it any more.
+  if (known === undefined || (known.covered && fallbackOf(reads, detail) === undefined)) return undefined;
+  return fallBack(reads, detail, known.error, false);
+}
+
 function fallBack<V>(reads: Reads<V>, journey: Journey<V>, error: unknown, loaded: boolean): Outcome<V> {
   const fallback = fallbackOf(reads, journey);
   if (fallback === undefined) throw error;
@@ -93,9 +125,9 @@ function fallbackOf<V>(reads: Reads<V>, { fallback }: Journey<V>): Found<V> | un
 }
 
 /** `found` as its tags leave it by now. */
-function usable<V>(reads: Reads<V>, found: Found<V> | undefined): Found<V> | undefined {
-  const entry = found === undefined ? undefined : reads.held.usable(found.entry);
-  return found === undefined || entry === undefined ? undefined : { entry, tier: found.tier };
+function usable<V>({ held }: Reads<V>, { entry, tier }: Found<V>): Found<V> | undefined {
+  const now = held.usable(entry);
+  return now && { entry: now, tier };
 }
 
 function noteFailure<V>(reads: Reads<V>, { key, detail }: CacheFlight<V>, error: unknown): void {
@@ -111,15 +143,9 @@ function noteFailure<V>(reads: Reads<V>, { key, detail }: CacheFlight<V>, error:
   }
 }
 
-function upstreamOf<V>({ ask }: Journey<V>): Upstream<V> {
-  if (ask.upstream !== undefined) return ask.upstream;
-  const cure = 'set for a key that is not cached: pass `upstream` to the cache, or call `getOrLoad`';
-  throw misuse('upstream', cure, undefined);
-}
-
-function valueIn<V>(result: V | Loaded<V>, previous: Found<V> | undefined): V | undefined {
-  if (!isLoaded(result)) return result;
-  if (result.kind === 'loaded') return result.value;
+/** The value that the upstream means. `loaded(promise)` means what the promise brings. */
+function valueIn<V>({ kind, value }: Loaded<V>, previous: Found<V> | undefined): V | undefined {
+  if (kind === 'loaded') return value;
   if (previous !== undefined) return previous.entry.value;
   throw misuse('result of the upstream', 'a value: `notModified()` needs a previous one (`load.stale`)', undefined);
 }

@@ -2,7 +2,7 @@ import type { Loaded, LoadControl } from '../contracts.js';
 import { checkControl } from './lifetime.js';
 
 /** Marks results of `loaded()` and `notModified()`, also those of another copy of the package. */
-const LOADED: unique symbol = Symbol.for('soloflight.loaded');
+export const LOADED: unique symbol = Symbol.for('soloflight.loaded');
 
 const NO_CONTROL: LoadControl = Object.freeze({});
 
@@ -35,11 +35,6 @@ export function loaded<V>(value: V, control: LoadControl = NO_CONTROL): Loaded<V
  */
 export function notModified(control: LoadControl = NO_CONTROL): Loaded<never> {
   return mark<never>('not-modified', undefined, control);
-}
-
-/** Whether `result` was made by {@link loaded} or {@link notModified}. */
-export function isLoaded<V>(result: V | Loaded<V>): result is Loaded<V> {
-  return typeof result === 'object' && result !== null && LOADED in result;
 }
 
 function mark<V>(kind: Loaded<V>['kind'], value: V | undefined, control: LoadControl): Loaded<V> {

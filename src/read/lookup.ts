@@ -1,70 +1,101 @@
 import { rejection, silenced } from '../base/promises.js';
-import { freshness, type HeldEntry } from '../entry.js';
+import { freshness } from '../entry.js';
+import type { SoloflightError } from '../errors.js';
 import { LEADER_LOST } from '../flights/claims.js';
-import { accepts, count, problemWith, tell } from './answering.js';
-import { board, follow, lead } from './boarding.js';
-import type { Failure } from './failures.js';
+import type { FlightHooks } from '../flights/flight-map.js';
+import type { Found } from '../ports.js';
+import { accepts, afterFailure, count, problemWith, tell } from './answering.js';
 import { MEMORY, type Answer, type Outcome, type Role } from './outcome.js';
 import { patiently } from './patience.js';
-import type { Ask, CacheFlight, Face, Reads } from './reads.js';
-import { refreshAhead, revalidate } from './revalidate.js';
+import type { Ask, CacheFlight, Face, Journey, Reads } from './reads.js';
+import { isDueAhead } from './refresh-ahead.js';
 
 /** key → memory → flight( storage → upstream → write-back ). */
 export function lookup<V, A>(reads: Reads<V>, key: string, ask: Ask<V>, face: Face<V, A>): Promise<A> {
-  const { signal, maxStale } = ask.read;
+  const { counters, events, flights } = reads;
+  const { signal, maxStale, isPatient } = ask.read;
   if (signal?.aborted === true) return rejection(signal.reason);
-  const held = reads.held.get(key);
-  if (held !== undefined) {
+  const entry = reads.held.get(key);
+  if (entry !== undefined) {
     const now = reads.turn.now();
-    const state = freshness(held, now);
+    const state = freshness(entry, now);
     if (state === 'fresh') {
-      reads.counters.hits += 1;
-      if (reads.events.heard) tell(reads, key, { status: 'hit', tier: MEMORY });
-      if (reads.rules.refreshAhead !== undefined) refreshAhead(reads, key, { entry: held, tier: MEMORY }, ask);
-      return face.hit(held, 'hit');
+      counters.hits += 1;
+      if (events.heard) tell(reads, key, { status: 'hit', tier: MEMORY });
+      if (reads.rules.refreshAhead !== undefined) refreshAhead(reads, key, { entry, tier: MEMORY }, ask);
+      return face.hit(entry, 'hit');
     }
-    if (state === 'stale' && now < held.freshUntil + maxStale) {
-      reads.counters.staleHits += 1;
-      if (reads.events.heard) tell(reads, key, { status: 'stale', tier: MEMORY });
-      revalidate(reads, key, { entry: held, tier: MEMORY }, ask);
-      return face.hit(held, 'stale');
+    if (state === 'stale' && now < entry.freshUntil + maxStale) {
+      counters.staleHits += 1;
+      if (events.heard) tell(reads, key, { status: 'stale', tier: MEMORY });
+      revalidate(reads, key, { entry, tier: MEMORY }, ask);
+      return face.hit(entry, 'stale');
     }
   }
-  return miss(reads, key, ask, face);
+
+  if (typeof key !== 'string' || reads.life.closed) return rejection(problemWith(reads, key));
+  const current = flights.find(key);
+  // A failure a moment ago, this caller's conditions, or tags invalidated since the flight began need a closer look.
+  const hasFailed = reads.failures.any && reads.failures.active(key) !== undefined;
+  const isPlain = isPatient && reads.isPatient && ask.parent === undefined && !hasFailed;
+  if (!isPlain || (current !== undefined && current.detail.epoch !== reads.marks.epoch))
+    return face.answer(silenced(afterFailure(reads, key, ask) ?? wait(reads, key, ask)));
+  const flight = current ?? open(reads, key, ask, entry && { entry, tier: MEMORY });
+  const refusal = current === undefined ? undefined : joining(reads, current, ask);
+  if (refusal !== undefined || flight instanceof Error) return rejection(refusal ?? flight);
+  const seated = face.seat(flight, current === undefined ? 'leader' : 'follower');
+  if (current === undefined) flights.start(flight, reads.fly);
+  return seated;
 }
 
-/** Leads or joins a flight for `key`: memory has nothing that will do. */
-function miss<V, A>(reads: Reads<V>, key: string, ask: Ask<V>, face: Face<V, A>): Promise<A> {
-  const problem = problemWith(reads, key);
-  if (problem !== undefined) return rejection(problem);
-  const failure = reads.failures.active(key);
-  const spared = failure === undefined ? undefined : backedOff(reads, key, ask, failure);
-  if (spared !== undefined) return face.answer(spared);
-
+/** Joins the flight for `key`, or leads one. No `await` lies between finding none and recording the new one. */
+export function board<V, T>(
+  reads: Reads<V>,
+  key: string,
+  ask: Ask<V>,
+  seat: (flight: CacheFlight<V>, role: Role) => T,
+): T | SoloflightError {
   const current = reads.flights.find(key);
-  // Limited patience, a leader that may vanish, or tags that were invalidated since the flight began need a look at what it brings.
-  const isPlain =
-    ask.read.isPatient && ask.parent === undefined && reads.rules.softTimeout === Infinity && reads.scope === undefined;
-  if (!isPlain || failure !== undefined || (current !== undefined && current.detail.epoch !== reads.marks.epoch))
-    return face.answer(silenced(wait(reads, key, ask)));
-  const seated = current === undefined ? lead(reads, key, ask, face.seat) : follow(reads, current, ask, face.seat);
-  return seated instanceof Error ? rejection(seated) : seated;
+  if (current !== undefined) return joining(reads, current, ask) ?? seat(current, 'follower');
+  const entry = reads.held.peek(key);
+  const flight = open(reads, key, ask, entry && { entry, tier: MEMORY });
+  if (flight instanceof Error) return flight;
+  const seated = seat(flight, 'leader');
+  reads.flights.start(flight, reads.fly);
+  reads.deferred.holdRequest(flight, 'load', ask.read.waitUntil);
+  return seated;
 }
 
-/** What forbids a load for now: the failure itself, or what memory has to stand in for it. */
-function backedOff<V>(reads: Reads<V>, key: string, ask: Ask<V>, failure: Failure): Promise<Answer<V>> | undefined {
-  const { error, covered } = failure;
-  if (!covered) {
-    reads.counters.misses += 1;
-    return rejection(error);
-  }
-  const entry = reads.held.peek(key);
-  if (entry === undefined || freshness(entry, reads.clock.now()) === 'gone') return undefined;
-  const outcome: Outcome<V> = { entry, tier: MEMORY, status: 'fallback', error, loaded: false, stored: true };
-  if (!accepts(reads, outcome, ask, reads.marks.epoch)) return undefined;
-  count(reads, 'fallback', 1);
-  tell(reads, key, outcome);
-  return Promise.resolve({ outcome, role: 'none' });
+/** Records a flight for `key`. */
+function open<V>(
+  { flights, marks }: Reads<V>,
+  key: string,
+  ask: Ask<V>,
+  fallback: Found<V> | undefined,
+): CacheFlight<V> | SoloflightError {
+  return flights.open(key, {
+    ask,
+    epoch: marks.epoch,
+    fallback,
+    loadSince: undefined,
+    made: undefined,
+    readers: 0,
+    lease: undefined,
+    impatient: undefined,
+  });
+}
+
+/** Joins `flight` on behalf of a caller and returns why it may not, where it may not. */
+function joining<V>(
+  { flights, counters, events }: Reads<V>,
+  flight: CacheFlight<V>,
+  { parent }: Ask<V>,
+): SoloflightError | undefined {
+  const refusal = flights.join(flight, parent);
+  if (refusal !== undefined) return refusal;
+  counters.coalesced += 1;
+  if (events.heard && events.wants('coalesced')) events.emit({ type: 'coalesced', key: flight.key });
+  return undefined;
 }
 
 /** The value of a load of `key` that this call leads or joins, whatever the tiers hold. */
@@ -78,44 +109,123 @@ export async function refresh<V>(reads: Reads<V>, key: string, ask: Ask<V>): Pro
 
 /** Leads or joins flights for `key` until one brings what this caller accepts. */
 async function wait<V>(reads: Reads<V>, key: string, asked: Ask<V>): Promise<Answer<V>> {
+  const { flights, clock, counters } = reads;
   const { epoch } = reads.marks;
   const mustLoad = asked.reason === 'refresh';
   for (let ask = asked; ;) {
+    const since = clock.monotonic();
     const boarded = board(reads, key, ask, (flight, role) => {
-      return { flight, role, result: reads.flights.subscribe(flight, ask.read.signal, ask.parent) };
+      return { flight, role, result: flights.subscribe(flight, ask.read.signal, ask.parent) };
     });
     if (boarded instanceof Error) throw boarded;
-    const { flight, role, result } = boarded;
-    const since = reads.clock.monotonic();
     try {
-      const outcome = await patiently(reads, flight, result, ask);
+      const outcome = await patiently(reads, boarded.flight, boarded.result, ask);
       const accepted = accepts(reads, outcome, ask, epoch);
       if (outcome.status === 'fallback' && !accepted) throw outcome.error;
       if (accepted && (outcome.loaded || !mustLoad)) {
         count(reads, outcome.status, 1);
-        return { outcome, role };
+        return { outcome, role: boarded.role };
       }
+      // Storage had something, but too stale for this caller, or a tag of it was invalidated before: only a load will do.
+      if (mustLoad) takeOver(reads, key);
+      else ask = { ...ask, reason: 'revalidate' };
     } catch (error) {
-      if (error === LEADER_LOST) {
-        ask = sparing(ask, reads.clock.monotonic() - since);
-        continue;
+      if (error !== LEADER_LOST) {
+        if (ask.read.signal?.aborted !== true) counters.misses += 1;
+        throw error;
       }
-      if (ask.read.signal?.aborted !== true) reads.counters.misses += 1;
-      throw error;
+      ask = { ...ask, read: { ...ask.read, timeout: Math.max(0, ask.read.timeout - clock.monotonic() + since) } };
     }
-    // Storage had something, but too stale for this caller, or a tag of it was invalidated before: only a load will do.
-    if (mustLoad) takeOver(reads, key);
-    else ask = { ...ask, reason: 'revalidate' };
   }
 }
 
-/** `ask` of a caller that has waited `ms` milliseconds already. */
-function sparing<V>(ask: Ask<V>, ms: number): Ask<V> {
-  return { ...ask, read: { ...ask.read, timeout: Math.max(0, ask.read.timeout - ms) } };
+/** Takes a flight for `key` that still reads storage off the map: it will follow. Readers without memory would always be there first. */
+function takeOver<V>({ flights }: Reads<V>, key: string): void {
+  const current = flights.find(key);
+  if (current?.detail.ask.reason === 'miss' && current.detail.loadSince === undefined) flights.fence(key);
 }
 
-/** Takes a flight for `key` that still reads storage off the map: it will follow. Readers without memory would always be there first. */
-function takeOver<V>(reads: Reads<V>, key: string): void {
-  const current = reads.flights.find(key);
-  if (current?.detail.ask.reason === 'miss' && current.detail.loadSince === undefined) reads.flights.fence(key);
+/**
+ * Reloads `found` behind the caller's back: once per key however many read it, and not while a failure backs off.
+ *
+ * A load already under way, whoever leads it, will do; it then goes on even if all who wait for it leave.
+ */
+function revalidate<V>(reads: Reads<V>, key: string, found: Found<V>, ask: Ask<V>): void {
+  const { flights, failures, counters, events, deferred } = reads;
+  if (ask.upstream === undefined) return;
+  const current = flights.flying(key);
+  if (current !== undefined) {
+    current.keepAlive = true;
+    return;
+  }
+  if (failures.active(key) !== undefined) return;
+
+  const flight = open(reads, key, { ...ask, reason: 'revalidate' }, found);
+  // `maxFlights` is reached: the stale value was served all the same, and the next read tries again.
+  if (flight instanceof Error) return;
+  flight.keepAlive = true;
+  counters.revalidations += 1;
+  if (events.wants('revalidate')) events.emit({ type: 'revalidate', key });
+  flights.start(flight, reads.fly);
+  if (flight.claim === undefined) deferred.add(flight.promise, 'revalidate', ask.read.waitUntil);
+  else deferred.holdRequest(flight, 'revalidate', ask.read.waitUntil);
+}
+
+/** Reloads `found`, which is still fresh, where the cache refreshes ahead and it is time. */
+function refreshAhead<V>(reads: Reads<V>, key: string, found: Found<V>, ask: Ask<V>): void {
+  const { clock, rules } = reads;
+  const ahead = rules.refreshAhead;
+  if (ahead !== undefined && isDueAhead(found.entry, clock.now(), ahead, clock)) revalidate(reads, key, found, ask);
+}
+
+/** What reads have to say of their flights. */
+export function hooksOf<V>(
+  reads: Reads<V>,
+  timedOut: (reads: Reads<V>, flight: CacheFlight<V>, error: unknown) => Outcome<V>,
+): FlightHooks<string, Outcome<V>, Journey<V>, V> {
+  return {
+    valueIn: ({ entry }) => entry.value as V,
+    rescue: (flight, error) => timedOut(reads, flight, error),
+    ended: (flight, outcome) => flightEnded(reads, flight, outcome),
+  };
+}
+
+/** For callers that want the value alone. */
+export function valuesOf<V>({ flights }: Reads<V>): Face<V, V> {
+  return {
+    hit: (entry) => entry.answer,
+    seat: (flight) => {
+      flight.detail.readers += 1;
+      return flights.follow(flight);
+    },
+    answer: (answer) => silenced(answer.then(({ outcome }) => outcome.entry.value as V)),
+  };
+}
+
+/** For callers that want the whole story. */
+export function storiesOf<V>({ flights }: Reads<V>): Face<V, Answer<V>> {
+  return {
+    hit: (entry, status) =>
+      Promise.resolve({ outcome: { entry, tier: MEMORY, status, loaded: false, stored: true }, role: 'none' }),
+    seat: (flight, role) => {
+      flight.detail.readers += 1;
+      return silenced(flights.subscribe(flight).then((outcome) => ({ outcome, role })));
+    },
+    answer: (answer) => answer,
+  };
+}
+
+/** Once per flight, when its key is free and before its subscribers run. */
+function flightEnded<V>(reads: Reads<V>, { key, fenced, detail }: CacheFlight<V>, outcome?: Outcome<V>): void {
+  const { readers, ask } = detail;
+  if (outcome === undefined || outcome.status === 'miss') {
+    reads.counters.misses += readers;
+    return;
+  }
+  count(reads, outcome.status, readers);
+  tell(reads, key, outcome);
+  // What it found was invalidated since: nobody may fall back on it.
+  if (fenced) return;
+  if (outcome.status === 'stale') revalidate(reads, key, outcome, ask);
+  if (outcome.status === 'hit') refreshAhead(reads, key, outcome, ask);
 }

@@ -1,13 +1,13 @@
 import type { Loaded, LoadControl } from '../contracts.js';
 import { createEntry, type HeldEntry, type Origin, type Windows } from '../entry.js';
 import { NO_WINDOWS, tagsOf, windowsOf, type LifetimeContext, type LifetimeSettings } from './lifetime.js';
-import { isLoaded } from './loaded.js';
 import type { CacheFlight, Reads } from './reads.js';
 
 /** What a load has brought. */
 interface Brought<V> {
   readonly value: V | undefined;
-  readonly result: V | Loaded<V>;
+  /** What the upstream said of it. */
+  readonly told: Loaded<V> | undefined;
   readonly times: Origin;
 }
 
@@ -46,10 +46,9 @@ export function pendingEntryOf<V>(parts: WrittenParts<V>, value: V | undefined):
 export function loadedEntry<V>(
   reads: Reads<V>,
   { key, detail }: CacheFlight<V>,
-  { value, result, times }: Brought<V>,
+  { value, told, times }: Brought<V>,
 ): HeldEntry<V> {
   const { lifetime } = detail.ask;
-  const told = isLoaded(result) ? result : undefined;
   const control = told?.control;
   const renewed = told?.kind === 'not-modified' ? detail.fallback?.entry : undefined;
   let windows: Windows = NO_WINDOWS;

@@ -1,13 +1,12 @@
-import { silenced } from '../base/promises.js';
 import { FlightMap, type FlightMapOptions } from '../flights/flight-map.js';
 import { fly } from './fly.js';
 import { load, timedOut } from './load.js';
-import { MEMORY, type Answer, type Outcome } from './outcome.js';
-import type { CacheFlight, Face, Reads } from './reads.js';
-import { flightEnded } from './revalidate.js';
+import { hooksOf, storiesOf, valuesOf } from './lookup.js';
+import type { Answer } from './outcome.js';
+import type { Face, Reads } from './reads.js';
 
 /** What {@link Reading} is made of. */
-export type ReadingParts<V> = Omit<Reads<V>, 'flights' | 'probes' | 'values' | 'stories' | 'fly'> & {
+export type ReadingParts<V> = Omit<Reads<V>, 'flights' | 'probes' | 'values' | 'stories' | 'fly' | 'isPatient'> & {
   readonly flightOptions: FlightMapOptions<string>;
 };
 
@@ -26,46 +25,29 @@ export class Reading<V> implements Reads<V> {
   declare readonly deferred: Reads<V>['deferred'];
   declare readonly events: Reads<V>['events'];
   declare readonly counters: Reads<V>['counters'];
-  declare readonly isClosed: Reads<V>['isClosed'];
+  declare readonly life: Reads<V>['life'];
   declare readonly nested: Reads<V>['nested'];
   declare readonly plain: Reads<V>['plain'];
   readonly flights: Reads<V>['flights'];
   readonly probes: Reads<V>['probes'];
   readonly fly: Reads<V>['fly'];
+  readonly isPatient: boolean;
   readonly values: Face<V, V>;
   readonly stories: Face<V, Answer<V>>;
 
   constructor({ flightOptions, ...parts }: ReadingParts<V>) {
     Object.assign(this, parts);
-    const { storage, peers, pending } = parts;
-    this.flights = new FlightMap(flightOptions, {
-      valueIn: ({ entry }: Outcome<V>) => entry.value as V,
-      rescue: (flight, error) => timedOut(this, flight, error),
-      ended: (flight, outcome) => flightEnded(this, flight, outcome),
-    });
+    const { storage, peers, pending, scope, rules } = parts;
+    // Limited patience, or a leader that may vanish, needs a look.
+    this.isPatient = scope === undefined && rules.softTimeout === Infinity;
+    this.flights = new FlightMap(flightOptions, hooksOf(this, timedOut));
     this.probes = new FlightMap({ ...flightOptions, maxFlights: Infinity, maxSubscribers: Infinity });
     // Where no tier, other process or pending write may have what is wanted, a flight is nothing but its load.
     this.fly =
       storage === undefined && peers === undefined && pending === undefined
         ? (flight) => load(this, flight, flight.detail.fallback)
         : (flight) => fly(this, flight);
-    const seated = (flight: CacheFlight<V>): void => void (flight.detail.readers += 1);
-    this.values = {
-      hit: (entry) => entry.answer,
-      seat: (flight) => {
-        seated(flight);
-        return this.flights.follow(flight);
-      },
-      answer: (answer) => silenced(answer.then(({ outcome }) => outcome.entry.value as V)),
-    };
-    this.stories = {
-      hit: (entry, status) =>
-        Promise.resolve({ outcome: { entry, tier: MEMORY, status, loaded: false, stored: true }, role: 'none' }),
-      seat: (flight, role) => {
-        seated(flight);
-        return silenced(this.flights.subscribe(flight).then((outcome) => ({ outcome, role })));
-      },
-      answer: (answer) => answer,
-    };
+    this.values = valuesOf(this);
+    this.stories = storiesOf(this);
   }
 }

@@ -36,7 +36,10 @@ export interface Reads<V> {
   readonly deferred: Deferred;
   readonly events: Events;
   readonly counters: Counters;
-  readonly isClosed: () => boolean;
+  /** Whether the cache takes no more work. */
+  readonly life: { readonly closed: boolean };
+  /** Whether nothing about this cache asks for a look at what a flight brings before it is handed out. */
+  readonly isPatient: boolean;
   /** What a `get` without options asks for, and what it gets. */
   readonly plain: Ask<V>;
   readonly values: Face<V, V>;

@@ -1,30 +1,7 @@
 import { ignore } from '../base/promises.js';
-import { isFromFuture, isStorable, type HeldEntry } from '../entry.js';
+import { isFromFuture, type HeldEntry } from '../entry.js';
 import type { Stored } from '../ports.js';
 import type { Ask, CacheFlight, Reads } from './reads.js';
-
-/**
- * Puts a loaded entry into the tiers, unless its flight was fenced or has ended meanwhile.
- *
- * Memory is written at once. Storage follows after the subscribers have their answer, or is awaited where the cache
- * says so. Returns whether the entry is stored; failures are reported, not thrown.
- */
-export function writeBack<V>(reads: Reads<V>, flight: CacheFlight<V>, entry: HeldEntry<V>, store: boolean): boolean {
-  const { key } = flight;
-  // An invalidation, a `set`, a timeout or an abort came after the load had started: its result is too old to keep.
-  if (flight.fenced || flight.end !== undefined) return false;
-  // The entry carries a tag that was invalidated or expired during the load.
-  if (reads.held.usable(entry) !== entry) return false;
-  reads.flights.supersede(flight);
-  reads.failures.forget(key);
-  if (!store || !isStorable(entry)) {
-    // The newer value can't be kept, and the older one must not outlive it.
-    if (flight.detail.fallback !== undefined) drop(reads, key);
-    return false;
-  }
-  reads.held.hold(key, entry);
-  return true;
-}
 
 /** Writes `entry` to storage once `flight` is over. Returns a promise where the cache awaits its write-backs. */
 export function storeBehind<V>(
@@ -52,7 +29,8 @@ export function promote<V>(reads: Reads<V>, key: string, { entry, depth }: Store
   if (write !== undefined) reads.deferred.add(write, 'write-back', read.waitUntil);
 }
 
-function drop<V>({ held, storage, deferred }: Reads<V>, key: string): void {
+/** Drops what the tiers hold for `key`, in the background. */
+export function drop<V>({ held, storage, deferred }: Reads<V>, key: string): void {
   held.drop(key);
   if (storage !== undefined) deferred.add(storage.remove(key), 'write-back');
 }

@@ -7,18 +7,16 @@ const DATA =
 
 /** `isolation` for values that other requests are to see: those that belong to the request that made them are refused. */
 export function plainOnly(isolation: Isolation): Isolation {
-  return {
-    ...isolation,
-    keep: <T>(value: T): T => {
-      const foreign = foreignPart(value);
-      if (foreign === undefined) return isolation.keep(value);
-      throw misuse(
-        `value${foreign.path}`,
-        `plain data, not a ${nameOf(foreign.value)} that belongs to one request (\`scope\` is 'request'): read it first, for example with \`await response.json()\``,
-        foreign.value,
-      );
-    },
+  const keep = <T>(value: T): T => {
+    const foreign = foreignPart(value);
+    if (foreign === undefined) return isolation.keep(value);
+    throw misuse(
+      `value${foreign.path}`,
+      `plain data, not a ${nameOf(foreign.value)} that belongs to one request (\`scope\` is 'request'): read it first, for example with \`await response.json()\``,
+      foreign.value,
+    );
   };
+  return { ...isolation, keep, keeps: keep };
 }
 
 /** `reason`, for which a load failed, as others may have it: an error as it is, and instead of a response an error. */
