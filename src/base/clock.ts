@@ -10,16 +10,14 @@ export const systemClock: Clock = {
   random: () => Math.random(),
   after(ms, run) {
     if (ms === Infinity) return () => {};
-    let remaining = ms;
-    let timer: Timer | undefined;
-    const arm = (): void => {
-      const delay = Math.min(remaining, LONGEST_TIMER);
-      remaining -= delay;
-      timer = setTimeout(() => (remaining > 0 ? arm() : run()), delay) as Timer;
-      if (typeof timer === 'object') timer.unref?.();
-    };
-    arm();
-    return () => clearTimeout(timer as number);
+    const delay = Math.min(ms, LONGEST_TIMER);
+    let cancel = (): void => clearTimeout(timer as number);
+    const timer = setTimeout(() => {
+      if (delay === ms) run();
+      else cancel = systemClock.after(ms - delay, run);
+    }, delay) as Timer;
+    if (typeof timer === 'object') timer.unref?.();
+    return () => cancel();
   },
 };
 

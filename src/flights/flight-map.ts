@@ -145,7 +145,13 @@ export class FlightMap<K, R, D = undefined, V = R> {
     // A switch that was off a moment ago, when this key's flight was looked for, must not push that one off the map.
     if (!this.overlaps || (this.#coalesces() && !this.#flights.has(key))) this.#flights.set(key, flight);
     else this.#loose.add(flight);
-    this.#link(flight);
+    flight.older = this.#newest;
+    if (this.#newest === undefined) this.#oldest = flight;
+    else this.#newest.newer = flight;
+    this.#newest = flight;
+    this.#live += 1;
+    this.#budget.live += 1;
+    if (this.#cancelTimer === undefined && claims === undefined) this.#arm();
     this.#totals.led += 1;
     if (onEvent !== undefined) this.#emit({ type: 'lead', key });
     return flight;
@@ -170,7 +176,10 @@ export class FlightMap<K, R, D = undefined, V = R> {
 
   /** The value of `flight` for one more subscriber without a signal. It is the flight's own promise: following costs nothing more. */
   follow(flight: Flight<K, R, D, V>, parent?: Flight<K, R, D, V>): Promise<V> {
-    if (flight.end === undefined) this.#seat(flight);
+    if (flight.end === undefined) {
+      flight.subscribers += 1;
+      this.#subscribers += 1;
+    }
     const result = flight.claim?.begun === true ? this.#outwait(flight, flight.value, undefined) : flight.value;
     if (parent !== undefined || this.#options.asyncContext !== undefined) this.#awaits(flight, result, parent);
     return result;
@@ -182,7 +191,10 @@ export class FlightMap<K, R, D = undefined, V = R> {
    * `signal` must not be aborted yet when the flight is led or joined; work that aborts it synchronously is noticed.
    */
   subscribe(flight: Flight<K, R, D, V>, signal?: AbortSignal, parent?: Flight<K, R, D, V>): Promise<R> {
-    if (flight.end === undefined) this.#seat(flight);
+    if (flight.end === undefined) {
+      flight.subscribers += 1;
+      this.#subscribers += 1;
+    }
     const result = this.#promise(flight, signal);
     this.#awaits(flight, result, parent);
     return result;
@@ -191,11 +203,6 @@ export class FlightMap<K, R, D = undefined, V = R> {
   /** Notes that `parent`, or the flight whose work makes this call, waits for `flight`. */
   #awaits(flight: Flight<K, R, D, V>, result: Promise<unknown>, parent = this.#parentFromContext()): void {
     parent?.awaits(flight, result);
-  }
-
-  #seat(flight: Flight<K, R, D, V>): void {
-    flight.subscribers += 1;
-    this.#subscribers += 1;
   }
 
   #promise(flight: Flight<K, R, D, V>, signal: AbortSignal | undefined): Promise<R> {
@@ -392,16 +399,6 @@ export class FlightMap<K, R, D = undefined, V = R> {
 
   #looseOf(key: K): Flight<K, R, D, V>[] {
     return this.#loose.size === 0 ? [] : [...this.#loose].filter((flight) => Object.is(flight.key, key));
-  }
-
-  #link(flight: Flight<K, R, D, V>): void {
-    this.#live += 1;
-    this.#budget.live += 1;
-    flight.older = this.#newest;
-    if (this.#newest === undefined) this.#oldest = flight;
-    else this.#newest.newer = flight;
-    this.#newest = flight;
-    if (this.#cancelTimer === undefined && this.#options.claims === undefined) this.#arm();
   }
 
   /**

@@ -120,7 +120,14 @@ export class Flight<K, R, D = undefined, V = R> {
 
   /** A promise for the subscribers to come, settled already if the flight is. */
   #made<T>(part: (result: R) => T): Resolvers<T> {
-    const made = resolvers<T>();
+    // Written out: this is made once per flight, of which there may be a hundred thousand.
+    let resolve!: (value: T) => void;
+    let reject!: (reason: unknown) => void;
+    const promise = new Promise<T>((fulfil, refuse) => {
+      resolve = fulfil;
+      reject = refuse;
+    });
+    const made = { promise, resolve, reject };
     if (this.#settled === 'resolved') made.resolve(part(this.#result as R));
     if (this.#settled === 'rejected') refuse(made, this.#reason);
     return made;

@@ -112,7 +112,7 @@ async function pendingEntry<V>(reads: Reads<V>, { key, detail }: CacheFlight<V>)
 }
 
 function landWritten<V>(reads: Reads<V>, flight: CacheFlight<V>, entry: HeldEntry<V>): Outcome<V> {
-  const stored = writeBack(reads, flight, entry, isStorable(entry));
+  const stored = reads.held.usable(entry) === entry && writeBack(reads, flight, entry, isStorable(entry));
   if (stored) void storeBehind(reads, flight, entry);
   return { entry, tier: WRITES, status: 'miss', loaded: true, stored };
 }

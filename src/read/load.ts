@@ -52,7 +52,10 @@ export async function load<V>(
   if (events.heard) events.emit({ type: 'load', key, reason, durationMs: loadMs });
   const fixed = told === undefined && value !== undefined && rules.jitter === 0 ? lifetime.fixed : undefined;
   const entry = fixed ? createEntry(value, fixed, times) : loadedEntry(reads, flight, { value, told, times });
-  const stored = writeBack(reads, flight, entry, told?.control.store !== false && (fixed?.lasts ?? isStorable(entry)));
+  // The entry may carry a tag that was invalidated or expired during the load.
+  const isCurrent = fixed !== undefined || reads.held.usable(entry) === entry;
+  const store = told?.control.store !== false && (fixed?.lasts ?? isStorable(entry));
+  const stored = isCurrent && writeBack(reads, flight, entry, store);
   journey.made = { entry, tier: 'upstream', status: 'miss', loaded: true, stored };
   if (stored && reads.storage !== undefined) await storeBehind(reads, flight, entry);
   return journey.made;
@@ -69,8 +72,6 @@ export function writeBack<V>(reads: Reads<V>, flight: CacheFlight<V>, entry: Hel
   const { key } = flight;
   // An invalidation, a `set`, a timeout or an abort came after the load had started: its result is too old to keep.
   if (flight.fenced || flight.end !== undefined) return false;
-  // The entry carries a tag that was invalidated or expired during the load.
-  if (entry.tagging !== undefined && held.usable(entry) !== entry) return false;
   if (flights.overlaps) flights.supersede(flight);
   if (failures.any) failures.forget(key);
   // Where the newer value can't be kept, the older one must not outlive it.

@@ -43,3 +43,8 @@ function mark<V>(kind: Loaded<V>['kind'], value: V | undefined, control: LoadCon
   Object.defineProperty(result, LOADED, { value: true });
   return result;
 }
+
+/** Whether `result` was made by {@link loaded} or {@link notModified}, here or by another copy of the package. */
+export function isLoaded<V>(result: V | Loaded<V>): result is Loaded<V> {
+  return typeof result === 'object' && result !== null && LOADED in result;
+}

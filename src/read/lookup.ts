@@ -186,7 +186,7 @@ export function hooksOf<V>(
   return {
     valueIn: ({ entry }) => entry.value as V,
     rescue: (flight, error) => timedOut(reads, flight, error),
-    ended: (flight, outcome) => flightEnded(reads, flight, outcome),
+    ended: flightEnded.bind<undefined, [Reads<V>], [CacheFlight<V>, Outcome<V> | undefined], void>(undefined, reads),
   };
 }
 
