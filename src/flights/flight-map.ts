@@ -91,6 +91,8 @@ export class FlightMap<K, R, D = undefined, V = R> {
   readonly #budget: { live: number };
   readonly #arrived: (this: Flight<K, R, D, V>, result: R) => void;
   readonly #lost: (this: Flight<K, R, D, V>, error: unknown) => void;
+  /** The flight joined last, if it may be joined again without being looked for: in a rush, that is one comparison (D31). */
+  rush: Flight<K, R, D, V> | undefined;
   /** Whether several flights for one key may be under way. */
   readonly overlaps: boolean;
   #live = 0;
@@ -165,11 +167,13 @@ export class FlightMap<K, R, D = undefined, V = R> {
   join(flight: Flight<K, R, D, V>, parent?: Flight<K, R, D, V>): SoloflightError | undefined {
     const { maxSubscribers, onEvent } = this.#options;
     const { key } = flight;
-    if (this.#waitsForItself(flight, parent ?? this.#parentFromContext()))
+    const fromWork = this.#running !== undefined || parent !== undefined || this.#options.asyncContext !== undefined;
+    if (fromWork && this.#waitsForItself(flight, parent ?? this.#parentFromContext()))
       return this.#refuse(new ReentrantFlightError(key), key);
     if (flight.subscribers >= maxSubscribers)
       return this.#refuse(new TooManySubscribersError(key, maxSubscribers), key);
     this.#totals.joined += 1;
+    if (!this.overlaps && flight.claim === undefined) this.rush = flight;
     if (onEvent !== undefined) this.#emit({ type: 'join', key, subscribers: flight.subscribers + 1 });
     return undefined;
   }
@@ -262,6 +266,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
 
   /** Frees `key` for a new flight; the current one goes on for its subscribers. */
   forget(key: K): boolean {
+    this.rush = undefined;
     const known = this.#flights.delete(key);
     if (known) this.#emit({ type: 'forget', key });
     return known;
@@ -274,6 +279,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
 
   /** Forgets the flight for `key` and keeps its result, and that of uncoalesced ones, away from every tier. */
   fence(key: K): void {
+    this.rush = undefined;
     const flight = this.#flights.get(key);
     if (flight !== undefined) {
       flight.fenced = true;
@@ -284,6 +290,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
 
   /** Fences all flights that are under way. */
   fenceAll(): void {
+    this.rush = undefined;
     for (let flight = this.#oldest; flight !== undefined; flight = flight.newer) flight.fenced = true;
     this.#flights.clear();
   }
@@ -358,6 +365,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
   #strike(flight: Flight<K, R, D, V>, end: FlightEnd): boolean {
     if (flight.end !== undefined) return false;
     flight.end = end;
+    this.rush = undefined;
     flight.claim?.end();
     // Given up by others, and back after all: its own subscribers get what it brings.
     if (flight.claim?.lost !== true) this.#unlist(flight, end);

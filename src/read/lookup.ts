@@ -15,7 +15,8 @@ export function lookup<V, A>(reads: Reads<V>, key: string, ask: Ask<V>, face: Fa
   const { counters, events, flights } = reads;
   const { signal, maxStale, isPatient } = ask.read;
   if (signal?.aborted === true) return rejection(signal.reason);
-  const entry = reads.held.get(key);
+  const rush = flights.rush !== undefined && isRush(reads, key, ask) ? flights.rush : undefined;
+  const entry = rush === undefined ? reads.held.get(key) : undefined;
   if (entry !== undefined) {
     const now = reads.turn.now();
     const state = freshness(entry, now);
@@ -34,7 +35,7 @@ export function lookup<V, A>(reads: Reads<V>, key: string, ask: Ask<V>, face: Fa
   }
 
   if (typeof key !== 'string' || reads.life.closed) return rejection(problemWith(reads, key));
-  const current = flights.find(key);
+  const current = rush ?? flights.find(key);
   // A failure a moment ago, this caller's conditions, or tags invalidated since the flight began need a closer look.
   const hasFailed = reads.failures.any && reads.failures.active(key) !== undefined;
   const isPlain = isPatient && reads.isPatient && ask.parent === undefined && !hasFailed;
@@ -46,6 +47,12 @@ export function lookup<V, A>(reads: Reads<V>, key: string, ask: Ask<V>, face: Fa
   const seated = face.seat(flight, current === undefined ? 'leader' : 'follower');
   if (current === undefined) flights.start(flight, reads.fly);
   return seated;
+}
+
+/** Whether a plain reader may join the flight that was joined last without a look into memory: it began for want of any entry. */
+function isRush<V>({ flights, plain }: Reads<V>, key: string, ask: Ask<V>): boolean {
+  const { rush } = flights;
+  return rush !== undefined && rush.key === key && ask === plain && rush.detail.ask.reason === 'miss';
 }
 
 /** Joins the flight for `key`, or leads one. No `await` lies between finding none and recording the new one. */

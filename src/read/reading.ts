@@ -12,22 +12,22 @@ export type ReadingParts<V> = Omit<Reads<V>, 'flights' | 'probes' | 'values' | '
 
 /** The reads of one cache or namespace, with flights of their own. */
 export class Reading<V> implements Reads<V> {
-  declare readonly rules: Reads<V>['rules'];
-  declare readonly clock: Reads<V>['clock'];
-  declare readonly turn: Reads<V>['turn'];
-  declare readonly held: Reads<V>['held'];
-  declare readonly marks: Reads<V>['marks'];
-  declare readonly failures: Reads<V>['failures'];
-  declare readonly storage: Reads<V>['storage'];
-  declare readonly peers: Reads<V>['peers'];
-  declare readonly pending: Reads<V>['pending'];
-  declare readonly scope: Reads<V>['scope'];
-  declare readonly deferred: Reads<V>['deferred'];
-  declare readonly events: Reads<V>['events'];
-  declare readonly counters: Reads<V>['counters'];
-  declare readonly life: Reads<V>['life'];
-  declare readonly nested: Reads<V>['nested'];
-  declare readonly plain: Reads<V>['plain'];
+  readonly rules: Reads<V>['rules'];
+  readonly clock: Reads<V>['clock'];
+  readonly turn: Reads<V>['turn'];
+  readonly held: Reads<V>['held'];
+  readonly marks: Reads<V>['marks'];
+  readonly failures: Reads<V>['failures'];
+  readonly storage: Reads<V>['storage'];
+  readonly peers: Reads<V>['peers'];
+  readonly pending: Reads<V>['pending'];
+  readonly scope: Reads<V>['scope'];
+  readonly deferred: Reads<V>['deferred'];
+  readonly events: Reads<V>['events'];
+  readonly counters: Reads<V>['counters'];
+  readonly life: Reads<V>['life'];
+  readonly nested: Reads<V>['nested'];
+  readonly plain: Reads<V>['plain'];
   readonly flights: Reads<V>['flights'];
   readonly probes: Reads<V>['probes'];
   readonly fly: Reads<V>['fly'];
@@ -36,7 +36,22 @@ export class Reading<V> implements Reads<V> {
   readonly stories: Face<V, Answer<V>>;
 
   constructor({ flightOptions, ...parts }: ReadingParts<V>) {
-    Object.assign(this, parts);
+    this.rules = parts.rules;
+    this.clock = parts.clock;
+    this.turn = parts.turn;
+    this.held = parts.held;
+    this.marks = parts.marks;
+    this.failures = parts.failures;
+    this.storage = parts.storage;
+    this.peers = parts.peers;
+    this.pending = parts.pending;
+    this.scope = parts.scope;
+    this.deferred = parts.deferred;
+    this.events = parts.events;
+    this.counters = parts.counters;
+    this.life = parts.life;
+    this.nested = parts.nested;
+    this.plain = parts.plain;
     const { storage, peers, pending, scope, rules } = parts;
     // Limited patience, or a leader that may vanish, needs a look.
     this.isPatient = scope === undefined && rules.softTimeout === Infinity;
