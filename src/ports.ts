@@ -127,6 +127,8 @@ export interface StorageContext {
   readonly leaseWait: number;
   readonly scope: ScopePort | undefined;
   readonly marks: TagMarks;
+  /** How far clocks of processes may be apart, milliseconds. */
+  readonly clockSkew: number;
   /** A stored value as the cache keeps it. */
   readonly keep: <T>(value: T) => T;
   /** Takes work nobody waits for. It never rejects. */

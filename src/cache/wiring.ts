@@ -66,10 +66,10 @@ export interface Wired<V> {
 
 /** Makes what a new cache will share with its namespaces. Touches nothing outside the process. */
 export function share<V>(settings: CacheSettings<V>, elsewhere: Elsewhere): Shared<V> {
-  const { clock, scope, readTimeout, writeTimeout, leaseWait, rules } = settings;
+  const { clock, scope, readTimeout, writeTimeout, leaseWait, clockSkew, rules } = settings;
   const events = new Events();
   const counters = new Counters();
-  const marks = new TagMarks(settings.clockSkew);
+  const marks = new TagMarks();
   const longest = scope === undefined ? Infinity : 2 * Math.min(writeTimeout, LONGEST_WRITE);
   const deferred = new Deferred(events, { clock, defer: settings.defer, longest });
   const report = ({ key, ...failure }: TierFailure): void => {
@@ -83,7 +83,7 @@ export function share<V>(settings: CacheSettings<V>, elsewhere: Elsewhere): Shar
   });
   const memory = settings.memory === false ? noMemory() : (settings.memory ?? lruMemory<V>());
   const storage = settings.storage[0]?.connector.connect(settings.storage, {
-    ...{ clock, scope, readTimeout, writeTimeout, leaseWait, marks, report },
+    ...{ clock, scope, readTimeout, writeTimeout, leaseWait, clockSkew, marks, report },
     keep: rules.isolation.keep,
     background: (work) => deferred.add(work, 'write-back'),
   });

@@ -1,10 +1,10 @@
 import type { Clock, MaybePromise, TagMode } from '../contracts.js';
 import { plain, type Entry, type HeldEntry } from '../entry.js';
 import { type Namespace, MARKER_LIFE } from '../marks/namespace.js';
-import { type StoredMarks, type TagMarks } from '../marks/tags.js';
 import { ClearMarker } from './clear-marker.js';
 import { UNREADABLE, type GuardedPut, type GuardedTier, type Reading } from './guard.js';
 import type { GuardedLease } from './guarded-lease.js';
+import { type StoredMarks, type Judge } from './judge.js';
 
 /** Stays for as long as the entries might. */
 const CLEAR_MARKER_LIFE = 100 * 365 * 24 * 3_600_000;
@@ -21,15 +21,15 @@ export class NamespacedTier {
   readonly name: string;
   readonly #guard: GuardedTier;
   readonly #space: Namespace;
-  readonly #marks: TagMarks;
+  readonly #judge: Judge;
   readonly #clock: Pick<Clock, 'now' | 'monotonic'>;
   readonly #cleared: ClearMarker;
 
-  constructor(guard: GuardedTier, space: Namespace, marks: TagMarks, clock: Pick<Clock, 'now' | 'monotonic'>) {
+  constructor(guard: GuardedTier, space: Namespace, judge: Judge, clock: Pick<Clock, 'now' | 'monotonic'>) {
     this.name = guard.name;
     this.#guard = guard;
     this.#space = space;
-    this.#marks = marks;
+    this.#judge = judge;
     this.#clock = clock;
     this.#cleared = new ClearMarker(guard, space.clearMarker, clock);
   }
@@ -74,7 +74,7 @@ export class NamespacedTier {
 
   /** Stores `entry`. See {@link GuardedTier.put}. */
   async put(key: string, entry: HeldEntry<unknown>, options: GuardedPut): Promise<void> {
-    const settle = this.#marks.storing(this.#space, key, entry);
+    const settle = this.#judge.storing(this.#space, key, entry);
     const arrived = await this.#guard.put(this.#space.keyOf(key), plain(entry), options);
     settle?.(arrived);
   }
@@ -100,7 +100,7 @@ export class NamespacedTier {
   }
 
   #judged(key: string, entry: Entry, marks: StoredMarks | undefined): HeldEntry<unknown> | undefined {
-    return this.#marks.judged(this.#space, key, entry, marks, this.#clock.now());
+    return this.#judge.judged(this.#space, key, entry, marks, this.#clock.now());
   }
 
   /** What storage has against an entry with `tags`; `undefined` where that can't be told. */

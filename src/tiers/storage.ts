@@ -14,6 +14,7 @@ import type {
 } from '../ports.js';
 import { GuardedTier } from './guard.js';
 import type { GuardedLease } from './guarded-lease.js';
+import { Judge } from './judge.js';
 import { NamespacedTier } from './namespaced-tier.js';
 import { Turns } from './turns.js';
 
@@ -24,16 +25,18 @@ const MARKED_AT_ONCE = 1_000;
 export class GuardedRoom implements StorageRoom {
   readonly #guards: readonly GuardedTier[];
   readonly #context: StorageContext;
+  readonly #judge: Judge;
 
   constructor(tiers: readonly ConnectedTier[], context: StorageContext) {
     this.#context = context;
+    this.#judge = new Judge(context.marks, context.clockSkew);
     this.#guards = tiers.map((tier) => guardOf(tier, context));
   }
 
   open(space: Namespace, now: () => number): StoragePort {
-    const { clock, marks } = this.#context;
+    const { clock } = this.#context;
     const times = { now, monotonic: () => clock.monotonic() };
-    const tiers = this.#guards.map((guard) => new NamespacedTier(guard, space, marks, times));
+    const tiers = this.#guards.map((guard) => new NamespacedTier(guard, space, this.#judge, times));
     return new Storage(tiers, this.#context);
   }
 
