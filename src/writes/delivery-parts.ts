@@ -12,8 +12,8 @@ export interface DeliveryParts<V> {
   readonly journal: Journal;
   readonly events: Events<WriteEvent>;
   readonly ids: WriteIds;
-  /** Makes sure that what the queue holds is known. */
+  /** Resolves when the queue has been read. */
   readonly open: () => Promise<void>;
-  /** Told when there may be room for more writes. */
+  /** Called when there may be room for more writes. */
   readonly freed: () => void;
 }
