@@ -10,7 +10,7 @@ import type { WriteStatus } from '../writes/write-behind.js';
 import { AbortLink } from './abort-link.js';
 import type { CacheObject } from './cache-object.js';
 import { fromErrorData, type ErrorData } from './error-data.js';
-import { ask, type Answering } from './object-call.js';
+import { callObject, type Answering } from './object-call.js';
 import type { AskedRead, ObjectLifetimeOptions, ObjectReadOptions, Question } from './question.js';
 import { resolveRoute, type DurableCacheClientOptions } from './routing.js';
 
@@ -128,57 +128,57 @@ class Client<V> implements DurableCacheClient<V> {
       else group.push(key);
     }
     const found = new Map<string, LookupOutcome<V>>();
-    const ask = async ([name, some]: [string, string[]]): Promise<void> => {
+    const lookUp = async ([name, some]: [string, string[]]): Promise<void> => {
       for (const outcome of await this.#lookupGroup(name, some, options)) found.set(outcome.key, withError(outcome));
     };
-    await Promise.all([...groups].map(ask));
+    await Promise.all([...groups].map(lookUp));
     return keys.map((key) => found.get(key) ?? { key, status: 'failed', error: unanswered(key) });
   }
 
   async set(key: string, value: V, options?: ObjectLifetimeOptions): Promise<void> {
-    await this.#ask(this.#nameFor(key), { verb: 'set', key, value, options });
+    await this.#call(this.#nameFor(key), { verb: 'set', key, value, options });
   }
 
   invalidate(key: string): Promise<boolean> {
-    return this.#ask(this.#nameFor(key), { verb: 'invalidate', key }) as Promise<boolean>;
+    return this.#call(this.#nameFor(key), { verb: 'invalidate', key }) as Promise<boolean>;
   }
 
   async expire(key: string): Promise<void> {
-    await this.#ask(this.#nameFor(key), { verb: 'expire', key });
+    await this.#call(this.#nameFor(key), { verb: 'expire', key });
   }
 
   update(key: string, change: unknown): Promise<V> {
-    return this.#ask(this.#nameFor(key), { verb: 'update', key, change }) as Promise<V>;
+    return this.#call(this.#nameFor(key), { verb: 'update', key, change }) as Promise<V>;
   }
 
   async delete(key: string): Promise<void> {
-    await this.#ask(this.#nameFor(key), { verb: 'delete', key });
+    await this.#call(this.#nameFor(key), { verb: 'delete', key });
   }
 
   async flush(key: string): Promise<void> {
-    await this.#ask(this.#nameFor(key), { verb: 'flush' });
+    await this.#call(this.#nameFor(key), { verb: 'flush' });
   }
 
   async getWriteStatus(key: string): Promise<WriteStatus> {
-    const status = (await this.#ask(this.#nameFor(key), { verb: 'getWriteStatus' })) as WriteStatus;
+    const status = (await this.#call(this.#nameFor(key), { verb: 'getWriteStatus' })) as WriteStatus;
     const { lastError } = status;
     return lastError === undefined ? status : { ...status, lastError: fromErrorData(lastError as ErrorData) };
   }
 
   getStats(key: string): Promise<CacheStats> {
-    return this.#ask(this.#nameFor(key), { verb: 'getStats' }) as Promise<CacheStats>;
+    return this.#call(this.#nameFor(key), { verb: 'getStats' }) as Promise<CacheStats>;
   }
 
   async #read(verb: 'get' | 'lookup' | 'refresh', key: string, options?: ObjectReadOptions): Promise<unknown> {
     const name = this.#nameFor(key);
-    return patiently(key, options, (asked) => this.#ask(name, { verb, key, ...asked }));
+    return patiently(key, options, (asked) => this.#call(name, { verb, key, ...asked }));
   }
 
   /** Looks up the keys of one object. If it can't answer, it fails its own keys alone. */
   async #lookupGroup(name: string, keys: string[], options?: ObjectReadOptions): Promise<LookupOutcome<V>[]> {
     try {
       const outcomes = await patiently(keys[0] ?? '', options, (asked) =>
-        this.#ask(name, { verb: 'lookupMany', keys, ...asked }),
+        this.#call(name, { verb: 'lookupMany', keys, ...asked }),
       );
       return outcomes as LookupOutcome<V>[];
     } catch (error) {
@@ -188,10 +188,10 @@ class Client<V> implements DurableCacheClient<V> {
     }
   }
 
-  #ask(name: string, question: Question): Promise<unknown> {
+  #call(name: string, question: Question): Promise<unknown> {
     // A new stub for each attempt, as the platform wants it: a stub whose object was reset stays broken.
     const stub = (): Answering => this.#namespace.get(this.#namespace.idFromName(name), this.#location);
-    return ask(stub, question, name);
+    return callObject(stub, question, name);
   }
 
   #nameFor(key: string): string {

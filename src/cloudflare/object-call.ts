@@ -18,7 +18,7 @@ const PAUSE = 100;
  * answers. A call that rejects did not reach the object, or the object was reset, moved or overloaded meanwhile. A
  * repeatable call is tried once more.
  */
-export async function ask(stub: () => Answering, question: Question, name: string): Promise<unknown> {
+export async function callObject(stub: () => Answering, question: Question, name: string): Promise<unknown> {
   let reply: Reply;
   try {
     reply = await attempt(stub, question);
