@@ -31,7 +31,7 @@ export interface ProbeContext {
 /** Resolves with `false`, or rejects, if the server was not reached; any other result means that it was. */
 export type Probe = (context: ProbeContext) => MaybePromise<unknown>;
 
-/** {@link ConnectivityOptions} with nothing left open. Durations are milliseconds. */
+/** {@link ConnectivityOptions} with the defaults filled in. Durations are milliseconds. */
 export interface ConnectivitySettings {
   readonly probe: Probe | undefined;
   readonly probeTimeout: number;

@@ -1,7 +1,7 @@
 import { ignore } from '../base/promises.js';
 import type { Clock, MaybePromise } from '../contracts.js';
 
-/** What {@link onlineSchedule} works with. */
+/** The parts that {@link onlineSchedule} works with. */
 export interface OnlineScheduleParts {
   readonly connection: { readonly state: string; on(listener: () => void): () => void };
   readonly clock: Clock;

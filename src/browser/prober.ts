@@ -1,6 +1,6 @@
 import type { ConnectivitySettings, Probe } from './connectivity-options.js';
 
-/** What a {@link Prober} works with. */
+/** The parts that a {@link Prober} works with. */
 export interface ProberParts {
   readonly settings: ConnectivitySettings;
   /** Called with the outcome of each probe that was not given up. */

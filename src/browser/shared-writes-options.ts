@@ -77,7 +77,7 @@ export interface SharedWrites<V> extends Writes<V> {
   close(options?: { readonly flush?: boolean }): Promise<void>;
 }
 
-/** {@link SharedWritesOptions} with nothing left open. */
+/** {@link SharedWritesOptions} with the defaults filled in. */
 export type SharedWritesSettings<V> = Required<SharedWritesOptions<V>>;
 
 /** @throws TypeError for an option that makes no sense. */

@@ -22,7 +22,7 @@ export interface CachedResponse {
 /** Options of {@link cacheApiStorage}. */
 export interface CacheApiStorageOptions extends TierOptions {
   /**
-   * Comes before each key: an http or https URL without query, on a host of which this cache answers nothing else.
+   * Comes before each key: an http or https URL without query, on a host whose own URLs this cache never holds.
    * @default 'https://soloflight.invalid/'
    */
   readonly base?: string;

@@ -13,7 +13,7 @@ export interface DurableCacheOptions<V> extends Omit<TieredCacheOptions<V>, 'sto
   readonly writes?: ObjectWriteOptions<V>;
   /**
    * Time without any request after which the object deletes everything stored, a subclass's data included, and takes no
-   * space any more. It may come a sixteenth later, so that most requests need not store their time. @default Infinity
+   * space any more. That may come up to a sixteenth later, so that most requests need not store their time. @default Infinity
    */
   readonly idleTtl?: Duration;
   /** Time between two sweeps of outlived entries. No alarm is set while there is nothing to remove. @default '1h' */

@@ -13,7 +13,7 @@ export const FLUSH = 'soloflight:flush';
 const PATIENCE = 45_000;
 const SOON = 5_000;
 
-/** What {@link ObjectWriter} works with. */
+/** The parts that {@link ObjectWriter} works with. */
 export interface ObjectWriterParts<V> {
   readonly settings: ObjectWriteSettings<V>;
   readonly queue: DurableQueue;

@@ -70,7 +70,7 @@ export interface FaceSettings<V> {
   readonly onError: (error: unknown) => void;
 }
 
-/** {@link ObjectWriteOptions} with nothing left open. */
+/** {@link ObjectWriteOptions} with the defaults filled in. */
 export interface ObjectWriteSettings<V> {
   readonly face: FaceSettings<V>;
   readonly codec: Codec;

@@ -14,7 +14,7 @@ import { CloneWriter } from './structured-clone-writer.js';
  * the view. Buffers have a fixed length. Objects of the platform (`Blob`, `URL`, `DOMException`) and others that name their
  * type by `Symbol.toStringTag` are refused. The stack limits nesting to some thousand levels.
  *
- * @throws TypeError from `encode` for what has no stored form: a function, a symbol, a promise, a weak collection.
+ * @throws TypeError from `encode` for a value without a stored form: a function, a symbol, a promise, a weak collection.
  */
 export const structuredCloneCodec: Codec = {
   name: 'structured-clone',

@@ -53,7 +53,7 @@ export interface BatcherOptions<I, O = void> {
   readonly clock?: Clock;
 }
 
-/** {@link BatcherOptions} with nothing left open. Durations are milliseconds. */
+/** {@link BatcherOptions} with the defaults filled in. Durations are milliseconds. */
 export interface BatcherSettings<I, O> {
   readonly handle: HandleBatch<I, O>;
   readonly debounce: boolean;

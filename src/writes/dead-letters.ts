@@ -4,7 +4,7 @@ import { misuse } from '../errors.js';
 import { toDeadLetter, toPendingWrite, type DeadLetter } from './pending-write.js';
 import { UnknownDeadLetterError, WriteQueueError } from './write-errors.js';
 
-/** What {@link DeadLetters} works with. */
+/** The parts that {@link DeadLetters} works with. */
 export interface DeadLettersParts {
   readonly queue: WriteQueue;
   /** Makes sure that the queue is up to date. */

@@ -5,7 +5,7 @@ import type { WriteEvent } from './write-events.js';
 import type { WriteIds } from './write-ids.js';
 import type { WriteSettings } from './write-options.js';
 
-/** What a delivery works with. */
+/** The parts that a delivery works with. */
 export interface DeliveryParts<V> {
   readonly settings: WriteSettings<V>;
   readonly lanes: Lanes;

@@ -1,6 +1,6 @@
 import type { Clock, MaybePromise } from '../contracts.js';
 
-/** What {@link Due} works with. */
+/** The parts that {@link Due} works with. */
 export interface DueOptions {
   readonly clock: Clock;
   /** Replaces the timer: called with the epoch millisecond at which a run is wanted. */

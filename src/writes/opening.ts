@@ -9,7 +9,7 @@ interface Early {
   readonly refuse: (reason: unknown) => void;
 }
 
-/** What {@link Opening} works with. */
+/** The parts that {@link Opening} works with. */
 export interface OpeningParts {
   readonly queue: WriteQueue;
   /** Takes each write that the queue holds, in their order. */

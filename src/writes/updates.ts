@@ -3,7 +3,7 @@ import { type MaybePromise } from '../contracts.js';
 import { misuse } from '../errors.js';
 import type { PendingWrite } from './pending-write.js';
 
-/** What {@link Updates} works with. */
+/** The parts that {@link Updates} works with. */
 export interface UpdatesParts<V> {
   /** The state of `key` after its pending writes. */
   readonly find: (key: string) => PendingWrite<V> | undefined;

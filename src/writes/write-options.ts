@@ -57,7 +57,7 @@ export interface WriteBehindOptions<V> {
   readonly merge?: (pending: V, incoming: V, key: string) => V;
   /**
    * Decides a conflict: returns the value to write instead, or `'remote'` to leave the sink's. For a delete, `local` is
-   * `undefined`, and returning that deletes all the same. Without this option, the later value wins if the sink tells
+   * `undefined`, and returning that deletes anyway. Without this option, the later value wins if the sink tells
    * `at`; otherwise the write becomes a dead letter.
    */
   readonly resolve?: (local: V, remote: V, key: string, write: PendingWrite<V>) => V | 'remote';
@@ -80,7 +80,7 @@ export interface WriteBehindOptions<V> {
 
 type Required_ = 'sink' | 'queue' | 'maxBatch' | 'maxPending' | 'clock';
 
-/** {@link WriteBehindOptions} with nothing left open. Durations are milliseconds. */
+/** {@link WriteBehindOptions} with the defaults filled in. Durations are milliseconds. */
 export interface WriteSettings<V> extends Required<Pick<WriteBehindOptions<V>, Required_>> {
   /** Whether the queue ends with the `WriteBehind`. */
   readonly ownQueue: boolean;

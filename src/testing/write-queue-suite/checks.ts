@@ -102,7 +102,7 @@ export function sampleWrite(sequence: number, changes: Partial<QueuedWrite> = {}
   };
 }
 
-/** The fields of `write` that count, for comparing; anything that is no write as it is. */
+/** The fields of `write` that count, for comparing. Anything but a write is returned as it is. */
 export function pictureOf(write: unknown): unknown {
   if (typeof write !== 'object' || write === null || write instanceof Error) return write;
   const { id, sequence, key, kind, value, at, attempts, revision, triedFor, whole, dead } = write as QueuedWrite;
