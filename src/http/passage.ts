@@ -36,7 +36,7 @@ export async function around(settings: HttpSettings, ask: Ask, send: () => Promi
   return rebuilt(response, { status: renderCacheStatus(name, { forwarded, forwardStatus: response.status }) });
 }
 
-/** After a successful unsafe request, invalidates its target and what the response points at there (RFC 9111 §4.4). */
+/** After a successful unsafe request, invalidates its target and the response's pointers to the same origin (RFC 9111 §4.4). */
 async function invalidateAfter(settings: HttpSettings, ask: Ask, response: Response): Promise<void> {
   const { origin } = new URL(ask.url);
   const pointers = ['location', 'content-location'].map((name) => response.headers.get(name));

@@ -44,7 +44,7 @@ function next(ask: Ask, location: string): Ask {
   return { ...ask, url, headers, credentialed: false };
 }
 
-/** Speaks the words of Node's `fetch`. */
+/** Fails with the messages of Node's `fetch`. */
 function failure(why: string): TypeError {
   return new TypeError('fetch failed', { cause: new Error(why) });
 }
