@@ -23,7 +23,7 @@ describe('file storage does what every storage tier must', () => {
       supports: {
         references: false,
         binary: true,
-        // The methods that make things faster or tidier, and that the cache can do without.
+        // Methods that make a storage faster or tidier. The cache can do without them.
         getMany: false,
         setMany: false,
         deleteMany: false,

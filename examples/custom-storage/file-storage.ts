@@ -8,7 +8,7 @@ import type { Entry, StorageTier } from 'soloflight';
 
 /** Keeps each entry in a file of its own in `folder`, which any number of processes may share. */
 export function fileStorage(folder: string): StorageTier {
-  /** Hashed, since a key may be longer than a name; from UTF-16, since UTF-8 takes all halves of a surrogate pair for one. */
+  /** Hashes the key, which may be longer than a file name; as UTF-16, since in UTF-8 all lone surrogates are the same. */
   const fileOf = (key: string) => join(folder, createHash('sha256').update(key, 'utf16le').digest('hex'));
 
   return defineStorage({
@@ -28,7 +28,7 @@ export function fileStorage(folder: string): StorageTier {
       const draft = join(folder, `${randomUUID()}.draft`);
       await mkdir(folder, { recursive: true });
       try {
-        // Takes what JSON does not: `Infinity` in the instants of an entry, and the `undefined` of an absent value.
+        // Stores values that JSON can't: `Infinity` in the instants of an entry, and the `undefined` of an absent value.
         await writeFile(draft, serialize(entry));
         // In one step, so that nobody ever reads half an entry.
         await rename(draft, fileOf(key));

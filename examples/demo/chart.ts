@@ -4,7 +4,7 @@ import type { Scenario } from './scenarios.ts';
 import { count, time } from './table.ts';
 import type { Way } from './ways.ts';
 
-/** One scenario and how each way did. */
+/** One scenario and the result of each way. */
 export interface Outcome {
   readonly scenario: Scenario;
   readonly measurements: readonly Measurement[];
@@ -103,7 +103,7 @@ function panelOf({ scenario, measurements }: Outcome, top: number): string {
   if (scenario.outage) {
     const x = PLOT.left + (scenario.outage.from / 1_000) * perSecond;
     const width = ((scenario.outage.to - scenario.outage.from) / 1_000) * perSecond;
-    // Over the bars, to pale those of refused queries.
+    // Drawn over the bars, to pale those of refused queries.
     parts.push(`<rect class="down" x="${x}" y="${ceiling}" width="${width}" height="${floor - ceiling}"/>`);
     parts.push(
       `<text class="small middle" x="${x + width / 2}" y="${floor + 32}">database down, queries are refused</text>`,
@@ -116,7 +116,7 @@ function stripOf({ way, timeline, queries, failed, p99 }: Measurement, barWidth:
   const { height } = STRIP;
   const right = PLOT.left + PLOT.width;
   const bars = timeline
-    // Two pixels at least: a single query is the point of the picture.
+    // At least two pixels: a single query is the point of the picture.
     .map((value, tenth) => value && { x: PLOT.left + tenth * barWidth, h: Math.max(2, (value / top) * height) })
     .filter((bar) => bar !== 0)
     .map(({ x, h }) => `M${round(x)} ${height}v${round(-h)}h${round(barWidth - 0.8)}v${round(h)}z`)

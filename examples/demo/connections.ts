@@ -13,7 +13,7 @@ import type { Answer, ConnectionsOptions, DatabaseState } from './pool.ts';
  * query runs the real SELECT and then keeps its connection for the time that network and disk would take.
  */
 
-/** Milliseconds: half of all queries take longer than the median, one in twenty longer than 1.6 times as long. */
+/** Milliseconds. Half of all queries take longer than the median, one in twenty longer than 1.6 times the median. */
 const MEDIAN_COST = 28;
 const SPREAD = 0.3;
 /** Milliseconds until an unreachable database refuses. */

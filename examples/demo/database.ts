@@ -12,7 +12,7 @@ export interface Post {
   readonly best: string;
 }
 
-/** What every page view asks the database: a post, its author, the totals of its comments and the best three of them. */
+/** The query of every page view: a post, its author, the totals of its comments and the best three of them. */
 export const SELECT_POST = `
   SELECT post.id, post.title, post.body, author.name AS author, count(comment.id) AS comments, total(comment.likes) AS likes,
          (SELECT json_group_array(body) FROM (SELECT body FROM comment WHERE post_id = post.id ORDER BY likes DESC LIMIT 3)) AS best
@@ -33,7 +33,7 @@ const AUTHORS = 200;
 /** The first posts are the ones people talk about. */
 const HOT_POSTS = 20;
 
-/** Creates the SQLite file with `posts` posts and their comments, and returns how many comments that were. */
+/** Creates the SQLite file with `posts` posts and their comments, and returns the number of comments. */
 export function createDatabase(file: string, posts: number): number {
   const database = new DatabaseSync(file);
   database.exec(SCHEMA);

@@ -12,7 +12,7 @@ export interface LoadOptions {
   readonly requests: number;
   /** Milliseconds over which the requests are spread evenly. */
   readonly over: number;
-  /** Posts 1 to `posts` are asked for in turn. */
+  /** Posts 1 to `posts` are requested in turn. */
   readonly posts: number;
 }
 

@@ -41,7 +41,7 @@ try {
 /** Runs all scenarios, and tells whether soloflight kept its promises. */
 async function demonstrate(folder: string, signal: AbortSignal): Promise<boolean> {
   const database = join(folder, 'posts.db');
-  // Not at the top: without `node:sqlite` the module can't even be loaded.
+  // Imported late: without `node:sqlite` the module can't even be loaded.
   const { createDatabase } = await import('./database.ts');
   const began = performance.now();
   const comments = createDatabase(database, POSTS);

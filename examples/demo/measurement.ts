@@ -1,7 +1,7 @@
 import type { LoadReport } from './messages.ts';
 import type { Way } from './ways.ts';
 
-/** What one way did under one scenario. Times are milliseconds. */
+/** The figures of one way under one scenario. Times are milliseconds. */
 export interface Measurement {
   readonly way: Way;
   readonly requests: number;
@@ -10,7 +10,7 @@ export interface Measurement {
   readonly queries: number;
   /** Queries in each tenth of a second. */
   readonly timeline: readonly number[];
-  /** Latencies count from the instant a request was planned for to its answer or failure. */
+  /** Latencies count from the planned instant of a request to its answer or failure. */
   readonly p50: number;
   readonly p99: number;
   readonly max: number;

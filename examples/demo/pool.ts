@@ -11,7 +11,7 @@ interface PoolOptions {
   readonly patience: number;
 }
 
-/** What the far ends of the connections are given to start with. */
+/** The data that the thread with the connections starts with. */
 export interface ConnectionsOptions {
   readonly file: string;
   /** One per connection: takes the id of a post, returns an {@link Answer}. */
@@ -20,7 +20,7 @@ export interface ConnectionsOptions {
 
 export type Answer = { readonly post: Post | undefined } | { readonly failure: string };
 
-/** When it goes down, queries under way fail; while it is, new ones are refused. */
+/** When the database goes down, queries under way fail; while it is down, new ones are refused. */
 export type DatabaseState = 'up' | 'down';
 
 interface Waiter {

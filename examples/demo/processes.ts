@@ -27,7 +27,7 @@ export class Processes {
   /** Runs `module` with `parameters` as its only argument. */
   start(module: string, parameters: object): ChildProcess {
     const file = fileURLToPath(new URL(module, import.meta.url));
-    // No flags of this process: those of a test runner, say, are not meant for it.
+    // Without the flags of this process: those of a test runner, for example, are not meant for it.
     const child = fork(file, [JSON.stringify(parameters)], {
       execArgv: [],
       ...(this.#signal && { signal: this.#signal }),

@@ -15,7 +15,7 @@ interface Row {
   readonly graph: string;
 }
 
-/** Shows a run while it goes on: a line per way with its queries as a growing graph, or now and then a line in a log. */
+/** Shows a run while it goes on: as a line per way with a growing graph of its queries, or as a line in a log now and then. */
 export class LiveProgress {
   readonly #out: WriteStream;
   readonly #ways: readonly Way[];
@@ -47,7 +47,7 @@ export class LiveProgress {
   }
 
   #draw(): void {
-    // A line that wraps could not be redrawn. Some terminals don't tell their width.
+    // A line that wraps could not be redrawn. Some terminals don't report their width.
     const width = (this.#out.columns || 80) - 1;
     const lines = this.#inOrder().map(({ progress: { way, queries, failed }, graph }) => {
       const figures = `  ${way.padEnd(13)}${count(queries).padStart(7)} queries${count(failed).padStart(7)} failed  `;

@@ -9,7 +9,7 @@ import type { Scenario } from './scenarios.ts';
 import type { ServerOptions } from './server.ts';
 import type { Way } from './ways.ts';
 
-/** How far one way has come. */
+/** The progress of one way. */
 export interface Progress {
   readonly way: Way;
   readonly queries: number;

@@ -1,13 +1,13 @@
 import type { Measurement } from './measurement.ts';
 
-/** What happens to the site, and what soloflight promises then. Times are milliseconds. */
+/** The situation of the site, and soloflight's promise for it. Times are milliseconds. */
 export interface Scenario {
   readonly title: string;
   readonly story: string;
   readonly requests: number;
   /** The requests are spread evenly over this time. */
   readonly over: number;
-  /** How many different posts are asked for, in turn. */
+  /** The number of different posts requested, in turn. */
   readonly posts: number;
   /** How long both caches keep a post. */
   readonly ttl: number;
@@ -23,7 +23,7 @@ export const viralPost: Scenario = {
   title: 'The viral post',
   story: '10,000 requests for one post within a second',
   requests: 10_000,
-  // A little less than a second, for the last one to be on its way when the second ends.
+  // A little less than a second, so that the last one is on its way when the second ends.
   over: 950,
   posts: 1,
   ttl: 60_000,

@@ -41,7 +41,7 @@ async function respond(path: string, response: ServerResponse): Promise<void> {
 }
 
 const server = createServer((request, response) => void respond(request.url ?? '/', response));
-// Longer than any run: a connection closed just when it is used again would look like a failed request.
+// Longer than any run: a connection closed just before its next use would look like a failed request.
 server.keepAliveTimeout = 120_000;
 server.listen({ port: 0, host: '127.0.0.1', backlog: 4_096 }, () => {
   tell({ kind: 'listening', port: (server.address() as AddressInfo).port });

@@ -28,7 +28,7 @@ export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** Milliseconds, with a decimal where it tells something. */
+/** Milliseconds, with a decimal where it matters. */
 export function time(value: number): string {
   return `${value < 10 ? value.toFixed(1) : count(Math.round(value))} ms`;
 }

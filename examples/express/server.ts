@@ -6,8 +6,8 @@ import type { NextFunction, Request, Response } from 'express';
 import { Singleflight, TieredCache, toCacheStatus } from 'soloflight';
 
 /*
- * `GET /posts/:id` over a slow database, with Express 5. The cache saves queries; a `Singleflight` before it makes those who
- * ask at the same moment share one answer, and tells `GET /metrics/singleflight` how many wait for it.
+ * `GET /posts/:id` over a slow database, with Express 5. The cache saves queries. A `Singleflight` in front of it lets
+ * simultaneous requests share one answer, and tells `GET /metrics/singleflight` how many of them wait.
  */
 
 const { PORT = '3000', QUERY_MS = '200' } = process.env;
@@ -40,7 +40,7 @@ const app = express();
 
 app.get('/posts/:id', async ({ params: { id } }, response) => {
   const visit = new AbortController();
-  // Comes also when all is sent; nothing listens to the signal then.
+  // Also emitted when everything is sent; nothing listens to the signal then.
   response.once('close', () => visit.abort());
 
   const { result, role } = answers.join(id, ({ signal }) => posts.lookup(id, { signal }), { signal: visit.signal });
@@ -51,7 +51,7 @@ app.get('/posts/:id', async ({ params: { id } }, response) => {
 });
 
 app.post('/posts/:id/invalidate', async ({ params: { id } }, response) => {
-  // Who asks from now on must not join those who asked before.
+  // Later requests must not join earlier ones.
   answers.forget(id);
   response.json({ invalidated: await posts.invalidate(id) });
 });
@@ -73,9 +73,9 @@ app.use((_request, response) => {
   response.status(404).json({ error: 'Not found' });
 });
 
-// Express knows by the four parameters that this one is for errors.
+// Four parameters tell Express that this handler is for errors.
 app.use((error: unknown, { path }: Request, response: Response, _next: NextFunction) => {
-  // Nobody is there to be answered.
+  // The client is gone.
   if (response.destroyed) return;
   if (error instanceof URIError) {
     response.status(400).json({ error: 'Bad request' });
@@ -91,7 +91,7 @@ const server = app.listen(Number(PORT), '127.0.0.1', (error) => {
 });
 process.once('SIGTERM', shutDown).once('SIGINT', shutDown);
 
-/** Requests under way have a second to finish. Connections without one, which browsers open ahead of need, end then too. */
+/** Requests under way have a second to finish. Idle connections, which browsers open ahead of need, end then, too. */
 function shutDown(): void {
   server.close(() => void posts.close());
   void setTimeout(1_000, undefined, { ref: false }).then(() => server.closeAllConnections());

@@ -8,7 +8,7 @@ export interface Database {
   readonly url: string;
   /** Queries so far, by post. */
   readonly queries: ReadonlyMap<string, number>;
-  /** Changes a post; gives what it says from now on. */
+  /** Changes a post, and returns its new text. */
   readonly change: (id: string) => string;
   readonly close: () => void;
 }

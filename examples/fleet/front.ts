@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Agent, createServer, request as send } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A tiny load balancer: hands each request to the next of `ports`. Gives its own address, and how it ends. */
+/** A tiny load balancer: hands each request to the next of `ports`. Returns its own address, and a function to end it. */
 export async function startFront(
   ports: readonly number[],
 ): Promise<{ readonly url: string; readonly close: () => void }> {

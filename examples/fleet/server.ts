@@ -9,7 +9,7 @@ import { redisBackplane, redisStorage } from 'soloflight/redis';
 
 const { REDIS_URL = 'redis://127.0.0.1:6379', DATABASE_URL = '', FLEET_PATIENCE } = process.env;
 
-// Both reconnect by themselves. While Redis is away, soloflight does without it.
+// Both reconnect by themselves. While Redis is away, soloflight works without it.
 const client = createClient({ url: REDIS_URL, socket: { reconnectStrategy: 100 } }).on('error', () => {});
 const subscriber = client.duplicate().on('error', () => {});
 for (const connection of [client, subscriber]) connection.connect().catch(() => {});
@@ -27,7 +27,7 @@ const posts = new TieredCache<string>({
   },
 });
 
-/** Deadlines for a machine too busy for those that soloflight has by itself. */
+/** Deadlines for a machine that is too busy for soloflight's defaults. */
 function patience(ms: string | undefined): Partial<TieredCacheOptions<string>> {
   return ms === undefined ? {} : { readTimeout: Number(ms), writeTimeout: Number(ms), leaseWait: Number(ms) };
 }

@@ -18,7 +18,7 @@ server.listen(Number(PORT), '127.0.0.1', () => {
 });
 process.once('SIGTERM', shutDown).once('SIGINT', shutDown);
 
-/** Requests under way have a second to finish. Connections without one, which browsers open ahead of need, end then too. */
+/** Requests under way have a second to finish. Idle connections, which browsers open ahead of need, end then, too. */
 function shutDown(): void {
   server.close(() => void posts.close());
   void setTimeout(1_000, undefined, { ref: false }).then(() => server.closeAllConnections());

@@ -49,7 +49,7 @@ async function answer({ method, url = '/' }: IncomingMessage, response: ServerRe
 
 async function answerPost(id: string, response: ServerResponse): Promise<void> {
   const visit = new AbortController();
-  // Comes also when all is sent; nothing listens to the signal then.
+  // Also emitted when everything is sent; nothing listens to the signal then.
   response.once('close', () => visit.abort());
 
   try {
@@ -66,7 +66,7 @@ function send(response: ServerResponse, status: number, content: object, headers
   response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(content));
 }
 
-/** Requests under way have a second to finish. Connections without one, which browsers open ahead of need, end then too. */
+/** Requests under way have a second to finish. Idle connections, which browsers open ahead of need, end then, too. */
 function shutDown(): void {
   server.close(() => void posts.close());
   void setTimeout(1_000, undefined, { ref: false }).then(() => server.closeAllConnections());

@@ -46,7 +46,7 @@ async function forward(request: IncomingMessage, response: ServerResponse): Prom
   const init = { method, headers, body, duplex: 'half', redirect: 'manual', signal: gone.signal } as const;
   const answer = await fetch(`${ORIGIN}${url}`, init);
 
-  // The body is decoded by now, and as long as it is.
+  // `fetch` has decoded the body, so its old encoding and length no longer apply.
   const outdated = answer.headers.has('content-encoding') ? ['content-encoding', 'content-length'] : [];
   for (const [name, value] of answer.headers)
     if (![...outdated, ...OF_THE_CONNECTION].includes(name)) response.appendHeader(name, value);

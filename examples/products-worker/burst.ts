@@ -1,4 +1,4 @@
-// Fires 1,000 requests for one product at the same time, and prints how often the product API was asked.
+// Fires 1,000 requests for one product at the same time, and prints how many requests the product API got.
 const base = process.argv[2] ?? 'http://127.0.0.1:8787';
 const productId = `SKU-${Date.now()}`;
 

@@ -18,8 +18,8 @@ import {
 import { TieredCache, toCacheStatus } from 'soloflight';
 
 /*
- * `GET /posts/:id` over a database that can be sent `down`, `hanging` and `up` again by `POST /database/…`. How hard it is
- * tried is cockatiel's business: retries, a breaker, a timeout. What to answer when all that failed is soloflight's.
+ * `GET /posts/:id` over a database that `POST /database/…` makes `down`, `hanging` and `up` again. cockatiel decides how
+ * hard to try: retries, a breaker, a timeout. soloflight decides what to answer when all that failed.
  */
 
 const { PORT = '3000', QUERY_MS = '50', TIMEOUT_MS = '300', HALF_OPEN_MS = '2000', TTL_MS = '2000' } = process.env;
@@ -39,7 +39,7 @@ async function queryPost(id: string, signal: AbortSignal): Promise<Post> {
   return { id, title: `Post ${id}` };
 }
 
-/** Thrown for an attempt given up because nobody waits for it any more: no reason to retry, and none to open the breaker. */
+/** Thrown for an attempt that nobody waits for any more: no reason to retry, and none to open the breaker. */
 class Departure extends Error {}
 
 const breaker = circuitBreaker(
@@ -94,7 +94,7 @@ async function answer({ method, url = '/' }: IncomingMessage, response: ServerRe
 
 async function answerPost(id: string, response: ServerResponse): Promise<void> {
   const visit = new AbortController();
-  // Comes also when all is sent; nothing listens to the signal then.
+  // Also emitted when everything is sent; nothing listens to the signal then.
   response.once('close', () => visit.abort());
 
   try {
@@ -112,7 +112,7 @@ function send(response: ServerResponse, status: number, content: object, headers
   response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(content));
 }
 
-/** Requests under way have a second to finish. Connections without one, which browsers open ahead of need, end then too. */
+/** Requests under way have a second to finish. Idle connections, which browsers open ahead of need, end then, too. */
 function shutDown(): void {
   server.close(() => void posts.close());
   void setTimeout(1_000, undefined, { ref: false }).then(() => server.closeAllConnections());

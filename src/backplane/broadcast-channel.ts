@@ -12,8 +12,8 @@ export interface BroadcastChannelBackplaneOptions {
 /**
  * A backplane between the tabs of one origin, or the threads of one process, over `BroadcastChannel`.
  *
- * The channel is opened when somebody listens or publishes first, and closed when nobody listens any more. Nothing is lost
- * while it is open, so it never says so.
+ * The channel opens at the first publication or subscription, and closes when nobody listens any more. An open channel
+ * loses nothing, so this backplane never reports a loss.
  *
  * @throws TypeError for an option that makes no sense.
  */
@@ -24,7 +24,7 @@ export function broadcastChannelBackplane(options: BroadcastChannelBackplaneOpti
   return defineBackplane(new BroadcastChannelBackplane(channel));
 }
 
-/** What is used of a `BroadcastChannel`, which platforms type differently. */
+/** The part of a `BroadcastChannel` that is used here. Platforms type it differently. */
 interface Channel {
   addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void;
   postMessage(data: unknown): void;
@@ -45,7 +45,7 @@ class BroadcastChannelBackplane implements BackplaneAdapter {
   publish(messages: readonly BackplaneMessage[]): void {
     const data = { soloflight: 1, messages };
     this.#open().postMessage(data);
-    // A channel does not hear itself, but caches that share a backplane must hear each other.
+    // A channel does not hear itself, but caches that share this backplane must hear each other.
     for (const listener of this.#listeners) for (const message of messages) listener.receive(message);
   }
 

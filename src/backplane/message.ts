@@ -2,12 +2,12 @@ import type { BackplaneMessage } from '../contracts.js';
 
 const KINDS: readonly unknown[] = ['set', 'invalidate', 'expire', 'tags', 'clear'];
 
-/** `messages` as one text. Its version comes first, so that later ones are not misread. */
+/** `messages` as one text. The version comes first, so that later ones are not misread. */
 export function encodeMessages(messages: readonly BackplaneMessage[]): string {
   return JSON.stringify({ soloflight: 1, messages });
 }
 
-/** The messages in `text`; none if it is anything else. */
+/** The messages in `text`; none if it holds anything else. */
 export function decodeMessages(text: string): readonly BackplaneMessage[] {
   try {
     return messagesIn(JSON.parse(text));
@@ -16,7 +16,7 @@ export function decodeMessages(text: string): readonly BackplaneMessage[] {
   }
 }
 
-/** The messages in `data`, which came from anywhere. */
+/** The messages in `data`, which may come from anywhere. */
 export function messagesIn(data: unknown): readonly BackplaneMessage[] {
   const { soloflight, messages } = Object(data) as { soloflight?: unknown; messages?: unknown };
   return soloflight === 1 && Array.isArray(messages) ? messages.filter(isMessage) : [];

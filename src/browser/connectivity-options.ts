@@ -7,31 +7,31 @@ import { misuse } from '../errors.js';
 /** Options of `connectivity`. */
 export interface ConnectivityOptions {
   /**
-   * Finds out whether the server can be reached. A URL is asked with `HEAD`, past all HTTP caches: every answer below 500
-   * counts. A function says so by what it returns: anything but `false`, or a rejection. Should not be answered by a
-   * service worker. Left out: nothing is asked, and requests find out.
+   * Finds out whether the server can be reached. A URL gets a `HEAD` request past all HTTP caches: every answer below 500
+   * counts. A function reports failure by returning `false` or by rejecting; any other result counts. A service worker should
+   * not answer it. Left out: nothing is probed, and requests find out.
    */
   readonly probe?: string | URL | ((context: ProbeContext) => MaybePromise<unknown>);
   /** How long one probe may take. @default '5s' */
   readonly probeTimeout?: Duration;
-  /** The pause after a first failure, doubled by each further one, and the longest. Half of each is by chance. @default { initial: '1s', max: '1m' } */
+  /** The pause after a first failure, doubled by each further one, and the longest pause. Half of each is random. @default { initial: '1s', max: '1m' } */
   readonly backoff?: { readonly initial?: Duration; readonly max?: Duration };
-  /** Whether a failed request says something about the network. @default a `TypeError`, as `fetch` fails with, or a `TimeoutError` */
+  /** Whether a failed request says something about the network. @default a `TypeError`, as `fetch` throws, or a `TimeoutError` */
   readonly isFailure?: (error: unknown) => boolean;
   /** @default systemClock */
   readonly clock?: Clock;
 }
 
-/** What a probe is told. */
+/** The argument of a probe. */
 export interface ProbeContext {
-  /** Aborts when the answer is not waited for any more. */
+  /** Aborts when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
 }
 
-/** Gives whether the server was reached; `undefined` where nothing can be asked. */
+/** Resolves with `false`, or rejects, if the server was not reached; any other result means that it was. */
 export type Probe = (context: ProbeContext) => MaybePromise<unknown>;
 
-/** {@link ConnectivityOptions} with nothing left open. Durations are milliseconds. */
+/** {@link ConnectivityOptions} with the defaults filled in. Durations are milliseconds. */
 export interface ConnectivitySettings {
   readonly probe: Probe | undefined;
   readonly probeTimeout: number;
@@ -67,7 +67,7 @@ function toProbe(probe: unknown): Probe | undefined {
   };
 }
 
-/** So `fetch` fails where there is no answer; what was given up on purpose is no failure of the network. */
+/** `fetch` fails with these where there is no answer. An abort on purpose is no failure of the network. */
 function isNetworkFailure(error: unknown): boolean {
   const name = (error as { readonly name?: unknown } | undefined)?.name;
   return name === 'TypeError' || name === 'TimeoutError';

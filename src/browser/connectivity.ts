@@ -7,49 +7,48 @@ import { onlineSchedule } from './online-schedule.js';
 import { Prober } from './prober.js';
 
 /**
- * Whether the server can be reached, as far as is known.
+ * Whether the server can be reached, as far as known.
  *
- * `'online'`: nothing speaks against it. `'offline'`: the browser says that there is no network. `'unreachable'`: the browser
- * says that there is one, and requests fail all the same.
+ * `'online'`: nothing suggests otherwise. `'offline'`: the browser reports that there is no network. `'unreachable'`: the
+ * browser reports a network, but requests fail.
  */
 export type ConnectivityState = 'online' | 'offline' | 'unreachable';
 
-/** What {@link connectivity} makes. */
+/** The signal that {@link connectivity} returns. */
 export interface Connectivity {
   readonly state: ConnectivityState;
-  /** Since when, epoch milliseconds. */
+  /** When the state last changed, epoch milliseconds. */
   readonly since: number;
-  /** `fetch`, with its failures noticed. Any response, whatever its status, says that the server is there. */
+  /** `fetch`, with its failures noticed. Any response, whatever its status, means that the server is there. */
   readonly fetch: typeof fetch;
-  /** Runs `request` and notices how it ends. Gives what it gives. */
+  /** Runs `request` and notices how it ends. Settles as `request` does. */
   track<T>(request: () => MaybePromise<T>): Promise<T>;
   /** Calls `listener` at each change of the state until the returned function is called. */
   on(listener: (state: ConnectivityState) => void): () => void;
-  /** Asks the probe now, whatever the state, and resolves with the state after that. */
+  /** Probes now, whatever the state, and resolves with the state after that. */
   check(): Promise<ConnectivityState>;
-  /** Resolves once the state is `'online'`. Rejects with `signal.reason`, or when this is closed before. */
+  /** Resolves once the state is `'online'`. Rejects with `signal.reason`, or when this is closed first. */
   whenOnline(options?: { readonly signal?: AbortSignal }): Promise<void>;
   /**
-   * Makes a `schedule` for a `WriteBehind`: calls `run`, which flushes it, when that is due and the state is `'online'`, or at
-   * once when it becomes so. While it is not, nothing is tried, so that writes that wait are still made one. Calls `run` once
-   * at first, for what the queue holds from before.
+   * Makes a `schedule` for a `WriteBehind`. It calls `run`, which flushes the `WriteBehind`, when that is due and the state
+   * is `'online'`, or at once when the state becomes `'online'`. In other states nothing is tried, so that waiting writes
+   * still coalesce. Also calls `run` once at first, for writes that the queue holds from before.
    *
-   * `run` is told whether it is called because something is `due`: then pauses after failures go on.
+   * `due` tells `run` that it is called because something is due: then pauses after failures go on.
    */
   schedule(run: (options: { readonly due: boolean }) => MaybePromise<unknown>): (dueAt: number) => void;
-  /** Stops listening, probing and telling. No timer is left. */
+  /** Stops listening, probing and notifying. No timer is left. */
   close(): void;
 }
 
 /**
- * Watches whether the server can be reached: by the browser's `online` and `offline` events, and by requests that fail.
+ * Watches whether the server can be reached: by the browser's `online` and `offline` events, and by failing requests.
  *
- * With a `probe`, the probe decides: a failed request and an `online` event make it ask, and while the server can't be
- * reached it asks again after growing pauses. Without, requests decide: after a failure the state is `'unreachable'` for
- * such a pause, then `'online'` again, so that the next request may find out.
+ * With a `probe`, the probe decides: a failed request or an `online` event starts it, and while the server can't be reached
+ * it runs again after growing pauses. Without one, requests decide: after a failure the state is `'unreachable'` for such a
+ * pause, then `'online'` again, so that the next request may find out.
  *
- * No timer runs while the state is `'online'` or `'offline'`. Where there is no browser, it is `'online'` until something
- * fails.
+ * No timer runs while the state is `'online'` or `'offline'`. Outside of a browser, it is `'online'` until something fails.
  *
  * @throws TypeError for an option that makes no sense.
  */
@@ -57,7 +56,7 @@ export function connectivity(options: ConnectivityOptions = {}): Connectivity {
   return new ConnectivitySignal(resolveConnectivity(options));
 }
 
-/** What is used of a window, or of the global scope of a worker. */
+/** The part of a window, or of a worker's global scope, that is used here. */
 interface Platform {
   readonly navigator?: { readonly onLine?: boolean };
   addEventListener?(type: 'online' | 'offline', listener: () => void): void;
@@ -73,7 +72,7 @@ class ConnectivitySignal implements Connectivity {
   readonly #closing = new AbortController();
   #state: ConnectivityState;
   #since: number;
-  /** What the browser says. */
+  /** Whether the browser reports a network. */
   #network: boolean;
 
   constructor(settings: ConnectivitySettings) {
@@ -110,7 +109,7 @@ class ConnectivitySignal implements Connectivity {
 
   on(listener: (state: ConnectivityState) => void): () => void {
     if (typeof listener !== 'function') throw misuse('listener', 'a function', listener);
-    // A function of its own, so that the same listener registered twice is called twice and leaves one at a time.
+    // A wrapper, so that the same listener registered twice is called twice and leaves one at a time.
     const own = (state: ConnectivityState): void => listener(state);
     if (!this.#closing.signal.aborted) this.#listeners.add(own);
     return () => void this.#listeners.delete(own);
@@ -178,7 +177,7 @@ class ConnectivitySignal implements Connectivity {
     this.#become('offline');
   };
 
-  /** A network is not yet a server. */
+  /** A network does not yet mean a server. */
   readonly #wentOnline = (): void => {
     this.#network = true;
     this.#prober.stop();
@@ -186,7 +185,7 @@ class ConnectivitySignal implements Connectivity {
     else void this.#prober.ask(this.#settings.probe);
   };
 
-  /** What `isFailure` throws must not take the place of what the request failed with. */
+  /** An exception in `isFailure` must not replace the failure of the request. */
   #look(error: unknown): void {
     try {
       if (this.#settings.isFailure(error)) this.#failed();
@@ -196,7 +195,7 @@ class ConnectivitySignal implements Connectivity {
   }
 
   #succeeded(): void {
-    // While there is no network, a service worker may answer.
+    // Without a network, a service worker may have answered.
     if (!this.#network || this.#closing.signal.aborted) return;
     const { probe } = this.#settings;
     if (probe === undefined) {
@@ -207,7 +206,7 @@ class ConnectivitySignal implements Connectivity {
 
   #failed(): void {
     if (!this.#network || this.#closing.signal.aborted) return;
-    // One failure of many at the same time counts.
+    // Of many failures at the same time, one counts.
     if (this.#prober.busy) return;
     const { probe } = this.#settings;
     if (probe === undefined) {
@@ -219,7 +218,7 @@ class ConnectivitySignal implements Connectivity {
   #probed(reached: boolean): void {
     const { probe } = this.#settings;
     if (reached) {
-      // Whatever the browser says.
+      // Even if the browser reports no network.
       this.#network = true;
       this.#prober.succeed();
       this.#become('online');
@@ -235,7 +234,7 @@ class ConnectivitySignal implements Connectivity {
     this.#state = state;
     this.#since = this.#settings.clock.now();
     for (const listener of [...this.#listeners]) {
-      // A listener that changed the state has told everybody, and one may have sent others away.
+      // A listener that changed the state has told everybody else, and one may have removed others.
       if (this.#state !== state) return;
       if (!this.#listeners.has(listener)) continue;
       try {

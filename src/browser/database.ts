@@ -3,28 +3,28 @@ import { SoloflightError } from '../errors.js';
 import { openDatabase, type Schema } from './open-database.js';
 import { full, isQuotaError } from './storage-errors.js';
 
-/** What a {@link Database} is opened with. */
+/** Options of a {@link Database}. */
 export interface DatabaseOptions extends Schema {
   /** How long to wait for the browser to open it, milliseconds. */
   readonly openTimeout: number;
-  /** `'strict'`: what was written is on the disk, not only on its way there. */
+  /** `'strict'`: stored data is on the disk, not only on its way there. */
   readonly durability: IDBTransactionDurability;
   readonly clock: Clock;
 }
 
-/** One transaction, as the work in it sees it. */
+/** One transaction, for the work in it. */
 export interface Work<T> {
   readonly store: IDBObjectStore;
-  /** Runs `next` with the result of `request`. What `next` throws undoes the transaction. */
+  /** Runs `next` with the result of `request`. An exception in `next` undoes the transaction. */
   readonly after: <R>(request: IDBRequest<R>, next: (result: R) => void) => void;
-  /** Says what the transaction gives once it is complete. */
+  /** Sets the result of the transaction, given once it is complete. */
   readonly give: (result: T) => void;
 }
 
 /**
  * A database with one object store, opened at first use and again whenever the connection was lost.
  *
- * It never stands in the way of others: when another tab wants to upgrade or delete the database, it lets go.
+ * It never blocks others: when another tab wants to upgrade or delete the database, it closes its connection.
  */
 export class Database {
   readonly #options: DatabaseOptions;
@@ -36,7 +36,7 @@ export class Database {
     this.#options = options;
   }
 
-  /** Runs `work` in one transaction, and gives what that gave once all of it is stored. If anything fails, nothing is. */
+  /** Runs `work` in one transaction, and resolves with its result once everything is stored. If anything fails, nothing is. */
   async transact<T>(mode: IDBTransactionMode, work: (work: Work<T>) => void): Promise<T> {
     const transaction = await this.#begin(mode);
     return new Promise<T>((resolve, reject) => {
@@ -69,7 +69,7 @@ export class Database {
     });
   }
 
-  /** Lets go of the database once what is under way is done. What is asked for later fails. */
+  /** Closes the database once the transactions under way are done. Later calls fail. */
   close(): void {
     this.#closed = true;
     this.#connection?.close();
@@ -82,7 +82,7 @@ export class Database {
     try {
       return connection.transaction(store, mode, { durability });
     } catch (error) {
-      // The browser took it away, for example because the user cleared the site's data.
+      // The browser closed the connection, for example because the user cleared the site's data.
       if ((error as { readonly name?: unknown }).name !== 'InvalidStateError') throw error;
       this.#lost(connection);
       return (await this.#connected()).transaction(store, mode, { durability });
@@ -108,7 +108,7 @@ export class Database {
     }
   }
 
-  /** An opening that takes too long goes on, and is used by whoever asks when it is over. */
+  /** An opening that takes too long goes on, and serves the calls that come after it is over. */
   #inTime(opening: Promise<IDBDatabase>): Promise<IDBDatabase> {
     const { name, openTimeout, clock } = this.#options;
     return new Promise((resolve, reject) => {
@@ -116,7 +116,7 @@ export class Database {
         reject(
           new SoloflightError(
             'SOLOFLIGHT_DATABASE_BLOCKED',
-            `The IndexedDB database '${name}' could not be opened within ${openTimeout} ms (\`openTimeout\`). Another tab may hold an older version of it open: close or reload that`,
+            `The IndexedDB database '${name}' could not be opened within ${openTimeout} ms (\`openTimeout\`). Another tab may hold an older version of it open: close or reload that tab`,
           ),
         ),
       );

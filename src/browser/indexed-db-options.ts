@@ -14,7 +14,7 @@ export interface IndexedDbOptions {
   readonly clock?: Clock;
 }
 
-/** {@link IndexedDbOptions} with nothing left open. Durations are milliseconds. */
+/** {@link IndexedDbOptions} with the defaults filled in. Durations are milliseconds. */
 export interface IndexedDbSettings {
   readonly name: string;
   readonly openTimeout: number;

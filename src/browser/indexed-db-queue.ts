@@ -7,10 +7,10 @@ import { isQueuedWrite } from './queued-write.js';
 /**
  * A queue for a `WriteBehind` in an IndexedDB database of its own, by default `soloflight-writes`.
  *
- * A write that was accepted is on the disk: it survives the tab, the browser and a power cut. Values are whatever the
- * structured clone algorithm takes; one that it does not take is refused, with all that came in the same call.
+ * An accepted write is on the disk: it survives the tab, the browser and a power cut. Values are whatever the structured
+ * clone algorithm takes. One that it does not take is refused, together with all writes of the same call.
  *
- * One `WriteBehind` at a time may own it: where there are several tabs, that of the tab that leads.
+ * One `WriteBehind` at a time may own it: with several tabs, that of the leading tab.
  *
  * @see `sharedWrites`, which lets all tabs write.
  * @throws TypeError for an option that makes no sense.
@@ -25,11 +25,11 @@ const STORE = 'writes';
 /** Version of the records. Those of another version are neither read nor removed. */
 const FORMAT = 1;
 
-/** As stored. What lies there may be something else. */
+/** The form of stored writes. The store may hold anything else. */
 interface WriteRecord {
   readonly id: string;
   readonly format: number;
-  /** 0, or 1 for a dead letter: what there is an index of must be a number or a text. */
+  /** 0, or 1 for a dead letter: indexed values must be numbers or texts. */
   readonly dead: 0 | 1;
   readonly write: QueuedWrite;
 }

@@ -10,10 +10,10 @@ import { resolveDatabase, type IndexedDbOptions } from './indexed-db-options.js'
  *
  * Values are whatever the structured clone algorithm takes: maps, sets, dates, bigints, typed arrays, blobs, cycles; not
  * functions, and instances of classes lose their class. Keys are any strings. Tabs may share a database: every call is one
- * transaction. An entry that was stored survives the end of the tab; a power cut may take the last ones.
+ * transaction. A stored entry survives the end of the tab; a power cut may take the last ones.
  *
- * The database is opened at first use, and again when the browser took it away. Where IndexedDB can't be used, every call
- * rejects with `SOLOFLIGHT_STORAGE_UNAVAILABLE`, when the quota is used up writes reject with `SOLOFLIGHT_STORAGE_FULL`; a
+ * The database is opened at first use, and again when the browser closed it. Where IndexedDB can't be used, every call
+ * rejects with `SOLOFLIGHT_STORAGE_UNAVAILABLE`; when the quota is used up, writes reject with `SOLOFLIGHT_STORAGE_FULL`. A
  * cache goes on without the tier.
  *
  * @throws TypeError for an option that makes no sense.
@@ -31,7 +31,7 @@ const FORMAT = 1;
 
 const MOST_SWEPT = 1_000_000_000;
 
-/** As stored. What lies there may be something else. */
+/** The form of stored entries. The store may hold anything else. */
 interface EntryRecord {
   readonly key: string;
   readonly format: number;
@@ -102,7 +102,7 @@ class IndexedDbTier implements StorageAdapter {
   }
 
   async sweep(now: number, limit: number): Promise<number> {
-    // To IndexedDB, a count of 0 is none.
+    // IndexedDB takes a count of 0 for none.
     if (!(limit >= 1)) return 0;
     return this.#write<number>(({ store, after, give }) => {
       after(

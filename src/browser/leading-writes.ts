@@ -3,7 +3,7 @@ import { WRITE_EVENT_TYPES, type WriteEvent } from '../writes/write-events.js';
 import type { WritesLike } from './shared-writes-options.js';
 import type { Call } from './tab-messages.js';
 
-/** Makes `call` on the one `WriteBehind`, which this tab has. */
+/** Makes `call` on the one `WriteBehind`, which this tab holds. */
 export async function perform<V>(writes: WritesLike<V>, call: Call, signal?: AbortSignal): Promise<unknown> {
   const [method, key, value] = call as readonly [Call[0], string, V];
   const options = signal === undefined ? undefined : { signal };
@@ -29,11 +29,15 @@ export async function perform<V>(writes: WritesLike<V>, call: Call, signal?: Abo
     case 'dropDead':
       return writes.deadLetters.drop(key);
     default:
-      throw misuse('call', 'one that the tab that leads knows: reload it, its version of the page is another', method);
+      throw misuse(
+        'call',
+        'one that the leading tab knows: reload that tab, it runs another version of the page',
+        method,
+      );
   }
 }
 
-/** Calls `tell` for all that happens to writes. */
+/** Calls `tell` for every event of `writes`. */
 export function watchAll<V>(writes: WritesLike<V>, tell: (event: WriteEvent) => void): void {
   for (const type of WRITE_EVENT_TYPES) writes.on(type, tell);
 }

@@ -1,25 +1,25 @@
 import { ignore } from '../base/promises.js';
 import type { Clock, MaybePromise } from '../contracts.js';
 
-/** What {@link onlineSchedule} works with. */
+/** The parts that {@link onlineSchedule} works with. */
 export interface OnlineScheduleParts {
   readonly connection: { readonly state: string; on(listener: () => void): () => void };
   readonly clock: Clock;
-  /** Aborts when nothing is to be run any more. */
+  /** Aborts when nothing must run any more. */
   readonly closing: AbortSignal;
   readonly run: (options: { readonly due: boolean }) => MaybePromise<unknown>;
 }
 
 /**
- * Runs `run` when it is due and the state is `'online'`. While it is not, nothing runs; when it becomes so, what is due
- * at any time runs at once, since pauses were meant for a server that could not be reached.
+ * Runs `run` when it is due and the state is `'online'`. In other states nothing runs. When the state becomes `'online'`,
+ * everything planned runs at once, since pauses were meant for a server that could not be reached.
  */
 export function onlineSchedule({ connection, clock, closing, run }: OnlineScheduleParts): (dueAt: number) => void {
   let stop = ignore;
   const go = (due: boolean): void => {
     if (connection.state !== 'online') return;
     stop();
-    // What fails is told by who was run.
+    // `run` reports its own failures.
     new Promise<unknown>((resolve) => resolve(run({ due }))).catch(ignore);
   };
   return (dueAt) => {

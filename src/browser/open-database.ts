@@ -6,22 +6,22 @@ export interface Schema {
   readonly name: string;
   readonly store: string;
   readonly version: number;
-  /** Makes the store in a database that has none. */
+  /** Creates the store in a database that has none. */
   readonly create: (database: IDBDatabase) => void;
 }
 
 /**
  * Opens the database of `schema`.
  *
- * One that a newer version of the program has upgraded is opened as it is, as long as the store is there: its records say
- * for themselves whether they can be read. While an older version holds it open, the promise stays pending.
+ * A database upgraded by a newer version of the program is opened as it is, as long as the store is there: each record
+ * tells whether it can be read. While an older version holds the database open, the promise stays pending.
  *
  * @throws SoloflightError with code `SOLOFLIGHT_STORAGE_UNAVAILABLE` or `SOLOFLIGHT_FOREIGN_DATABASE`, as a rejection.
  */
 export async function openDatabase(schema: Schema): Promise<IDBDatabase> {
   const database = await openNewest(schema);
   if (database.objectStoreNames.contains(schema.store)) return database;
-  // Open, it would stand in the way of whoever owns it.
+  // An open connection would block the owner of the database.
   database.close();
   throw new SoloflightError(
     'SOLOFLIGHT_FOREIGN_DATABASE',

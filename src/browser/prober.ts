@@ -1,13 +1,13 @@
 import type { ConnectivitySettings, Probe } from './connectivity-options.js';
 
-/** What a {@link Prober} works with. */
+/** The parts that a {@link Prober} works with. */
 export interface ProberParts {
   readonly settings: ConnectivitySettings;
-  /** Told how each probe went that was not given up. */
+  /** Called with the outcome of each probe that was not given up. */
   readonly settled: (reached: boolean) => void;
 }
 
-/** Asks whether the server can be reached: one probe at a time, and again after growing pauses for as long as it can not. */
+/** Probes the server: one probe at a time, and again after growing pauses while the server can't be reached. */
 export class Prober {
   readonly #parts: ProberParts;
   /** The probe under way. */
@@ -24,7 +24,7 @@ export class Prober {
     return this.#asking !== undefined || this.#cancelPause !== undefined;
   }
 
-  /** Asks now, unless that is being done. Resolves when it is told how that went, or given up. Never rejects. */
+  /** Probes now, unless a probe is under way. Resolves when its outcome was reported, or it was given up. Never rejects. */
   ask(probe: Probe): Promise<void> {
     if (this.#asking !== undefined) return this.#asking.done;
     this.#endPause();
@@ -34,13 +34,13 @@ export class Prober {
     return done;
   }
 
-  /** Calls `run` after the pause that the failures in a row have earned, this one included. */
+  /** Calls `run` after the pause for this failure and those in a row before it. */
   pause(run: () => void): void {
     const { clock, initial, max } = this.#parts.settings;
     this.#endPause();
     const longest = Math.min(max, initial * 2 ** this.#failures);
     this.#failures += 1;
-    // Never 0, so that nothing spins; half of it by chance, so that not all clients come back at once.
+    // Never 0, so that nothing spins; half of it random, so that clients don't come back all at once.
     this.#cancelPause = clock.after((longest / 2) * (1 + clock.random()), () => {
       this.#cancelPause = undefined;
       run();
@@ -53,7 +53,7 @@ export class Prober {
     this.#endPause();
   }
 
-  /** Gives up what is under way or planned. */
+  /** Gives up the probe under way or planned. */
   stop(): void {
     this.succeed();
     const asking = this.#asking;
@@ -62,7 +62,7 @@ export class Prober {
   }
 
   async #ask(probe: Probe, controller: AbortController): Promise<void> {
-    // Let `#asking` be set first.
+    // Yields, so that `#asking` is set first.
     await undefined;
     const reached = await this.#answer(probe, controller);
     if (this.#asking?.controller !== controller) return;
@@ -70,7 +70,7 @@ export class Prober {
     this.#parts.settled(reached);
   }
 
-  /** Whether the server was reached. A probe that does not heed its signal is not waited for. */
+  /** Whether the server was reached. Does not wait for a probe that ignores its signal. */
   #answer(probe: Probe, controller: AbortController): Promise<boolean> {
     const { clock, probeTimeout } = this.#parts.settings;
     const { signal } = controller;

@@ -1,6 +1,6 @@
 import type { QueuedWrite } from '../contracts.js';
 
-/** Whether `candidate`, something a storage gave, has the shape of a write. */
+/** Whether `candidate`, read from a storage, has the shape of a write. */
 export function isQueuedWrite(candidate: unknown): candidate is QueuedWrite {
   if (typeof candidate !== 'object' || candidate === null) return false;
   const { id, key, kind, sequence, at, attempts, revision, triedFor, dead } = candidate as Partial<QueuedWrite>;

@@ -13,7 +13,7 @@ export interface SharedDeadLetters<V> {
   drop(id: string): Promise<void>;
 }
 
-/** What is used of a `WriteBehind`. */
+/** The part of a `WriteBehind` that is used here. */
 export interface WritesLike<V> {
   readonly deadLetters: SharedDeadLetters<V>;
   open(): Promise<void>;
@@ -30,8 +30,8 @@ export interface WritesLike<V> {
 /** Options of one write. */
 export interface CallOptions {
   /**
-   * Ends the wait for room under `maxPending`, and for a tab that leads. What was handed to another tab by then may be
-   * accepted there all the same.
+   * Ends the wait for room under `maxPending`, and for a leading tab. A write that another tab has received by then may
+   * still be accepted there.
    */
   readonly signal?: AbortSignal;
 }
@@ -40,44 +40,44 @@ export interface CallOptions {
 export interface SharedWritesOptions<V> {
   /** Tells these writes from others of the origin. */
   readonly name: string;
-  /** Makes the `WriteBehind`, in the tab that leads, each time it begins to. Its queue must be the same in every tab. */
+  /** Makes the `WriteBehind`, in the leading tab, each time it starts to lead. Its queue must be the same in every tab. */
   readonly open: () => WritesLike<V>;
   /** @default systemClock */
   readonly clock?: Clock;
 }
 
-/** What `sharedWrites` makes. It can be the `writes` of a `TieredCache` in every tab. */
+/** The writes that `sharedWrites` returns. They can be the `writes` of a `TieredCache` in every tab. */
 export interface SharedWrites<V> extends Writes<V> {
   /** Writes that are not delivered any more, whichever tab accepted them. */
   readonly deadLetters: SharedDeadLetters<V>;
   /** Whether this tab delivers. */
   readonly leading: boolean;
-  /** Resolves once a tab leads and has read its queue. Other calls wait for that by themselves. */
+  /** Resolves once a tab leads and has read its queue. Other calls wait for that themselves. */
   open(): Promise<void>;
-  /** Writes `value`. Resolves once the tab that leads has accepted it. */
+  /** Writes `value`. Resolves once the leading tab has accepted it. */
   put(key: string, value: V, options?: CallOptions): Promise<void>;
-  /** Deletes `key`. Resolves once the tab that leads has accepted that. */
+  /** Deletes `key`. Resolves once the leading tab has accepted that. */
   delete(key: string, options?: CallOptions): Promise<void>;
-  /** The value of `key` as the pending writes of all tabs will leave it; `undefined` if there are none. */
+  /** The value of `key` after the pending writes of all tabs; `undefined` if there are none. */
   read(key: string): Promise<V | undefined>;
-  /** What the pending writes of all tabs will make of `key`, if there are any. */
+  /** The state of `key` after the pending writes of all tabs, if there are any. */
   peek(key: string): Promise<PendingWrite<V> | undefined>;
   /** Delivers what was accepted so far, whichever tab accepted it; with `due: true` only what is due by now. */
   flush(options?: { readonly due?: boolean }): Promise<void>;
-  /** How the one `WriteBehind` is doing. An error in it has its name, message and code in other tabs, and nothing else. */
+  /** The status of the one `WriteBehind`. In other tabs, an error in it has only its name, message and code. */
   status(): Promise<WriteStatus>;
   /**
    * Calls `listener` for each event of `type` of the one `WriteBehind`, in all tabs, until the returned function is called.
    *
-   * A tab hears of its own write before the call that made it resolves. When a tab takes the lead, all hear `restore` for what
-   * it found in the queue.
+   * A tab hears of its own write before the call that made it resolves. When a tab takes the lead, all tabs hear `restore`
+   * for each write that it found in the queue.
    */
   on<T extends WriteEventType>(type: T, listener: (event: Extract<WriteEvent, { type: T }>) => void): () => void;
-  /** Leaves. If this tab leads, its `WriteBehind` is closed, with `flush: false` without delivering, and another tab goes on. */
+  /** Leaves. If this tab leads, closes its `WriteBehind`, without delivering for `flush: false`, and another tab goes on. */
   close(options?: { readonly flush?: boolean }): Promise<void>;
 }
 
-/** {@link SharedWritesOptions} with nothing left open. */
+/** {@link SharedWritesOptions} with the defaults filled in. */
 export type SharedWritesSettings<V> = Required<SharedWritesOptions<V>>;
 
 /** @throws TypeError for an option that makes no sense. */

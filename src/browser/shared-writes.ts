@@ -32,29 +32,30 @@ import {
 import { whileLeading, type Leadership } from './while-leading.js';
 
 /**
- * One `WriteBehind` for all tabs of an origin: it lives in the tab that leads, and the others hand their writes over.
+ * One `WriteBehind` for all tabs of an origin: it lives in the leading tab, and the others send their writes there.
  *
- * So one tab delivers, the writes of a key keep their order whichever tab they come from, and every tab reads what any of
- * them wrote: as the `writes` of a `TieredCache` in each tab, it keeps those caches in step, also without network. When the
- * leading tab ends, however it ends, another one opens the queue and goes on; calls that were not answered are made again
- * there, so that a write may be accepted twice, by the tab that ended and by the next, and the second time after writes of
- * other tabs that came in between. Calls wait for as long as no tab leads. Values must be what the structured clone algorithm takes.
+ * One tab delivers, the writes of a key keep their order whichever tab they come from, and every tab reads the writes of
+ * all. As the `writes` of a `TieredCache` in each tab, it keeps those caches in step, even without network.
  *
- * @see {@link whileLeading} for what holds where there are no Web Locks.
+ * When the leading tab ends, however it ends, another one opens the queue and goes on. Unanswered calls are made again
+ * there. A write may therefore be accepted twice, by the tab that ended and by the next, and the second time behind writes
+ * of other tabs that came in between. Calls wait as long as no tab leads. Values must suit the structured clone algorithm.
+ *
+ * @see {@link whileLeading} for pages without Web Locks.
  * @throws TypeError for an option that makes no sense.
  */
 export function sharedWrites<V>(options: SharedWritesOptions<V>): SharedWrites<V> {
   return new TabWrites(resolveSharedWrites(options));
 }
 
-/** A call that was not answered yet. */
+/** A call without an answer yet. */
 interface Ask {
   readonly call: Call;
   readonly signal: AbortSignal | undefined;
   readonly settle: (result: Promise<unknown>) => void;
 }
 
-/** What is used of the platform. */
+/** The part of the platform that is used here. */
 interface Platform {
   readonly BroadcastChannel: new (name: string) => Channel;
 }
@@ -65,10 +66,10 @@ interface Channel {
   close(): void;
 }
 
-/** Also the code of a `WriteBehind` that is closed. */
+/** The same code as that of a closed `WriteBehind`. */
 const CLOSED = 'SOLOFLIGHT_WRITES_CLOSED';
 
-/** So many answers are kept, for calls that come again because they crossed with the news of who leads. */
+/** The most answers kept, for calls that come again because they crossed with the news that this tab leads. */
 const MOST_ANSWERS = 1_000;
 
 class TabWrites<V> implements SharedWrites<V> {
@@ -83,12 +84,12 @@ class TabWrites<V> implements SharedWrites<V> {
   readonly #leadership: Leadership;
   readonly #events = new Events<WriteEvent>();
   readonly #tab: string;
-  /** Calls of this tab, by id. */
+  /** Unanswered calls of this tab, by id. */
   readonly #asks = new Map<string, Ask>();
-  /** What this tab, leading, was asked by others: by id. */
+  /** Answers of this tab, as the leader, to calls of others, by id. */
   readonly #answers = new Map<string, Promise<Message>>();
   #calls = 0;
-  /** While this tab leads. */
+  /** Set while this tab leads. */
   #own: WritesLike<V> | undefined;
   #opened: Promise<void> | undefined;
   #flushAtEnd = true;
@@ -190,7 +191,7 @@ class TabWrites<V> implements SharedWrites<V> {
     try {
       return (await answered(own, call, options?.signal)) as T;
     } catch (error) {
-      // The lead was lost: whoever has it now is asked.
+      // The lead was lost: the tab that has it now gets the call.
       if (this.#own !== own && isSoloflightError(error, CLOSED)) return this.#call<T>(call, options);
       throw error;
     }
@@ -200,7 +201,7 @@ class TabWrites<V> implements SharedWrites<V> {
     try {
       this.#post({ kind: 'ask', id, call });
     } catch (error) {
-      // It can't be cloned.
+      // The call can't be cloned.
       this.#asks.get(id)?.settle(rejection(error));
     }
   }
@@ -213,15 +214,15 @@ class TabWrites<V> implements SharedWrites<V> {
         this.#events.emit(event);
         this.#post({ kind: 'event', event: toPlainEvent(event) });
       });
-      // What was asked while nobody led is asked again.
+      // Makes the tabs repeat the calls that nobody answered.
       this.#post({ kind: 'leading' });
       for (const { call, signal, settle } of this.#asks.values()) settle(answered(writes, call, signal));
-      // What the queue holds is for all to know, even if nobody asks. A failure is told by an event.
+      // All tabs must know what the queue holds, even if nobody asks. An event reports a failure.
       writes.open().catch(ignore);
       if (!signal.aborted) await new Promise<unknown>((resolve) => signal.addEventListener('abort', resolve));
     } finally {
       this.#own = undefined;
-      // Where the lead was lost, another tab delivers already.
+      // If the lead was lost, another tab delivers already.
       try {
         await writes.close({ flush: this.#closing !== undefined && this.#flushAtEnd });
       } finally {
@@ -258,7 +259,7 @@ class TabWrites<V> implements SharedWrites<V> {
   }
 
   #send(id: string, message: Message): void {
-    // The tab that leads next will be asked again.
+    // The next leading tab will get the call again.
     if (message.kind === 'answer' && message.failure?.code === CLOSED) return;
     try {
       this.#post(message);
@@ -268,12 +269,12 @@ class TabWrites<V> implements SharedWrites<V> {
   }
 
   #post(message: Message): void {
-    // What ends late has nobody to be told to: a closed channel throws.
+    // A call that ends late has nobody to tell: a closed channel throws.
     if (!this.#hasLeft) this.#channel.postMessage(message);
   }
 }
 
-/** What `call` gives, in the form in which it may go to other tabs. */
+/** The result of `call`, in the form in which it may go to other tabs. */
 async function answered<V>(writes: WritesLike<V>, call: Call, signal?: AbortSignal): Promise<unknown> {
   const result = await perform(writes, call, signal);
   return call[0] === 'status' ? toPlainStatus(result as WriteStatus) : result;

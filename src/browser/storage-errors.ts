@@ -1,6 +1,6 @@
 import { SoloflightError } from '../errors.js';
 
-/** The browser keeps nothing here: site data is blocked, the page is sandboxed, or this is no browser. */
+/** The error where a browser keeps nothing: site data is blocked, the page is sandboxed, or this is no browser. */
 export function unavailable(what: string, cause?: unknown): SoloflightError {
   return new SoloflightError(
     'SOLOFLIGHT_STORAGE_UNAVAILABLE',
@@ -9,7 +9,7 @@ export function unavailable(what: string, cause?: unknown): SoloflightError {
   );
 }
 
-/** The origin may not store any more. */
+/** The error of an origin that may not store any more. */
 export function full(what: string, cause: unknown, key?: string): SoloflightError {
   return new SoloflightError(
     'SOLOFLIGHT_STORAGE_FULL',
@@ -18,9 +18,9 @@ export function full(what: string, cause: unknown, key?: string): SoloflightErro
   );
 }
 
-/** Whether `error` is a browser's way of saying that its quota is used up. */
+/** Whether `error` is a browser's report that its quota is used up. */
 export function isQuotaError(error: unknown): boolean {
   const name = (error as { readonly name?: unknown } | undefined)?.name;
-  // The second one is Firefox's, for web storage.
+  // The second name is Firefox's, for web storage.
   return name === 'QuotaExceededError' || name === 'NS_ERROR_DOM_QUOTA_REACHED';
 }

@@ -1,19 +1,19 @@
 import type { Clock } from '../contracts.js';
 import { WebArea } from './web-area.js';
 
-/** How long a lease lasts that is not renewed, and how often it is. Tabs in the background may be run once a second. */
+/** Duration of a lease, and the interval of renewals. Tabs in the background may run only once a second. */
 const LEASE = 10_000;
 const RENEWAL = 3_000;
-/** So long another tab's claim may take to be seen here. */
+/** The longest time until another tab's claim is visible here. */
 const SETTLE = 250;
 
-/** How a lock is held that one tab of the origin has at a time. */
+/** The parts of holding a lock that one tab of the origin has at a time. */
 export interface TabLockParts {
   readonly name: string;
   readonly clock: Clock;
   /** Ends the wait for the lock. Does not take it away. */
   readonly stop: AbortSignal;
-  /** Runs while the lock is held, which ends when it settles. Must not reject. `lost` aborts if the lock is taken away. */
+  /** Runs while the lock is held; the lock ends when it settles. Must not reject. `lost` aborts if the lock is taken away. */
   readonly run: (lost: AbortSignal) => Promise<void>;
 }
 
@@ -22,7 +22,7 @@ interface Lease {
   readonly until: number;
 }
 
-/** What is used of a window. */
+/** The part of a window that is used here. */
 interface Window {
   addEventListener?(type: string, listener: (event: { readonly key?: string | null }) => void): void;
   removeEventListener?(type: string, listener: (event: { readonly key?: string | null }) => void): void;
@@ -39,7 +39,7 @@ interface Window {
 export async function holdLease({ name, clock, stop, run }: TabLockParts): Promise<void> {
   const lease = new TabLease(name, clock);
   const lost = new AbortController();
-  // A tab that goes has no time for more, and others need not wait for the end of its lease.
+  // A tab that goes has time for no more, and others need not wait for the end of its lease.
   let back = Promise.resolve();
   const leave = (): void => {
     back = shownAgain(stop);
@@ -63,7 +63,7 @@ export async function holdLease({ name, clock, stop, run }: TabLockParts): Promi
   await back;
 }
 
-/** What still runs in a tab that goes must not claim the lease again. It may also come back, from the browser's history. */
+/** Code that still runs in a tab that goes must not claim the lease again. The tab may also come back, from the history. */
 function shownAgain(stop: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = (): void => {
@@ -85,11 +85,11 @@ class TabLease {
   constructor(name: string, clock: Clock) {
     this.#name = name;
     this.#clock = clock;
-    // `crypto.randomUUID` is missing on the very pages that have no Web Locks.
+    // `crypto.randomUUID` is missing on exactly those pages that lack Web Locks.
     this.#owner = `${clock.random()}`.slice(2) + `${clock.random()}`.slice(2);
   }
 
-  /** Waits until the lease is free, and takes it. `false`: stopped before. */
+  /** Waits until the lease is free, and takes it. Resolves to `false` if it was stopped first. */
   async claim(stop: AbortSignal, gone: AbortSignal): Promise<boolean> {
     const signals = [stop, gone];
     while (!stop.aborted && !gone.aborted) {
@@ -99,7 +99,7 @@ class TabLease {
         continue;
       }
       this.#write();
-      // Of several that claimed it at the same time, the last one has it.
+      // Of several tabs that claim it at the same time, the last one gets it.
       await this.#pause(SETTLE, signals);
       if (this.#isMine()) {
         if (!stop.aborted && !gone.aborted) return true;
@@ -159,7 +159,7 @@ class TabLease {
     return owner === undefined ? undefined : { owner, until: Number(until) };
   }
 
-  /** Ends early when another tab changes the lease, or when stopped. */
+  /** Waits `ms` milliseconds, or until another tab changes the lease, or until stopped. */
   #pause(ms: number, signals: readonly AbortSignal[]): Promise<void> {
     const window = globalThis as Window;
     return new Promise((resolve) => {

@@ -1,7 +1,7 @@
 import { isSoloflightError } from '../errors.js';
 import { holdLease, type TabLockParts } from './tab-lease.js';
 
-/** What is used of a `LockManager`. */
+/** The part of a `LockManager` that is used here. */
 interface Locks {
   request(name: string, options: { readonly signal: AbortSignal }, run: () => Promise<void>): Promise<void>;
 }
@@ -9,8 +9,8 @@ interface Locks {
 /**
  * Waits for the lock that one tab of the origin has at a time, runs `run`, and resolves when the lock is free again.
  *
- * By Web Locks. Where these can't be used, on a page without TLS say, by a lease in localStorage; and where that can't be
- * used either, nothing is shared, and every tab has the lock.
+ * Uses Web Locks. Where these can't be used, for example on a page without TLS, uses a lease in localStorage. Where that
+ * can't be used either, nothing is shared, and every tab has the lock.
  */
 export async function holdTabLock(parts: TabLockParts): Promise<void> {
   const { locks } = (globalThis as { readonly navigator?: { readonly locks?: Locks } }).navigator ?? {};
@@ -23,7 +23,7 @@ export async function holdTabLock(parts: TabLockParts): Promise<void> {
   }
 }
 
-/** Whether the lock was had, or is not wanted any more. */
+/** Resolves to whether the lock was held, or is not wanted any more. */
 async function held(locks: Locks, { name, stop, run }: TabLockParts): Promise<boolean> {
   const lost = new AbortController();
   let running: Promise<void> | undefined;
@@ -31,7 +31,7 @@ async function held(locks: Locks, { name, stop, run }: TabLockParts): Promise<bo
     await locks.request(`soloflight:${name}`, { signal: stop }, () => (running = run(lost.signal)));
     return true;
   } catch {
-    // Not wanted any more, or stolen; or else the origin has no locks.
+    // Not wanted any more, or stolen. Otherwise the origin has no locks.
     if (running === undefined) return stop.aborted;
     lost.abort();
     await running;

@@ -2,7 +2,7 @@ import { SoloflightError } from '../errors.js';
 import type { WriteStatus } from '../writes/write-behind.js';
 import { isWriteEventType, type WriteEvent } from '../writes/write-events.js';
 
-/** What a tab may ask of the one that leads. */
+/** The calls that a tab may make to the leading tab. */
 type Method =
   | 'open'
   | 'put'
@@ -15,19 +15,19 @@ type Method =
   | 'requeueDead'
   | 'dropDead';
 
-/** A call of a method, as it goes from tab to tab. Another version of the page may know other methods. */
+/** A method call as sent between tabs. Another version of the page may know other methods. */
 export type Call = readonly [method: Method, ...given: unknown[]];
 
-/** What tabs tell each other. */
+/** The messages between tabs. */
 export type Message =
-  /** From the tab that leads from now on: whoever waits for an answer asks again. */
+  /** From the tab that leads from now on: every tab repeats its unanswered calls. */
   | { readonly kind: 'leading' }
   | { readonly kind: 'ask'; readonly id: string; readonly call: Call }
   | { readonly kind: 'answer'; readonly id: string; readonly result?: unknown; readonly failure?: Failure }
-  /** What happened to a write, in the tab that leads. */
+  /** An event of a write, from the leading tab. */
   | { readonly kind: 'event'; readonly event: PlainEvent };
 
-/** An error without what can't be cloned, and with the code that cloning drops. */
+/** An error without the parts that can't be cloned, and with the code that cloning drops. */
 export interface Failure {
   readonly name: string;
   readonly message: string;
@@ -38,7 +38,7 @@ export interface Failure {
 /** An event whose error, if it has one, is a {@link Failure}. */
 export type PlainEvent = { readonly type: WriteEvent['type']; readonly error?: Failure };
 
-/** Whether `data` is a message of ours. What else comes is somebody else's. */
+/** Whether `data` is a message of ours; any other belongs to somebody else. */
 export function isMessage(data: unknown): data is Message {
   const { kind, id, call, event } = Object(data) as { readonly [name: string]: unknown };
   if (kind === 'leading') return true;
@@ -57,7 +57,7 @@ export function toFailure(error: unknown): Failure {
   };
 }
 
-/** The error that `failure` stands for. */
+/** The error that `failure` describes. */
 function fromFailure({ name, message, code, key }: Failure): Error {
   if (code?.startsWith('SOLOFLIGHT_') === true)
     return new SoloflightError(code as `SOLOFLIGHT_${string}`, message, { key });

@@ -1,10 +1,10 @@
 import { isWellFormed } from '../codecs/payload.js';
 import { full, isQuotaError, unavailable } from './storage-errors.js';
 
-/** Which of the two web storages: `'local'` outlives the tab and is shared by all of the origin, `'session'` is the tab's own. */
+/** One of the two web storages: `'local'` outlives the tab and is shared by the whole origin, `'session'` is the tab's own. */
 export type WebStorageArea = 'local' | 'session';
 
-/** What is used of a `Storage`. */
+/** The part of a `Storage` that is used here. */
 interface WebStorage {
   readonly length: number;
   key(index: number): string | null;
@@ -16,14 +16,14 @@ interface WebStorage {
 /**
  * The part of a web storage whose names begin with a prefix.
  *
- * The storage is looked up at each use: where site data is blocked, merely naming it throws.
+ * The storage is looked up at each use, because where site data is blocked, merely naming it throws.
  */
 export class WebArea {
-  /** What a tier or a queue in it is called. */
+  /** The name of a tier or a queue in it. */
   readonly name: 'local-storage' | 'session-storage';
   readonly #title: 'localStorage' | 'sessionStorage';
   readonly #prefix: string;
-  /** Where {@link someKeys} goes on. */
+  /** The index at which {@link someKeys} goes on. */
   #next = 0;
 
   constructor(area: WebStorageArea, prefix: string) {
@@ -36,7 +36,7 @@ export class WebArea {
     return this.#storage().getItem(this.#nameOf(key)) ?? undefined;
   }
 
-  /** @throws SoloflightError with code `SOLOFLIGHT_STORAGE_FULL`; what was stored for `key` before then still is. */
+  /** @throws SoloflightError with code `SOLOFLIGHT_STORAGE_FULL`; an earlier text of `key` then stays. */
   set(key: string, text: string): void {
     try {
       this.#storage().setItem(this.#nameOf(key), text);
@@ -54,7 +54,7 @@ export class WebArea {
     return there;
   }
 
-  /** All keys, as they are now. */
+  /** All keys at this moment. */
   keys(): string[] {
     const storage = this.#storage();
     const keys: string[] = [];
@@ -63,9 +63,9 @@ export class WebArea {
   }
 
   /**
-   * The keys among the next `looks` names, going round.
+   * The keys among the next `looks` names, wrapping around.
    *
-   * Names lie in an order of the browser's own, which may change with every write: a key may be passed over for a while.
+   * The browser chooses the order of names, which may change with every write: a key may be passed over for a while.
    */
   someKeys(looks: number): string[] {
     const storage = this.#storage();
@@ -93,13 +93,13 @@ export class WebArea {
     } catch (error) {
       throw unavailable(this.#title, error);
     }
-    // Some web views have the property and nothing in it.
+    // Some web views have the property without a value.
     if (storage === null || storage === undefined) throw unavailable(this.#title);
     return storage;
   }
 }
 
-/** NUL ends strings in some browsers' databases, and halves of characters have no UTF-8. */
+/** NUL ends strings in some browsers' databases, and lone surrogates have no UTF-8. */
 function escapeKey(key: string): string {
   if (isWellFormed(key) && !/[%\0]/.test(key)) return key;
   return key.replaceAll(/[%\0]|\p{Surrogate}/gu, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);

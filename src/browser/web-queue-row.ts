@@ -6,8 +6,8 @@ import { UndecodableError } from '../errors.js';
 import { isQueuedWrite } from './queued-write.js';
 
 /**
- * What a row begins with: `soloflight-write/<version> `. Then follow the write without its value, as JSON without line
- * feeds, a line feed, and the value as its codec made it.
+ * Version of the format: `soloflight-write/<version> `, the write without its value, as JSON without line feeds, a line
+ * feed, and the value as its codec made it.
  */
 const VERSION = 1;
 const ROW = /^soloflight-write\/(\d+) ([^\n]*)\n/;
@@ -32,12 +32,12 @@ export function writeQueueRow(write: QueuedWrite, codec: Codec): MaybePromise<st
   );
 }
 
-/** Whether `row` is that of a dead letter. One that can't be read is none. */
+/** Whether `row` holds a dead letter; `false` for a row that can't be read. */
 export function isDeadRow(row: string): boolean {
   return headerOf(row)?.write.dead !== undefined;
 }
 
-/** The write in `row`, or why it can't be read. Never throws or rejects. */
+/** The write in `row`, or the reason why it can't be read. Never throws or rejects. */
 export async function readQueueRow(id: string, row: string, codec: Codec): Promise<QueuedWrite | Error> {
   try {
     const version = ROW.exec(row)?.[1];

@@ -4,7 +4,7 @@ import type { Codec, MaybePromise } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { UndecodableError } from '../errors.js';
 
-/** What is said of an entry before the entry itself, so that it need not be decoded to be compared or swept. */
+/** The head of an entry, and the sealed entry, which need not be decoded for comparing or sweeping. */
 export interface WebRow {
   readonly keepUntil: number;
   readonly startedAt: number;
@@ -18,7 +18,7 @@ export function writeRow(entry: Entry, keepUntil: number, codec: Codec): MaybePr
   return chain(sealAsText(entry, codec), (sealed) => `${keepUntil} ${entry.startedAt} ${sealed}`);
 }
 
-/** The parts of `text`; `undefined` for what is no row. */
+/** The parts of `text`; `undefined` for anything but a row. */
 export function parseRow(text: string | undefined): WebRow | undefined {
   const [head, keepUntil, startedAt] = ROW.exec(text ?? '') ?? [];
   if (text === undefined || head === undefined) return undefined;

@@ -15,7 +15,7 @@ export interface WebStorageOptions {
   readonly codec?: Codec;
 }
 
-/** {@link WebStorageOptions} with nothing left open. */
+/** {@link WebStorageOptions} with the defaults filled in. */
 export interface WebStorageSettings {
   readonly area: WebArea;
   readonly codec: Codec;

@@ -5,13 +5,13 @@ import { isDeadRow, readQueueRow, writeQueueRow } from './web-queue-row.js';
 import { resolveWebStorage, type WebStorageOptions } from './web-storage-options.js';
 
 /**
- * A queue for a `WriteBehind` in localStorage or sessionStorage: accepts at once, and holds little, about five million
- * characters per origin together with all else that is there. Beyond that writes are refused with `SOLOFLIGHT_STORAGE_FULL`.
+ * A queue for a `WriteBehind` in localStorage or sessionStorage. It accepts at once and holds little: an origin has about
+ * five million characters for everything. Beyond that, writes are refused with `SOLOFLIGHT_STORAGE_FULL`.
  *
- * A write that was accepted survives a reload and the end of its tab, crashes included. The browser brings it to the disk
- * when it gets round to that: a power cut may take the last seconds, where `indexedDbQueue` loses nothing.
+ * An accepted write survives a reload and the end of its tab, crashes included. The browser writes it to the disk at a time
+ * of its own: a power cut may take the last seconds, where `indexedDbQueue` loses nothing.
  *
- * One `WriteBehind` at a time may own it: where there are several tabs, that of the tab that leads.
+ * One `WriteBehind` at a time may own it: with several tabs, that of the leading tab.
  *
  * @see `sharedWrites`, which lets all tabs write.
  * @throws TypeError for an option that makes no sense.
@@ -45,7 +45,7 @@ class WebStorageQueue implements WriteQueue {
     try {
       for (const write of writes) rows.push(writeQueueRow(write, this.#codec));
     } catch (error) {
-      // Nobody waits for the others any more.
+      // The other rows have no waiter any more; their rejections must not go unhandled.
       void Promise.allSettled(rows);
       throw error;
     }
@@ -58,10 +58,10 @@ class WebStorageQueue implements WriteQueue {
     for (const id of ids) this.#area.delete(id);
   }
 
-  /** The storage is the browser's to open and to close. */
+  /** The browser opens and closes the storage. */
   close(): void {}
 
-  /** All or none, unless the tab ends in between. */
+  /** Stores all or none, unless the tab ends in between. */
   #store(ids: readonly string[], rows: readonly string[]): void {
     const before: (readonly [id: string, row: string | undefined])[] = [];
     try {
@@ -70,7 +70,7 @@ class WebStorageQueue implements WriteQueue {
         this.#area.set(id, rows[index] ?? '');
       }
     } catch (error) {
-      // What goes first leaves the room that what comes back needs.
+      // Deletes first, to make the room that the restored rows need.
       for (const [id, row] of before) if (row === undefined) this.#area.delete(id);
       for (const [id, row] of before) if (row !== undefined) this.#area.set(id, row);
       throw error;

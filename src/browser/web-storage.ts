@@ -18,15 +18,15 @@ import { resolveWebStorage, type WebStorageOptions } from './web-storage-options
 /**
  * A storage tier in localStorage or sessionStorage: synchronous, and small, about five million characters per origin.
  *
- * Keys are any strings. When the browser's quota is used up, entries that are outlived soonest make room for new ones,
- * never markers of tags and of `clear`; what then still finds no room is refused with `SOLOFLIGHT_STORAGE_FULL`. All calls
- * are synchronous, unless the codec is not.
+ * Keys are any strings. When the browser's quota is used up, the entries outlived soonest make room for new ones, but never
+ * the markers of tags and of `clear`. An entry that still finds no room is refused with `SOLOFLIGHT_STORAGE_FULL`. All
+ * calls are synchronous, unless the codec is asynchronous.
  *
- * localStorage is shared by the tabs of an origin. What one writes, others see a moment later: `setIfNewer` is atomic
- * within a tab, and two tabs that write the same key in the same moment may overwrite each other.
+ * The tabs of an origin share localStorage. Other tabs see a write a moment later: `setIfNewer` is atomic within a tab, but
+ * two tabs that write the same key in the same moment may overwrite each other.
  *
- * Where there is none, or site data is blocked, every call throws `SOLOFLIGHT_STORAGE_UNAVAILABLE`, and a cache goes on
- * without the tier. Constructing never throws for that, so that the same code may run on a server.
+ * Where there is no storage, or site data is blocked, every call throws `SOLOFLIGHT_STORAGE_UNAVAILABLE`, and a cache goes
+ * on without the tier. The constructor never throws for that reason, so that the same code may run on a server.
  *
  * @throws TypeError for an option that makes no sense.
  */
@@ -35,7 +35,7 @@ export function webStorageStorage(options: WebStorageOptions & TierOptions = {})
   return defineStorage(new WebStorageTier(area, codec), tierOptionsOf(options));
 }
 
-/** A sweep looks at so many names per entry it may remove. */
+/** A sweep looks at this many names per entry it may remove. */
 const LOOKS_PER_REMOVAL = 16;
 
 class WebStorageTier implements StorageAdapter {
@@ -103,7 +103,7 @@ class WebStorageTier implements StorageAdapter {
     return removed;
   }
 
-  /** The storage is the browser's to open and to close. */
+  /** The browser opens and closes the storage. */
   close(): void {}
 
   #write(key: string, row: string): void {
@@ -115,11 +115,11 @@ class WebStorageTier implements StorageAdapter {
     }
   }
 
-  /** Removes entries, those outlived soonest first, until they have left `needed` characters. None if all would not. */
+  /** Removes entries, outlived soonest first, until `needed` characters are free. Removes none if that is impossible. */
   #makeRoom(key: string, needed: number): boolean {
     const removable: { readonly other: string; readonly length: number; readonly keepUntil: number }[] = [];
     for (const other of this.#area.keys()) {
-      // Without its marker, what was invalidated would be valid again.
+      // Without its marker, an invalidated entry would be valid again.
       if (other === key || keyInStorage(other) === undefined) continue;
       const text = this.#area.get(other);
       const row = parseRow(text);

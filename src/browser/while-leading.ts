@@ -5,9 +5,9 @@ import type { Clock, MaybePromise } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { holdTabLock } from './tab-lock.js';
 
-/** What the tab that leads is told. */
+/** The argument of `lead`, for the leading tab. */
 export interface LeadContext {
-  /** Aborts when this tab has to stop leading: it was closed here, or, without Web Locks, another tab leads. */
+  /** Aborts when this tab must stop leading: because of `close`, or, without Web Locks, because another tab leads. */
   readonly signal: AbortSignal;
 }
 
@@ -17,7 +17,7 @@ export interface LeadOptions {
   readonly clock?: Clock;
 }
 
-/** A tab's part in who leads. */
+/** A tab's part in the election. */
 export interface Leadership {
   /** Whether this tab leads. */
   readonly leading: boolean;
@@ -31,11 +31,11 @@ const AFTER_FAILURE = 1_000;
 /**
  * Runs `lead` in one tab of the origin at a time: here as soon as no other tab leads under this `name`.
  *
- * The tab leads until its signal aborts *and* what `lead` returned has settled, or until it is gone, however that happens.
- * If `lead` fails, that is reported as an uncaught error is, and the tab lines up again a second later.
+ * The tab leads until its signal aborts *and* the promise of `lead` has settled, or until the tab is gone, however that
+ * happens. If `lead` fails, the failure is reported like an uncaught error, and the tab lines up again a second later.
  *
- * By Web Locks. On pages without TLS there are none: there a lease of ten seconds in localStorage takes their place, two
- * tabs may lead for moments, and a tab that crashed is followed only after that lease.
+ * Uses Web Locks. Pages without TLS have none: a lease of ten seconds in localStorage takes their place there, two tabs
+ * may lead for moments, and a tab that crashed is followed only after that lease.
  *
  * @throws TypeError for an argument that makes no sense.
  */
@@ -89,7 +89,7 @@ class TabLeadership implements Leadership {
     }
   }
 
-  /** Leads until this is closed, or the lock is lost. Whether it went well. */
+  /** Leads until this is closed, or the lock is lost. Resolves to whether `lead` succeeded. */
   async #leadUntil(lost: AbortSignal): Promise<boolean> {
     const signals = [this.#closing.signal, lost];
     if (signals.some(({ aborted }) => aborted)) return true;

@@ -2,7 +2,7 @@ import { RpcTarget } from 'cloudflare:workers';
 
 import { fromErrorData, toErrorData, type ErrorData } from './error-data.js';
 
-/** Called when the caller gives up. Over RPC a stub, which has to be kept and let go by hand. */
+/** Called when the caller gives up. Over RPC it is a stub, which must be kept and disposed by hand. */
 export type OnAbort = ((reason: ErrorData) => unknown) & {
   dup?(): OnAbort;
   [Symbol.dispose]?(): void;
@@ -11,7 +11,7 @@ export type OnAbort = ((reason: ErrorData) => unknown) & {
 /**
  * A caller's `AbortSignal` on its way to an object.
  *
- * The signal itself stays in the caller's request. The object hands over what to call when it fires.
+ * The signal itself stays in the caller's request. The object passes a function to call when it fires.
  */
 export class AbortLink extends RpcTarget {
   readonly #signal: AbortSignal;
@@ -27,7 +27,7 @@ export class AbortLink extends RpcTarget {
   /** Called by the object, once. */
   listen(onAbort: OnAbort): void {
     if (this.#ended) return;
-    // Arguments of a call are let go at its end, unless they are duplicated.
+    // RPC disposes the arguments of a call at its end, unless they are duplicated.
     this.#onAbort = onAbort.dup?.() ?? onAbort;
     if (this.#signal.aborted) this.#pass();
   }
@@ -42,12 +42,12 @@ export class AbortLink extends RpcTarget {
 
   readonly #pass = (): void => {
     const { reason } = this.#signal;
-    // Whether it arrives or not: the caller has left.
+    // Sent without looking at the outcome: the caller has left.
     Promise.resolve(this.#onAbort?.(toErrorData(reason))).catch(() => {});
   };
 }
 
-/** What the object sees of an {@link AbortLink}. */
+/** An {@link AbortLink} as the object sees it. */
 export interface RemoteAbort {
   listen(onAbort: (reason: ErrorData) => void): unknown;
 }
@@ -57,7 +57,7 @@ export function signalOf(remote: RemoteAbort | undefined): AbortSignal | undefin
   if (remote === undefined) return undefined;
   const controller = new AbortController();
   Promise.resolve(remote.listen((reason) => controller.abort(fromErrorData(reason)))).catch(() => {
-    // The caller has left without a word; its load is for the next one.
+    // The caller is gone without a word. Its load goes on for the next one.
   });
   return controller.signal;
 }

@@ -1,6 +1,6 @@
 import { isMissingTable } from './missing-table.js';
 
-/** When an alarm is due, and how often it was tried since it was set. */
+/** The due time of an alarm, and the number of attempts since it was set. */
 export interface AlarmRow {
   readonly name: string;
   /** Epoch milliseconds. */
@@ -58,7 +58,7 @@ export class AlarmTable {
     this.#query('DELETE FROM $ WHERE name = ? AND attempts = ?', name, attempts);
   }
 
-  /** Sees to it that a failed attempt is repeated at `due`, also if its handler has set the alarm anew for later. */
+  /** Makes a failed attempt repeat at `due`, even if its handler has set the alarm anew for later. */
   fail({ name, attempts }: AlarmRow, due: number): void {
     this.#query(
       'UPDATE $ SET due = CASE attempts WHEN 0 THEN min(due, ?) ELSE ? END, attempts = ? WHERE name = ? AND attempts IN (0, ?)',

@@ -5,7 +5,7 @@ import type { Clock, Duration, MaybePromise } from '../contracts.js';
 import { misuse, SoloflightError } from '../errors.js';
 import { AlarmTable, type AlarmRow } from './alarm-table.js';
 
-/** What the handler of an alarm is told. */
+/** The argument of an alarm's handler. */
 export interface DueAlarm {
   readonly name: string;
   /** 1 for the first attempt since the alarm was set. */
@@ -14,16 +14,16 @@ export interface DueAlarm {
   readonly signal: AbortSignal;
 }
 
-/** Does what an alarm was set for. May be called more than once for one alarm, so it must be idempotent. */
+/** Does the work of an alarm. May be called more than once for one alarm, so it must be idempotent. */
 export type AlarmHandler = (alarm: DueAlarm) => MaybePromise<unknown>;
 
 /** Options of {@link Alarms}. */
 export interface AlarmsOptions {
-  /** Pause after a failed attempt: doubling, without end. @default { initial: '2s', max: '10m' } */
+  /** Pause after a failed attempt. Doubles each time, up to `max`; attempts never end. @default { initial: '2s', max: '10m' } */
   readonly retry?: { readonly initial: Duration; readonly max: Duration };
-  /** Time for one attempt; beyond it the attempt has failed. @default '1m' */
+  /** Time for one attempt; after it the attempt has failed. @default '1m' */
   readonly maxDuration?: Duration;
-  /** Told of every failed attempt. @default the platform's `reportError` */
+  /** Called for every failed attempt. @default the platform's `reportError` */
   readonly onError?: (name: string, error: unknown) => void;
   /** @default systemClock */
   readonly clock?: Clock;
@@ -32,12 +32,12 @@ export interface AlarmsOptions {
 const OPTIONS = ['retry', 'maxDuration', 'onError', 'clock'] as const;
 
 /**
- * Many alarms out of the one that a Durable Object has.
+ * Many alarms over the single alarm of a Durable Object.
  *
- * Due times are kept in the object's SQLite and outlive it. Every alarm is carried out at least once, all that are due at
- * the same time side by side; one that fails, hangs or ends the object is tried again after a pause and keeps none of the
- * others. An alarm whose name has no handler any more is dropped when it is due. Leave `setAlarm` and `deleteAlarm` of the
- * storage alone: there is but one.
+ * Due times are kept in the object's SQLite and outlive it. Every alarm runs at least once, and all that are due at the
+ * same time run side by side. One that fails, hangs or ends the object is tried again after a pause, and holds up none of
+ * the others. An alarm without a handler is dropped when it is due. Leave the storage's `setAlarm` and `deleteAlarm`
+ * alone: they act on the single alarm.
  */
 export class Alarms {
   readonly #storage: DurableObjectStorage;
@@ -45,7 +45,7 @@ export class Alarms {
   readonly #settings: Required<Omit<AlarmsOptions, 'retry' | 'maxDuration'>> & Limits;
   readonly #handlers = new Map<string, AlarmHandler>();
   readonly #running = new Set<string>();
-  /** The due time that the platform's alarm stands for; `null` for none, `undefined` while that is not known. */
+  /** The due time that the platform's alarm is set for; `null` for none, `undefined` while unknown. */
   #armedFor: number | null | undefined;
 
   /** @throws TypeError for an option that makes no sense. */
@@ -55,7 +55,7 @@ export class Alarms {
     this.#settings = resolveOptions(options);
   }
 
-  /** Says what to do when `name` is due. To be called in the constructor of the object: it may wake up for an alarm. */
+  /** Registers the handler for `name`. Must be called in the object's constructor, since an alarm may wake the object up. */
   on(name: string, handler: AlarmHandler): void {
     checkName(name);
     if (typeof handler !== 'function') throw misuse('handler', 'a function', handler);
@@ -63,7 +63,7 @@ export class Alarms {
     this.#handlers.set(name, handler);
   }
 
-  /** Sets `name` to be due at `at` (epoch milliseconds), in place of what it was set to. Resolves when that is safe. */
+  /** Sets `name` to be due at `at` (epoch milliseconds), replacing its earlier due time. Resolves when that is stored safely. */
   async set(name: string, at: number): Promise<void> {
     checkName(name);
     if (!this.#handlers.has(name)) throw misuse('name', 'the name of an alarm with a handler: call `on` first', name);
@@ -77,14 +77,14 @@ export class Alarms {
     return this.#table.get(name)?.due;
   }
 
-  /** Takes `name` back, and tells whether it was set. */
+  /** Cancels `name`, and tells whether it was set. */
   async cancel(name: string): Promise<boolean> {
     const was = this.#table.delete(name);
     await this.#arm();
     return was;
   }
 
-  /** Carries out what is due. To be called by the object's `alarm()`. Rejects only if the storage fails. */
+  /** Runs the alarms that are due. Must be called by the object's `alarm()`. Rejects only if the storage fails. */
   async run(): Promise<void> {
     this.#armedFor = undefined;
     const now = this.#settings.clock.now();
@@ -94,7 +94,7 @@ export class Alarms {
       if (this.#handlers.has(row.name)) claims.push(this.#table.claim(row, now + this.#pause(row.attempts)));
       else this.#table.delete(row.name);
     }
-    // Before any handler runs: one that takes the object down with it must find the next attempt already arranged.
+    // Before any handler runs: one that takes the object down with it must leave the next attempt arranged.
     await this.#arm();
     await Promise.all(claims.map((claim) => this.#attempt(claim)));
     await this.#arm();
@@ -122,7 +122,7 @@ export class Alarms {
       cancel = clock.after(maxDuration, () => {
         const error = new SoloflightError(
           'SOLOFLIGHT_ALARM_TIMEOUT',
-          `The alarm '${name}' was not done after ${maxDuration} ms, and will be tried again. If it may take longer, raise \`maxDuration\``,
+          `The alarm '${name}' was not finished after ${maxDuration} ms, and will be tried again. If it may take longer, raise \`maxDuration\``,
         );
         controller.abort(error);
         reject(error);
@@ -140,7 +140,7 @@ export class Alarms {
     try {
       this.#settings.onError(name, error);
     } catch {
-      // Whoever reports failures can't report its own.
+      // A failing reporter can't report its own failure.
     }
   }
 
@@ -155,11 +155,11 @@ export class Alarms {
     this.#armedFor = due;
     try {
       if (due === null) return await this.#storage.deleteAlarm();
-      // The platform goes by its own clock, whatever ours says.
+      // The platform goes by its own clock, not by the one given here.
       const wait = Math.max(0, due - this.#settings.clock.now());
       await this.#storage.setAlarm(systemClock.now() + wait);
     } catch (error) {
-      // Tried again by whatever arms next.
+      // The next call of `#arm` tries again.
       if (this.#armedFor === due) this.#armedFor = undefined;
       throw error;
     }

@@ -7,14 +7,14 @@ import { misuse } from '../errors.js';
 import { toName } from '../storage/key-name.js';
 import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 
-/** What is used of a `Cache`, such as `caches.default`. */
+/** The part of a `Cache`, such as `caches.default`, that is used here. */
 export interface CacheLike {
   match(url: string): Promise<CachedResponse | undefined>;
   put(url: string, response: Response): Promise<unknown>;
   delete(url: string): Promise<boolean>;
 }
 
-/** What is used of a cached response. */
+/** The part of a cached response that is used here. */
 export interface CachedResponse {
   arrayBuffer(): Promise<ArrayBuffer>;
 }
@@ -22,7 +22,7 @@ export interface CachedResponse {
 /** Options of {@link cacheApiStorage}. */
 export interface CacheApiStorageOptions extends TierOptions {
   /**
-   * Comes before each key: an http or https URL without query, of a host that answers nothing else out of this cache.
+   * Comes before each key: an http or https URL without query, on a host whose own URLs this cache never holds.
    * @default 'https://soloflight.invalid/'
    */
   readonly base?: string;
@@ -33,15 +33,15 @@ export interface CacheApiStorageOptions extends TierOptions {
 /**
  * A storage tier in the Cache API of a data centre: `cacheApiStorage(caches.default)`.
  *
- * Costs nothing and spares other requests of the same data centre a load, nothing more: each data centre has its own
- * cache, `invalidate` reaches no other, and entries may be dropped at any time. On `workers.dev` and in previews the
- * platform stores nothing, and every read is a miss.
+ * Costs nothing, and saves other requests in the same data centre a load. That is all: each data centre has its own cache,
+ * `invalidate` reaches no other, and entries may be dropped at any time. On `workers.dev` and in previews the platform
+ * stores nothing, and every read is a miss.
  *
- * Keys are any strings: each is a URL under `base` that nobody ever fetches, long ones as a hash. The response says
- * `Cache-Control: max-age` for as long as the entry can be of use, its stale windows included, and a second at least;
- * how fresh it is, is said by the entry itself. A response may take 512 MB.
+ * Keys are any strings: each is a URL under `base` that nobody ever fetches, a long one as a hash. The response's
+ * `Cache-Control: max-age` covers the time in which the entry can be of use, stale windows included, and at least a
+ * second; the entry itself holds its freshness. A response may take 512 MB.
  *
- * @throws TypeError for what is no cache, and for an option that makes no sense.
+ * @throws TypeError for anything but a cache, and for an option that makes no sense.
  */
 export function cacheApiStorage(cache: CacheLike, options: CacheApiStorageOptions = {}): StorageTier {
   if (!isCache(cache)) throw misuse('cache', 'a `Cache`, for example `caches.default`', cache);
@@ -53,7 +53,7 @@ export function cacheApiStorage(cache: CacheLike, options: CacheApiStorageOption
   return defineStorage(adapter, tierOptionsOf(options));
 }
 
-/** What stands for ever, in seconds: a year is as long as caches go. */
+/** The `max-age` of entries without an end, in seconds: a year is as long as caches go. */
 const LONGEST_AGE = 31_536_000;
 
 function isCache(value: unknown): value is CacheLike {
@@ -81,7 +81,7 @@ class CacheApiStorage implements StorageAdapter {
   async get(key: string): Promise<Entry | undefined> {
     const response = await this.#cache.match(await this.#urlOf(key));
     if (response === undefined) return undefined;
-    // Read to its end at once: a body belongs to the request that got it.
+    // Read at once to its end: a body belongs to the request that got it.
     return unseal(key, new Uint8Array(await response.arrayBuffer()), this.#codec);
   }
 
@@ -103,7 +103,7 @@ class CacheApiStorage implements StorageAdapter {
   }
 }
 
-/** There is no clock here. At the soonest, now is when the entry was created. */
+/** There is no clock here, but now is no earlier than the creation of the entry. */
 function ageOf({ createdAt }: Entry, keepUntil: number): number {
   return Math.min(LONGEST_AGE, Math.max(1, Math.ceil((keepUntil - createdAt) / 1_000)));
 }

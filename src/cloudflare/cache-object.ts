@@ -23,7 +23,7 @@ import { Upkeep, type Kept } from './upkeep.js';
 import { isWriteRequest, respondToWrite } from './write-face.js';
 import { WriteGate } from './write-gate.js';
 
-/** What an object runs on, made at its first use. */
+/** The parts of an object, made at its first use. */
 interface Engine<V> {
   readonly settings: ObjectSettings<V>;
   readonly cache: TieredCache<V>;
@@ -31,7 +31,7 @@ interface Engine<V> {
   readonly writing: Writing<V> | undefined;
 }
 
-/** What an object with the option `writes` has. */
+/** The parts that serve the option `writes`. */
 interface Writing<V> {
   readonly writer: ObjectWriter<V>;
   readonly gate: WriteGate<V>;
@@ -42,12 +42,12 @@ const METHODS = { reads: 'GET, HEAD', writes: 'GET, HEAD, PUT, PATCH, DELETE' } 
 /**
  * A cache in a Durable Object: memory, then the object's SQLite, then one coalesced load for the whole world.
  *
- * Say in `configure` what to cache. Workers ask through `durableCache(env.BINDING)`, by RPC, or by `fetch` (`GET /?key=…`
- * answers JSON). The class must be listed in `new_sqlite_classes`. Keys may take 2,048 bytes. Values are what
- * `structuredClone` makes of what the upstream returns.
+ * Override `configure` to say what to cache. Workers call it through `durableCache(env.BINDING)`, by RPC, or by `fetch`
+ * (`GET /?key=…` answers JSON). The class must be listed in `new_sqlite_classes`. Keys may take 2,048 bytes. A value is
+ * the `structuredClone` of the upstream's.
  *
- * With the option `writes` it takes writes too, by RPC, `PUT`, `PATCH` and `DELETE`, and WebSocket. An accepted one is in the
- * object's SQLite, seen by readers and by all WebSockets at once, and delivered in a batch by the object's alarm.
+ * With the option `writes` it also takes writes, by RPC, `PUT`, `PATCH` and `DELETE`, and WebSocket. An accepted write is in
+ * the object's SQLite, visible to readers and sent to all WebSockets at once, and delivered in a batch by the object's alarm.
  *
  * @example
  * ```ts
@@ -65,13 +65,13 @@ const METHODS = { reads: 'GET, HEAD', writes: 'GET, HEAD, PUT, PATCH, DELETE' } 
  * ```
  */
 export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObject<Env> {
-  /** The alarms of this object. Say what to do in the constructor: `this.alarms.on('report', …)`. */
+  /** The alarms of this object. Register handlers in the constructor: `this.alarms.on('report', …)`. */
   protected readonly alarms: Alarms;
   readonly #upkeep: Upkeep;
   readonly #sockets: Sockets;
   #engine: Engine<V> | undefined;
   #requests = 0;
-  /** The clock of the options, which alarms need before anything else does. */
+  /** The clock of the options. Reads them late, since alarms are made before anything else. */
   readonly #clock: Clock = {
     now: () => this.#ownClock().now(),
     monotonic: () => this.#ownClock().monotonic(),
@@ -91,18 +91,18 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
   }
 
   /**
-   * What to cache and for how long.
+   * Returns what to cache and for how long.
    *
    * Called at the first use of an object in memory, and again after `idleTtl`. Must be synchronous.
    */
   protected abstract configure(env: Env, state: DurableObjectState): DurableCacheOptions<V>;
 
-  /** The cache itself, for what a subclass adds. */
+  /** The cache itself, for subclasses. */
   protected get cache(): TieredCache<V> {
     return this.#use().cache;
   }
 
-  /** The pending writes and dead letters, for what a subclass adds. @throws TypeError without the option `writes`. */
+  /** The pending writes and dead letters, for subclasses. @throws TypeError without the option `writes`. */
   protected get writes(): WriteBehind<V> {
     return this.#writer().behind;
   }
@@ -130,7 +130,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     });
   }
 
-  /** Writes what `writes.apply` makes of the current value and `change`; resolves with that when it is accepted. */
+  /** Writes the result of `writes.apply` for the current value and `change`. Resolves with it when it is accepted. */
   async update(key: string, change: unknown): Promise<V> {
     const { apply } = this.#use().settings.writes?.face ?? {};
     if (apply === undefined) throw misuse('writes.apply', 'set for `update`: it makes the new value', apply);
@@ -149,7 +149,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     return this.#serve(() => writer.flush());
   }
 
-  /** How the writes of this object are doing. The `lastError` is plain data here. */
+  /** The state of this object's writes. The `lastError` is plain data here. */
   async getWriteStatus(): Promise<WriteStatus> {
     const { behind } = this.#writer();
     await behind.open();
@@ -177,7 +177,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     return this.cache.getStats();
   }
 
-  /** For `durableCache`: any of the calls above, with failures as data. Never rejects. */
+  /** Takes any of the calls above from `durableCache`, and returns failures as data. Never rejects. */
   async ask(question: Question): Promise<Reply> {
     try {
       return { ok: true, value: await this.#dispatch(question) };
@@ -206,7 +206,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     }
   }
 
-  /** Takes a message of a WebSocket. A subclass that overrides it must call it, like the next two. */
+  /** Handles a message of a WebSocket. An override must call it; so must overrides of the next two. */
   override async webSocketMessage(socket: Socket, message: string | ArrayBuffer): Promise<void> {
     if (!this.#sockets.has(socket)) return;
     try {
@@ -227,7 +227,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     if (this.#sockets.has(socket)) this.#sockets.end(socket);
   }
 
-  /** Carries out the alarms that are due. A subclass that overrides it must call it. */
+  /** Runs the alarms that are due. A subclass that overrides it must call it. */
   override async alarm(): Promise<void> {
     await this.alarms.run();
   }
@@ -261,12 +261,12 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
   #use(): Engine<V> {
     if (this.#engine !== undefined) return this.#engine;
     const engine = (this.#engine = this.#start());
-    // The platform holds answers back until what was written before them is safe.
+    // Nobody awaits this: the platform holds answers back until earlier writes to the storage are safe.
     engine.writing?.writer.resume().catch((error: unknown) => reportError(error));
     return engine;
   }
 
-  /** Not in the constructor: a subclass is complete only after it. */
+  /** Not called in the constructor: a subclass is complete only after it. */
   #start(): Engine<V> {
     if (typeof this.configure !== 'function')
       throw misuse('configure', 'a method of your class that returns the options of its cache', undefined);
@@ -275,7 +275,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     const storage = new DurableStorage(this.ctx.storage, codec === undefined ? {} : { codec }, (keepUntil) =>
       this.#upkeep.wrote(keepUntil),
     );
-    // Also without writes: those accepted by an earlier version of the program must not be deleted.
+    // Made even without writes: those accepted by an earlier version of the program must not be deleted.
     const queueCodec = settings.writes?.codec;
     const queue = new DurableQueue(this.ctx.storage, queueCodec === undefined ? {} : { codec: queueCodec });
     const writing = this.#startWriting(settings, queue);
@@ -312,7 +312,8 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
 
   #writer(): ObjectWriter<V> {
     const { writing } = this.#use();
-    if (writing === undefined) throw misuse('writes', 'set in what `configure` returns: where do writes go?', writing);
+    if (writing === undefined)
+      throw misuse('writes', 'set in the options that `configure` returns: they say where writes go', writing);
     return writing.writer;
   }
 
@@ -321,7 +322,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     const make = (current: V | undefined): V => {
       isMade = true;
       const next = change(current);
-      if (next === undefined) throw misuse('result of writes.apply', 'a value (there is `delete`)', next);
+      if (next === undefined) throw misuse('result of writes.apply', 'a value (use `delete` to remove a key)', next);
       return plainValue(key, next);
     };
     return this.#serve(async () => {
@@ -329,7 +330,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
         return await this.cache.update(checkKey(key), make);
       } catch (error) {
         if (isMade) throw error;
-        // The current value could not be loaded. While the upstream is away, the last one that is known is current.
+        // The current value could not be loaded. While the upstream is away, the last known value counts as current.
         return this.cache.update(key, make, { maxStale: Infinity });
       }
     });
@@ -339,7 +340,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     try {
       return this.#use().settings.clock;
     } catch {
-      // Whoever asks this object is told what is wrong with its options.
+      // The next caller of this object learns what is wrong with its options.
       return systemClock;
     }
   }
@@ -357,15 +358,15 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
   }
 
   async #deleteAll(): Promise<void> {
-    // First what is held, so that a request that comes meanwhile finds neither.
+    // Forgets the engine first, so that a request that comes meanwhile finds neither memory nor storage.
     this.#engine = undefined;
     const { storage } = this.ctx;
-    // Both in this turn: a write that is accepted in the next one must stay.
+    // Both in this turn: a write that is accepted in the next turn must stay.
     await Promise.all([storage.deleteAlarm(), storage.deleteAll()]);
   }
 }
 
-/** A story whose error, which may be anything, can be sent. */
+/** `story` with its error, which may be anything, as plain data. */
 function sendable<S extends { readonly error?: unknown }>(story: S): S {
   return 'error' in story ? { ...story, error: toErrorData(story.error) } : story;
 }

@@ -10,40 +10,40 @@ import type { WriteStatus } from '../writes/write-behind.js';
 import { AbortLink } from './abort-link.js';
 import type { CacheObject } from './cache-object.js';
 import { fromErrorData, type ErrorData } from './error-data.js';
-import { ask, type Answering } from './object-call.js';
+import { callObject, type Answering } from './object-call.js';
 import type { AskedRead, ObjectLifetimeOptions, ObjectReadOptions, Question } from './question.js';
 import { resolveRoute, type DurableCacheClientOptions } from './routing.js';
 
 /** A cache whose entries live in Durable Objects, as a Worker sees it. */
 export interface DurableCacheClient<V> {
-  /** The value for `key`, from the object's memory or storage, else loaded once for all who ask, wherever they are. */
+  /** The value for `key`, from the object's memory or storage, else loaded once for all callers, wherever they are. */
   get(key: string, options?: ObjectReadOptions): Promise<V>;
   /** Like {@link get}, with the story of the read. */
   lookup(key: string, options?: ObjectReadOptions): Promise<Lookup<V>>;
-  /** The values for `keys`, in their order: one call to each object that has some of them. */
+  /** The values for `keys`, in their order, with one call to each object that holds some of them. */
   getMany(keys: readonly string[], options?: ObjectReadOptions): Promise<(V | undefined)[]>;
   /** Like {@link getMany}, with the story of each read, or its failure. */
   lookupMany(keys: readonly string[], options?: ObjectReadOptions): Promise<LookupOutcome<V>[]>;
   /**
-   * Stores `value`. Loads that started earlier never overwrite it. In an object with `writes`, resolves when the write is
-   * accepted: readers see it, and it reaches the main database later.
+   * Stores `value`. Loads that started earlier never overwrite it. With the object's option `writes`, resolves when the
+   * write is accepted: readers see it, and it reaches the main database later.
    */
   set(key: string, value: V, options?: ObjectLifetimeOptions): Promise<void>;
-  /** Writes what the option `writes.apply` makes of the current value and `change`, and resolves with that when it is accepted. */
+  /** Writes the result of `writes.apply` for the current value and `change`. Resolves with it when it is accepted. */
   update(key: string, change: unknown): Promise<V>;
-  /** Deletes `key`, as a write. Takes an object with `writes`. */
+  /** Deletes `key`, as a write. Needs the object's option `writes`. */
   delete(key: string): Promise<void>;
-  /** Has the object that has `key` deliver all its pending writes now. Resolves when each was tried. */
+  /** Makes the object of `key` deliver all its pending writes now. Resolves when each was tried. */
   flush(key: string): Promise<void>;
-  /** How the writes of the object that has `key` are doing. */
+  /** The state of the writes of the object of `key`. */
   getWriteStatus(key: string): Promise<WriteStatus>;
   /** Loads `key` anew. */
   refresh(key: string, options?: ObjectReadOptions): Promise<V>;
-  /** Makes what is stored for `key` unusable, and tells whether there was something. */
+  /** Makes the entry of `key` unusable, and tells whether there was one. */
   invalidate(key: string): Promise<boolean>;
-  /** Makes what is stored for `key` stale, and keeps it as a fallback. */
+  /** Makes the entry of `key` stale, and keeps it as a fallback. */
   expire(key: string): Promise<void>;
-  /** The counts of the object that has `key`. */
+  /** The counts of the object of `key`. */
   getStats(key: string): Promise<CacheStats>;
   /**
    * The objects as the upstream of a Worker's own cache: memory here, then the object, then the origin. A value is fresh
@@ -55,9 +55,9 @@ export interface DurableCacheClient<V> {
 /**
  * A client of the cache in the Durable Objects of `namespace`. Costs nothing to make: one per request is fine.
  *
- * Errors arrive as they were in the object: our own with their `code`, an upstream's with name, message, `code` and own
- * plain properties. A call that the platform failed because the object was reset or overloaded is made once more, except
- * writes; then it fails with code `SOLOFLIGHT_OBJECT_UNAVAILABLE`.
+ * Errors arrive as the object threw them: our own with their `code`, an upstream's with name, message, `code` and own
+ * plain properties. If the platform fails a call because the object was reset or overloaded, the call is made once more,
+ * except writes; then it fails with code `SOLOFLIGHT_OBJECT_UNAVAILABLE`.
  *
  * @throws TypeError for an option that makes no sense, or a missing binding.
  */
@@ -68,7 +68,7 @@ export function durableCache<V>(
   return new Client<V>(namespace, options);
 }
 
-/** The object knows better what to answer when a caller's time is up; beyond this it is not waited for. */
+/** How long after a caller's timeout the client still waits for the object, which knows better what to answer. */
 const GRACE = 250;
 
 const READ_OPTIONS = ['signal', 'maxStale', 'softTimeout', 'timeout'] as const;
@@ -128,81 +128,81 @@ class Client<V> implements DurableCacheClient<V> {
       else group.push(key);
     }
     const found = new Map<string, LookupOutcome<V>>();
-    const ask = async ([name, some]: [string, string[]]): Promise<void> => {
+    const lookUp = async ([name, some]: [string, string[]]): Promise<void> => {
       for (const outcome of await this.#lookupGroup(name, some, options)) found.set(outcome.key, withError(outcome));
     };
-    await Promise.all([...groups].map(ask));
+    await Promise.all([...groups].map(lookUp));
     return keys.map((key) => found.get(key) ?? { key, status: 'failed', error: unanswered(key) });
   }
 
   async set(key: string, value: V, options?: ObjectLifetimeOptions): Promise<void> {
-    await this.#ask(this.#nameFor(key), { verb: 'set', key, value, options });
+    await this.#call(this.#nameFor(key), { verb: 'set', key, value, options });
   }
 
   invalidate(key: string): Promise<boolean> {
-    return this.#ask(this.#nameFor(key), { verb: 'invalidate', key }) as Promise<boolean>;
+    return this.#call(this.#nameFor(key), { verb: 'invalidate', key }) as Promise<boolean>;
   }
 
   async expire(key: string): Promise<void> {
-    await this.#ask(this.#nameFor(key), { verb: 'expire', key });
+    await this.#call(this.#nameFor(key), { verb: 'expire', key });
   }
 
   update(key: string, change: unknown): Promise<V> {
-    return this.#ask(this.#nameFor(key), { verb: 'update', key, change }) as Promise<V>;
+    return this.#call(this.#nameFor(key), { verb: 'update', key, change }) as Promise<V>;
   }
 
   async delete(key: string): Promise<void> {
-    await this.#ask(this.#nameFor(key), { verb: 'delete', key });
+    await this.#call(this.#nameFor(key), { verb: 'delete', key });
   }
 
   async flush(key: string): Promise<void> {
-    await this.#ask(this.#nameFor(key), { verb: 'flush' });
+    await this.#call(this.#nameFor(key), { verb: 'flush' });
   }
 
   async getWriteStatus(key: string): Promise<WriteStatus> {
-    const status = (await this.#ask(this.#nameFor(key), { verb: 'getWriteStatus' })) as WriteStatus;
+    const status = (await this.#call(this.#nameFor(key), { verb: 'getWriteStatus' })) as WriteStatus;
     const { lastError } = status;
     return lastError === undefined ? status : { ...status, lastError: fromErrorData(lastError as ErrorData) };
   }
 
   getStats(key: string): Promise<CacheStats> {
-    return this.#ask(this.#nameFor(key), { verb: 'getStats' }) as Promise<CacheStats>;
+    return this.#call(this.#nameFor(key), { verb: 'getStats' }) as Promise<CacheStats>;
   }
 
   async #read(verb: 'get' | 'lookup' | 'refresh', key: string, options?: ObjectReadOptions): Promise<unknown> {
     const name = this.#nameFor(key);
-    return patiently(key, options, (asked) => this.#ask(name, { verb, key, ...asked }));
+    return patiently(key, options, (asked) => this.#call(name, { verb, key, ...asked }));
   }
 
-  /** An object that can't answer fails its own keys, not those of others. */
+  /** Looks up the keys of one object. If it can't answer, it fails its own keys alone. */
   async #lookupGroup(name: string, keys: string[], options?: ObjectReadOptions): Promise<LookupOutcome<V>[]> {
     try {
       const outcomes = await patiently(keys[0] ?? '', options, (asked) =>
-        this.#ask(name, { verb: 'lookupMany', keys, ...asked }),
+        this.#call(name, { verb: 'lookupMany', keys, ...asked }),
       );
       return outcomes as LookupOutcome<V>[];
     } catch (error) {
-      // Bad arguments, and a caller that has left, are not a matter of some keys.
+      // Bad arguments and a caller that has left concern all keys.
       if (error instanceof TypeError || options?.signal?.aborted === true) throw error;
       return keys.map((key) => ({ key, status: 'failed', error }));
     }
   }
 
-  #ask(name: string, question: Question): Promise<unknown> {
-    // Made anew for each attempt, as the platform wants it: a stub whose object was reset stays broken.
+  #call(name: string, question: Question): Promise<unknown> {
+    // A new stub for each attempt, as the platform wants it: a stub whose object was reset stays broken.
     const stub = (): Answering => this.#namespace.get(this.#namespace.idFromName(name), this.#location);
-    return ask(stub, question, name);
+    return callObject(stub, question, name);
   }
 
   #nameFor(key: string): string {
     if (typeof key !== 'string') throw misuse('key', 'a string', key);
     const name: unknown = this.#route(key);
-    if (typeof name !== 'string' || name === '') throw misuse('route', 'a function that gives non-empty names', name);
+    if (typeof name !== 'string' || name === '') throw misuse('route', 'a function that returns non-empty names', name);
     return name;
   }
 }
 
-/** Reads as `read` does, for as long as the caller's signal and timeout allow, whatever becomes of the object. */
+/** Runs `read` for as long as the caller's signal and timeout allow, whatever becomes of the object. */
 async function patiently(
   key: string,
   options: ObjectReadOptions | undefined,
@@ -238,5 +238,7 @@ function withError<S extends object>(story: S): S {
 }
 
 function unanswered(key: string): SoloflightError {
-  return new SoloflightError('SOLOFLIGHT_OBJECT_UNAVAILABLE', `The Durable Object said nothing of '${key}'`, { key });
+  return new SoloflightError('SOLOFLIGHT_OBJECT_UNAVAILABLE', `The Durable Object gave no answer for '${key}'`, {
+    key,
+  });
 }

@@ -1,7 +1,7 @@
 import { isCodec } from '../codecs/payload.js';
 import { misuse } from '../errors.js';
 
-/** @throws TypeError unless `storage` is that of an object with SQLite, and `options` an object. */
+/** @throws TypeError unless `storage` belongs to an object with SQLite, and `options` is an object. */
 export function checkStorage(storage: DurableObjectStorage, options: unknown): void {
   if (!hasSql(storage)) {
     throw misuse(
@@ -13,7 +13,7 @@ export function checkStorage(storage: DurableObjectStorage, options: unknown): v
   if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
 }
 
-/** The table's name is the one thing that can't be a bound parameter. */
+/** A table's name can't be a bound parameter, so it must be a safe identifier. */
 export function checkTableName(table: unknown): void {
   if (typeof table !== 'string' || !/^(?!sqlite_|_cf_)[a-z_]\w{0,62}$/i.test(table)) {
     throw misuse(
@@ -28,7 +28,7 @@ export function checkStorageCodec(codec: unknown): void {
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
 }
 
-/** In classes without SQLite the property is there, and throws. */
+/** In classes without SQLite the property exists, and throws. */
 function hasSql(storage: DurableObjectStorage | undefined): boolean {
   try {
     return typeof storage?.sql.exec === 'function' && typeof storage.transactionSync === 'function';

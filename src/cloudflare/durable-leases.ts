@@ -2,7 +2,7 @@ import { systemClock } from '../base/clock.js';
 import { toKey } from '../storage/sqlite-row.js';
 import { isMissingTable } from './missing-table.js';
 
-/** Who may load which key, in the SQLite of an object: the object is the one place where all who ask meet. */
+/** Leases on keys in the SQLite of an object, the one place where all callers meet. */
 export class DurableLeases {
   readonly #storage: DurableObjectStorage;
   readonly #table: string;
@@ -13,7 +13,7 @@ export class DurableLeases {
     this.#table = `"${name}_leases"`;
   }
 
-  /** The token of a new lease on `key`, unless there is one already. */
+  /** Takes a lease on `key` and returns its token, unless there is a lease already. */
   take(key: string, ms: number): string | undefined {
     const now = systemClock.now();
     const token = crypto.randomUUID();
@@ -31,13 +31,13 @@ export class DurableLeases {
     return this.#change(statement, now + ms, toKey(key), token, now).length > 0;
   }
 
-  /** Ends the lease of `token` on `key`, and tells whether it still held. */
+  /** Ends the lease of `token` on `key`, and tells whether it was still valid. */
   finish(key: string, token: string): boolean {
     const [ended] = this.#change('DELETE FROM $ WHERE key = ? AND token = ? RETURNING until', toKey(key), token);
     return ended !== undefined && (ended['until'] as number) > systemClock.now();
   }
 
-  /** Ends the lease on `key`, whoever has it. Takes the key as it is stored. */
+  /** Ends the lease on `key`, whoever holds it. Takes the key in its stored form. */
   void(key: unknown): void {
     this.#change('DELETE FROM $ WHERE key = ?', key);
   }

@@ -20,9 +20,9 @@ export interface DurableQueueOptions {
 /**
  * A queue for a `WriteBehind` in the SQLite storage of a Durable Object.
  *
- * All calls but `load` and `listDead` are synchronous, unless the codec is not, and each is one transaction. The platform
- * holds back what the object says and sends until what was stored before is safe. A value may take 32,000,000 bytes once
- * encoded. Let the object's alarm call `flush`, by the option `schedule`: timers end with the object.
+ * All calls but `load` and `listDead` are synchronous, unless the codec is asynchronous, and each is one transaction. The
+ * platform holds back the object's answers and messages until everything stored before is safe. An encoded value may take
+ * 32,000,000 bytes. Let the object's alarm call `flush`, by the option `schedule`: timers end with the object.
  *
  * @throws TypeError for an option that makes no sense, or an object whose class has no SQLite storage.
  */
@@ -30,7 +30,7 @@ export function durableQueue(storage: DurableObjectStorage, options: DurableQueu
   return new DurableQueue(storage, options);
 }
 
-/** What {@link durableQueue} makes, with what an object's own upkeep needs. */
+/** The queue of {@link durableQueue}, with additions for an object's own upkeep. */
 export class DurableQueue implements WriteQueue {
   readonly name = 'durable-object';
   readonly #rows: QueueRows;
@@ -45,12 +45,12 @@ export class DurableQueue implements WriteQueue {
     this.#codec = codec;
   }
 
-  /** Whether nothing is stored, no dead letter either. */
+  /** Whether nothing is stored, not even a dead letter. */
   get isEmpty(): boolean {
     return this.#rows.isEmpty;
   }
 
-  /** Whether something is stored that is no dead letter. */
+  /** Whether a write is stored that is not a dead letter. */
   get hasPending(): boolean {
     return this.#rows.hasPending;
   }
@@ -68,7 +68,7 @@ export class DurableQueue implements WriteQueue {
     try {
       for (const write of writes) rows.push(this.#toRow(write));
     } catch (error) {
-      // Nobody waits for the others any more.
+      // The other rows have no waiter any more; their rejections must not go unhandled.
       void Promise.allSettled(rows);
       throw error;
     }

@@ -6,7 +6,7 @@ import { assembled, eachChunk, fromSql, longPayload, type LongPayload } from './
 
 const MOST_SWEPT = 1_000_000_000;
 
-/** A row as it is read: `pieces` is the kind of a payload that lies in the table of chunks, `size` its bytes. */
+/** A row as read from the table. `pieces` is the kind of a payload stored in the table of chunks, `size` its bytes. */
 interface StoredRow extends Row {
   readonly pieces: LongPayload['kind'] | null;
   readonly size: number | null;
@@ -18,8 +18,8 @@ type ChunkStatement = 'chunks' | 'addChunk' | 'dropChunks' | 'clearChunks';
 /**
  * Entries in the SQLite of an object: a row each, and further rows for the chunks of a payload too long for one.
  *
- * The tables are made by the first write. Reading without them is reading from an empty storage: an object that stores
- * nothing costs nothing, and `deleteAll` may come at any time.
+ * The tables are made by the first write. Without them, reads find an empty storage: an object that stores nothing costs
+ * nothing, and `deleteAll` may come at any time.
  */
 export class DurableRows {
   readonly #storage: DurableObjectStorage;
@@ -27,7 +27,7 @@ export class DurableRows {
   readonly #statements: Readonly<Record<Statement, string>>;
   readonly #leases: DurableLeases | undefined;
 
-  /** `name` must be a checked identifier. What is written or deleted ends the lease on its key. */
+  /** `name` must be a checked identifier. Writing or deleting a key ends the lease on it. */
   constructor(storage: DurableObjectStorage, name: string, leases?: DurableLeases) {
     this.#leases = leases;
     this.#storage = storage;
@@ -81,7 +81,7 @@ export class DurableRows {
 
   sweep(now: number, limit: number): number {
     const most = Math.min(Math.floor(limit), MOST_SWEPT);
-    // To SQLite, a limit below 0 is none.
+    // SQLite takes a negative limit for none.
     if (!(most >= 1)) return 0;
     const swept = this.#read('sweep', now, most);
     for (const { key, pieces } of swept) if (pieces !== null) this.#read('dropChunks', key);

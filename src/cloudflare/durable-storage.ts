@@ -27,8 +27,8 @@ export interface DurableStorageOptions extends TierOptions {
   /** Turns values into text or bytes. @default structuredCloneCodec: keeps maps, sets, dates, bigints, typed arrays */
   readonly codec?: Codec;
   /**
-   * Issues leases, so that of several caches over this storage only one loads a key at a time. Costs two writes per load;
-   * of no use to the one cache of an object, whose flights do the same for nothing. @default false
+   * Issues leases, so that of several caches over this storage only one loads a key at a time. Costs two writes per load.
+   * Of no use to the one cache of an object, whose flights do the same at no cost. @default false
    */
   readonly lease?: boolean;
 }
@@ -36,9 +36,9 @@ export interface DurableStorageOptions extends TierOptions {
 /**
  * A storage tier in the SQLite storage of a Durable Object.
  *
- * All calls are synchronous, unless the codec is not. Keys are any strings. A value may take 32,000,000 bytes once
- * encoded; those beyond a megabyte are kept in chunks, since a row takes no more than 2 MB. Key, tags and meta together
- * may take half a megabyte.
+ * All calls are synchronous, unless the codec is asynchronous. Keys are any strings. An encoded value may take 32,000,000
+ * bytes; values above a megabyte are kept in chunks, since a row takes no more than 2 MB. Key, tags and meta together may
+ * take half a megabyte.
  *
  * @throws TypeError for an option that makes no sense, or an object whose class has no SQLite storage.
  */
@@ -46,7 +46,7 @@ export function durableStorage(storage: DurableObjectStorage, options: DurableSt
   return defineStorage(new DurableStorage(storage, options), tierOptionsOf(options));
 }
 
-/** What {@link durableStorage} makes, with what an object's own upkeep needs. */
+/** The adapter of {@link durableStorage}, with additions for an object's own upkeep. */
 export class DurableStorage implements StorageAdapter {
   readonly name = 'durable-object';
   declare readonly lease?: NonNullable<StorageAdapter['lease']>;
@@ -54,7 +54,7 @@ export class DurableStorage implements StorageAdapter {
   readonly #codec: Codec;
   readonly #wrote: (keepUntil: number) => void;
 
-  /** `wrote` is told of each entry until when it has to be kept. */
+  /** `wrote` is called for each written entry, with the instant until which it has to be kept. */
   constructor(
     storage: DurableObjectStorage,
     options: DurableStorageOptions = {},
@@ -122,7 +122,7 @@ export class DurableStorage implements StorageAdapter {
     return this.#rows.atomically(() => this.#rows.sweep(now, limit));
   }
 
-  /** The object's storage is the platform's to open and to close. */
+  /** The platform opens and closes the object's storage. */
   close(): void {}
 
   /** The earliest instant until which an entry has to be kept; `undefined` if there is none. */
@@ -130,11 +130,11 @@ export class DurableStorage implements StorageAdapter {
     return this.#rows.firstOutlived();
   }
 
-  /** Nothing else runs between the look at the entry and the taking of the lease, nor between its end and the writing. */
+  /** Nothing else runs between looking at the entry and taking the lease, nor between ending the lease and writing. */
   #lease(leases: DurableLeases, key: string, ms: number, newerThan: number): MaybePromise<LeaseAnswer> {
     if ((this.#rows.startedAt(key) ?? -Infinity) > newerThan)
       return chain(this.#getDecodable(key), (entry) =>
-        // Another version of the program wrote it: to this one, nothing is there.
+        // Written by another version of the program. To this one, there is no entry.
         entry === undefined ? this.#lease(leases, key, ms, Infinity) : { kind: 'entry', entry },
       );
     const token = leases.take(key, ms);
@@ -162,7 +162,7 @@ export class DurableStorage implements StorageAdapter {
     try {
       for (const write of writes) rows.push(this.#toRow(write));
     } catch (error) {
-      // Nobody waits for the others any more.
+      // The other rows have no waiter any more; their rejections must not go unhandled.
       void Promise.allSettled(rows);
       throw error;
     }

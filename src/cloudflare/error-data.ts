@@ -2,27 +2,27 @@ import { isSoloflightError, SoloflightError } from '../errors.js';
 
 /** An error as plain data, the form in which it leaves an object. */
 export interface ErrorData {
-  /** `'soloflight'` for our own errors; `'value'` for something thrown that is no error. */
+  /** `'soloflight'` for our own errors; `'value'` for a thrown value that is not an error. */
   readonly kind: 'soloflight' | 'error' | 'value';
   readonly name: string;
   readonly message: string;
   readonly code: string | undefined;
   readonly key: string | undefined;
-  /** Its own enumerable properties, as far as they are plain data, and for `'value'` the value as `value`. */
+  /** The error's own enumerable properties, as far as they are plain data. For `'value'`, the thrown value as `value`. */
   readonly properties: Readonly<Record<string, unknown>>;
   readonly cause: ErrorData | undefined;
 }
 
-/** Causes of causes beyond this depth are left behind. */
+/** Causes nested deeper than this are left behind. */
 const DEEPEST_CAUSE = 4;
 
-/** The errors of the language, which come back as what they were. */
+/** The built-in errors, which come back as the same type. */
 const BUILT_IN = { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError } as const;
 
-/** What travels as a field of its own. */
+/** Properties that travel as fields of their own. */
 const OWN_FIELDS: ReadonlySet<string> = new Set(['name', 'message', 'stack', 'cause', 'code', 'key']);
 
-/** `error`, anything that was thrown, as plain data. Stacks stay where they were made. */
+/** `error`, which may be anything thrown, as plain data. Stacks stay behind. */
 export function toErrorData(error: unknown, depth = 0): ErrorData {
   if (!isErrorLike(error)) {
     return { ...EMPTY, kind: 'value', message: textOf(error), properties: cloneable({ value: error }) };
@@ -36,14 +36,14 @@ export function toErrorData(error: unknown, depth = 0): ErrorData {
     key: typeof key === 'string' ? key : undefined,
     properties: cloneable({
       ...Object.fromEntries(Object.entries(error).filter(([property]) => !OWN_FIELDS.has(property))),
-      // A code that is a number, as DOMException and some clients have them.
+      // A numeric code, as DOMException and some clients have.
       ...(typeof code === 'number' && Object.hasOwn(error, 'code') ? { code } : {}),
     }),
     cause: cause === undefined || depth >= DEEPEST_CAUSE ? undefined : toErrorData(cause, depth + 1),
   };
 }
 
-/** The error that `data` stands for, with a stack of this place. */
+/** The error that `data` describes, with a stack of this place. */
 export function fromErrorData(data: ErrorData): unknown {
   if (data.kind === 'value') return 'value' in data.properties ? data.properties['value'] : data.message;
   const error = create(data);
@@ -73,7 +73,7 @@ function isErrorLike(error: unknown): error is Error {
   return error instanceof Error || isSoloflightError(error);
 }
 
-/** The properties that a structured clone can be made of, cloned. */
+/** Clones of those properties that `structuredClone` can copy. */
 function cloneable(properties: Record<string, unknown>): Record<string, unknown> {
   const kept: Record<string, unknown> = {};
   for (const [property, value] of Object.entries(properties)) {
@@ -86,7 +86,7 @@ function cloneable(properties: Record<string, unknown>): Record<string, unknown>
   return kept;
 }
 
-/** Assigning could run a setter, or change a prototype. */
+/** An assignment could run a setter, or change a prototype. */
 function define(object: object, name: string, value: unknown, enumerable: boolean): void {
   Object.defineProperty(object, name, { value, enumerable, writable: true, configurable: true });
 }

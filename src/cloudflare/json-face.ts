@@ -3,7 +3,7 @@ import { toCacheStatus } from '../http/cache-status.js';
 import type { Lookup } from '../read/outcome.js';
 import { LONGEST_KEY } from './question.js';
 
-/** What the fetch face needs of its object. */
+/** The part of an object that the fetch face needs. */
 export interface Readable {
   /** Label in `Cache-Status`. */
   readonly name: string;
@@ -12,7 +12,7 @@ export interface Readable {
   readonly methods?: string;
 }
 
-/** A year: caches take longer ones for a mistake. */
+/** A year: caches take longer ones for mistakes. */
 const LONGEST_MAX_AGE = 31_536_000;
 
 /**
@@ -32,7 +32,7 @@ export async function respond(request: Request, object: Readable): Promise<Respo
   return request.method === 'HEAD' ? new Response(null, response) : response;
 }
 
-/** The key that `request` asks for, or what is wrong with it. */
+/** The key in the query of `request`, or the response that says what is wrong with it. */
 export function keyOf(request: Request): string | Response {
   const keys = new URL(request.url).searchParams.getAll('key');
   const [key] = keys;
@@ -43,9 +43,9 @@ export function keyOf(request: Request): string | Response {
   return key;
 }
 
-/** How long `lookup` may be kept by those it is sent to, as `Age` and `Cache-Control` say it. */
+/** `Age` and `Cache-Control`: how long the receivers of `lookup` may keep it. */
 function agingHeaders({ age, freshFor, staleFor }: Lookup<unknown>): Record<string, string> {
-  // `Age` counts against `max-age`, so that is the whole life, not what is left of it.
+  // `Age` counts against `max-age`, so `max-age` is the whole life, not the rest of it.
   const maxAge = seconds(age + freshFor);
   const stale = seconds(staleFor - freshFor);
   return {
@@ -70,7 +70,7 @@ async function answer(key: string, object: Readable): Promise<Response> {
   }
 }
 
-/** Our own refusals pass; an upstream may stay down. Its message is for the logs, not for strangers. */
+/** Our own refusals pass. An upstream may stay down; its message is for the logs, not for strangers. */
 function refusal(error: unknown): Response {
   if (isSoloflightError(error, 'SOLOFLIGHT_UNSERIALIZABLE'))
     return failure(502, error.code, `The upstream's value of '${error.key?.slice(0, 80)}' is not plain data`);
@@ -79,7 +79,7 @@ function refusal(error: unknown): Response {
   return failure(502, 'UPSTREAM_FAILED', 'The upstream failed, and there is no stored value to answer with');
 }
 
-/** An error as JSON, which nobody keeps. */
+/** An error as JSON that no cache keeps. */
 export function failure(
   status: number,
   code: string,

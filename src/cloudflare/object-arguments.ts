@@ -8,7 +8,7 @@ import { LONGEST_KEY, type AskedRead, type ObjectLifetimeOptions, type ObjectRea
 const READ_OPTIONS = ['signal', 'maxStale', 'softTimeout', 'timeout'] as const;
 const LIFETIME_OPTIONS = ['ttl', 'staleWhileRevalidate', 'staleIfError', 'tags'] as const;
 
-/** The options of a read that a client asks for, with its signal. */
+/** The options of a client's read, with its signal. */
 export function optionsOf({ options, abort }: AskedRead): ObjectReadOptions | undefined {
   if (options !== undefined) checkObject('options', options);
   const signal = signalOf(abort);
@@ -25,13 +25,13 @@ export function readOptions(options: ObjectReadOptions | undefined): ReadOptions
 export function checkLifetime(options: ObjectLifetimeOptions): void {
   checkObject('options', options);
   checkNames(options, LIFETIME_OPTIONS);
-  // Over RPC a function arrives as something to call the caller with, long after it has left.
-  if (typeof options.ttl === 'function') throw misuse('ttl', 'a duration: functions stay where they are', options.ttl);
+  // Over RPC a function arrives as a stub that calls back the caller, long after it has left.
+  if (typeof options.ttl === 'function') throw misuse('ttl', "a duration: functions can't be sent", options.ttl);
   if (typeof options.tags === 'function') throw misuse('tags', 'an array of strings', options.tags);
 }
 
 export function checkKey(key: string): string {
-  // Most keys are far too short to be counted.
+  // Most keys are far too short for counting bytes.
   if (typeof key === 'string' && (key.length * 3 <= LONGEST_KEY || byteLength(key) <= LONGEST_KEY)) return key;
   throw misuse('key', `a string of at most ${LONGEST_KEY} bytes`, key);
 }

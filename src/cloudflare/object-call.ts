@@ -3,22 +3,22 @@ import { misuse, SoloflightError } from '../errors.js';
 import { fromErrorData } from './error-data.js';
 import type { Question, Reply } from './question.js';
 
-/** An object as a client sees it for one call. */
+/** The object, for one call of a client. */
 export interface Answering {
   ask(question: Question): PromiseLike<Reply>;
 }
 
-/** Pause before asking again, halved at most by chance, so that not all come back at once. */
+/** Pause before the second attempt, shortened by up to half at random, so that clients don't come back all at once. */
 const PAUSE = 100;
 
 /**
- * What the object answers; what it failed with is thrown as it was there.
+ * Calls the object and returns its answer. Throws its failure as it was there.
  *
- * `stub` is called for each attempt: one that failed may be broken for good. The object's own failures are answers, so a
- * call that rejects did not reach it, or it was reset, moved or overloaded on the way. What may be done twice is tried
- * once more.
+ * `stub` is called for each attempt, since a stub that failed may be broken for good. The object's own failures are
+ * answers. A call that rejects did not reach the object, or the object was reset, moved or overloaded meanwhile. A
+ * repeatable call is tried once more.
  */
-export async function ask(stub: () => Answering, question: Question, name: string): Promise<unknown> {
+export async function callObject(stub: () => Answering, question: Question, name: string): Promise<unknown> {
   let reply: Reply;
   try {
     reply = await attempt(stub, question);
@@ -39,12 +39,12 @@ async function attempt(stub: () => Answering, question: Question): Promise<Reply
   return await stub().ask(question);
 }
 
-/** Reads may be done twice, and so may invalidations. A write done again could undo a newer one. */
+/** Reads and invalidations may be repeated. A repeated write could undo a newer one. */
 function isRepeatable({ verb }: Question): boolean {
   return verb !== 'set' && verb !== 'update' && verb !== 'delete';
 }
 
-/** What another attempt would not change: something that can't be sent, or an object of another class. */
+/** Whether another attempt would fail the same way: the call can't be sent, or the object has another class. */
 function isOurs(error: unknown): boolean {
   return error instanceof TypeError || isUncloneable(error);
 }
@@ -57,7 +57,7 @@ function explained(error: unknown, name: string): unknown {
   const message = error instanceof Error ? error.message : String(error);
   if (message.includes('does not implement'))
     return misuse('namespace', 'the binding of a Durable Object whose class extends CacheObject', message);
-  // What can't be sent at all is the caller's own doing.
+  // Data that can't be sent is the caller's own mistake.
   if (isUncloneable(error)) return error;
   return new SoloflightError(
     'SOLOFLIGHT_OBJECT_UNAVAILABLE',

@@ -9,22 +9,22 @@ import { resolveWriteOptions, type ObjectWriteOptions, type ObjectWriteSettings 
 
 /** Options of a `CacheObject`: those of a `TieredCache`, whose storage is the object's own. */
 export interface DurableCacheOptions<V> extends Omit<TieredCacheOptions<V>, 'storage' | 'writes'> {
-  /** Takes writes, keeps them in the object and brings them to a main database in batches. @default none are taken */
+  /** Takes writes, keeps them in the object and delivers them to a main database in batches. @default none are taken */
   readonly writes?: ObjectWriteOptions<V>;
   /**
-   * Time without any request after which the object deletes everything it stores, what a subclass stored included, and
-   * takes no space any more. Up to a sixteenth later, so that most requests need not write when they came. @default Infinity
+   * Time without any request after which the object deletes everything stored, a subclass's data included, and takes no
+   * space any more. That may come up to a sixteenth later, so that most requests need not store their time. @default Infinity
    */
   readonly idleTtl?: Duration;
-  /** Time between two removals of outlived entries. No alarm is set while there is nothing to remove. @default '1h' */
+  /** Time between two sweeps of outlived entries. No alarm is set while there is nothing to remove. @default '1h' */
   readonly sweepEvery?: Duration;
   /** Turns values into text or bytes for storage. @default structuredCloneCodec */
   readonly codec?: Codec;
-  /** Told when an alarm's handler failed; it is tried again. @default the platform's `reportError` */
+  /** Called when an alarm's handler failed; the alarm is tried again. @default the platform's `reportError` */
   readonly onAlarmError?: (name: string, error: unknown) => void;
 }
 
-/** {@link DurableCacheOptions}, checked as far as they are not the cache's own to check. */
+/** {@link DurableCacheOptions}, checked where the cache does not check them itself. */
 export interface ObjectSettings<V> {
   readonly cache: Omit<TieredCacheOptions<V>, 'storage' | 'writes'>;
   readonly writes: ObjectWriteSettings<V> | undefined;
@@ -36,7 +36,7 @@ export interface ObjectSettings<V> {
   readonly clock: Clock;
 }
 
-/** Checks what `configure` returned. */
+/** Checks the result of `configure`. */
 export function resolveObjectOptions<V>(options: DurableCacheOptions<V>): ObjectSettings<V> {
   checkObject('result of configure', options);
   if ('then' in options) throw misuse('result of configure', 'options, not a promise of them', options);

@@ -6,29 +6,29 @@ import type { DurableQueue } from './durable-queue.js';
 import type { ChangeMessage } from './sockets.js';
 import type { ObjectWriteSettings } from './write-options.js';
 
-/** The alarm that flushes. */
+/** Name of the alarm that flushes. */
 export const FLUSH = 'soloflight:flush';
 
-/** Milliseconds that an alarm waits for its flush, less than its `maxDuration`; a longer flush goes on, and is looked at again. */
+/** Milliseconds that an alarm waits for its flush, less than its `maxDuration`. A longer flush goes on, and another alarm looks at it. */
 const PATIENCE = 45_000;
 const SOON = 5_000;
 
-/** What {@link ObjectWriter} works with. */
+/** The parts that {@link ObjectWriter} works with. */
 export interface ObjectWriterParts<V> {
   readonly settings: ObjectWriteSettings<V>;
   readonly queue: DurableQueue;
   readonly alarms: Alarms;
   readonly clock: Clock;
-  /** Told of every change that readers see. */
+  /** Called for every change that readers see. */
   readonly changed: (change: ChangeMessage) => void;
 }
 
-/** A `WriteBehind` that lives in an object: its queue is the object's storage, its timer the object's alarm. */
+/** A `WriteBehind` inside an object: its queue is the object's storage, its timer the object's alarm. */
 export class ObjectWriter<V> {
   readonly behind: WriteBehind<V>;
   readonly #parts: ObjectWriterParts<V>;
   #flushes = 0;
-  /** Whether the platform took the alarm that was set last. */
+  /** Whether the platform accepted the last alarm. */
   #isArmed = true;
 
   /** @throws TypeError for an option that makes no sense. */
@@ -44,13 +44,13 @@ export class ObjectWriter<V> {
     this.#listen();
   }
 
-  /** Sets the alarm for what a version of the program left that had one, and was followed by one that took no writes. */
+  /** Sets the alarm if writes are pending without one: a version of the program that took no writes may have dropped it. */
   async resume(): Promise<void> {
     const { queue, alarms, clock } = this.#parts;
     if (queue.hasPending && alarms.get(FLUSH) === undefined) await alarms.set(FLUSH, clock.now());
   }
 
-  /** Delivers what was accepted so far, and sets the alarm for what is left. */
+  /** Delivers what was accepted so far, and sets the alarm for the rest. */
   async flush(): Promise<void> {
     this.#flushes += 1;
     try {
@@ -65,7 +65,7 @@ export class ObjectWriter<V> {
     else await alarms.set(FLUSH, nextAttempt);
   }
 
-  /** Carries out the alarm {@link FLUSH}. Rejects if the queue can't be read. */
+  /** Runs the alarm {@link FLUSH}. Rejects if the queue can't be read. */
   async ring(): Promise<void> {
     const { alarms, clock, settings } = this.#parts;
     let cancel = (): void => {};
@@ -77,7 +77,7 @@ export class ObjectWriter<V> {
     await alarms.set(FLUSH, clock.now() + SOON);
   }
 
-  /** An alarm that is due sooner stays: it was set before the object lost its memory. What comes of a flush is set at its end. */
+  /** Keeps an alarm that is due sooner: it was set before the object lost its memory. A flush sets its own at its end. */
   #schedule(dueAt: number): MaybePromise<void> {
     const { alarms } = this.#parts;
     if (this.#flushes > 0) return;
@@ -104,7 +104,7 @@ export class ObjectWriter<V> {
       onError(new Error(`The write of '${key.slice(0, 80)}' became a dead letter: ${reason}`));
     });
     behind.on('queue-error', ({ error }) => {
-      // What was told of it before is taken back.
+      // Takes back the change that was announced before.
       if (isSoloflightError(error) && error.key !== undefined) changed({ type: 'invalidate', key: error.key });
       onError(error);
     });

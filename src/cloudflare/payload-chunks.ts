@@ -1,10 +1,10 @@
 import { UndecodableError } from '../errors.js';
 import type { SqliteValue } from '../storage/sqlite-database.js';
 
-/** Bytes that go into one row. The platform takes 2 MB, key and metadata included. */
+/** Bytes of a payload per row. The platform takes 2 MB, key and metadata included. */
 const CHUNK = 1_000_000;
 
-/** Bytes of a UTF-16 unit in UTF-8, at most. */
+/** The most bytes of a UTF-16 unit in UTF-8. */
 const WIDEST_UNIT = 3;
 
 /** A payload too long for one row. */
@@ -25,7 +25,7 @@ export function eachChunk({ bytes }: LongPayload, add: (part: number, bytes: Uin
   for (let at = 0, part = 0; at < bytes.length; at += CHUNK, part += 1) add(part, bytes.slice(at, at + CHUNK));
 }
 
-/** The payload of `size` bytes that `chunks` make. @throws {@link UndecodableError} if some are missing. */
+/** The payload of `size` bytes, joined from `chunks`. @throws {@link UndecodableError} if some are missing. */
 export function assembled(
   key: string,
   kind: LongPayload['kind'],
@@ -33,7 +33,7 @@ export function assembled(
   chunks: readonly Uint8Array[],
 ): string | Uint8Array {
   const found = chunks.reduce((sum, { length }) => sum + length, 0);
-  if (found !== size) throw new UndecodableError(key, `it has ${size} bytes, and ${found} of them are there`);
+  if (found !== size) throw new UndecodableError(key, `${found} of its ${size} bytes are stored`);
   const bytes = new Uint8Array(size);
   let at = 0;
   for (const chunk of chunks) {
@@ -43,7 +43,7 @@ export function assembled(
   return kind === 'text' ? new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes) : bytes;
 }
 
-/** What SQLite gives, as codecs take it. */
+/** A value from SQLite in the form that codecs take. */
 export function fromSql(value: SqlStorageValue | undefined): string | Uint8Array | null {
   if (typeof value === 'string') return value;
   return value instanceof ArrayBuffer ? new Uint8Array(value) : null;

@@ -2,13 +2,13 @@ import { SoloflightError } from '../errors.js';
 import type { SqliteValue } from '../storage/sqlite-database.js';
 
 /**
- * Bytes that a value may take once encoded.
+ * The most bytes of an encoded value.
  *
- * Just below the 32 MiB of one RPC message, so that what can be stored can also be answered.
+ * Just below the 32 MiB of one RPC message, so that every stored value can be sent.
  */
 const LARGEST_VALUE = 32_000_000;
 
-/** `row`, whose last value is a payload that can be stored. @throws SoloflightError with code `SOLOFLIGHT_VALUE_TOO_LARGE`. */
+/** Returns `row` if its last value, the payload, can be stored. @throws SoloflightError with code `SOLOFLIGHT_VALUE_TOO_LARGE`. */
 export function checkPayload(key: string, row: SqliteValue[]): SqliteValue[] {
   const size = sizeOf(row.at(-1) ?? null);
   if (size <= LARGEST_VALUE) return row;
@@ -22,6 +22,6 @@ export function checkPayload(key: string, row: SqliteValue[]): SqliteValue[] {
 function sizeOf(payload: SqliteValue): number {
   if (payload instanceof Uint8Array) return payload.length;
   if (typeof payload !== 'string') return 0;
-  // Every unit takes one byte at least and three at most: most texts need no counting.
+  // Every unit takes between one byte and three, so most texts need no counting.
   return payload.length * 3 <= LARGEST_VALUE ? payload.length : new TextEncoder().encode(payload).length;
 }

@@ -4,7 +4,7 @@ import type { LoadMany } from '../read/load-many.js';
 import { isLoaded, loaded } from '../read/loaded.js';
 
 /**
- * `value` as a copy that can leave the object: what `structuredClone` makes of it.
+ * The `structuredClone` of `value`: a copy that can leave the object.
  *
  * @throws SoloflightError with code `SOLOFLIGHT_UNSERIALIZABLE`, naming the key.
  */
@@ -30,12 +30,12 @@ export function plainUpstream<V>(upstream: Upstream<V>): Upstream<V> {
   };
 }
 
-/** {@link plainUpstream} for many keys. What can't be sent fails its own key alone. */
+/** {@link plainUpstream} for many keys. A value that can't be sent fails its own key alone. */
 export function plainLoadMany<V>(loadMany: LoadMany<V>): LoadMany<V> {
   return async (keys, context) => {
     const results = await loadMany(keys, context);
     const inOrder = results instanceof Map ? keys.map((key): V | undefined => results.get(key)) : results;
-    // What is no array is refused by the cache, which says so better.
+    // The cache refuses anything but an array with a better message.
     if (!Array.isArray(inOrder)) return results;
     return inOrder.map((result: V | Error | undefined, index) => {
       if (result instanceof Error) return result;

@@ -1,5 +1,5 @@
-// The globals of Workers that this folder names, for programs that have the globals of Node or of browsers instead.
-// What is shipped names the real ones; test/workers/tsconfig.json checks this folder against them.
+// The globals of Workers that this folder names, for programs with the globals of Node or of browsers instead.
+// The published types name the real ones; test/workers/tsconfig.json checks this folder against them.
 
 type DurableObjectJurisdiction = import('@cloudflare/workers-types').DurableObjectJurisdiction;
 type DurableObjectLocationHint = import('@cloudflare/workers-types').DurableObjectLocationHint;

@@ -4,7 +4,7 @@ import type { ReadOptions } from '../read/read-options.js';
 import type { RemoteAbort } from './abort-link.js';
 import type { ErrorData } from './error-data.js';
 
-/** The options of a read that mean something inside an object. */
+/** The read options that make sense inside an object. */
 export type ObjectReadOptions = Omit<ReadOptions, 'waitUntil'>;
 
 /** A call of a client to an object, as data. */
@@ -22,19 +22,19 @@ export type Question =
   | { readonly verb: 'invalidate' | 'expire'; readonly key: string | readonly string[] }
   | { readonly verb: 'getStats' | 'getWriteStatus' | 'flush' };
 
-/** What all reads may say. */
+/** The options that all reads take. */
 export interface AskedRead {
   readonly options?: Omit<ObjectReadOptions, 'signal'> | undefined;
   readonly abort?: RemoteAbort | undefined;
 }
 
-/** The answer to a {@link Question}. Failures are data too: what RPC makes of a thrown error depends on compatibility flags. */
+/** The answer to a {@link Question}. Failures are data too: over RPC, thrown errors depend on compatibility flags. */
 export type Reply = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: ErrorData };
 
-/** Bytes of a key, in UTF-8. */
+/** The most bytes of a key in UTF-8. */
 export const LONGEST_KEY = 2_048;
 
-/** {@link LifetimeOptions} without functions, which stay where they are. */
+/** {@link LifetimeOptions} without functions, which can't be sent. */
 export type ObjectLifetimeOptions = Omit<LifetimeOptions<never>, 'ttl' | 'tags'> & {
   readonly ttl?: Duration;
   readonly tags?: readonly string[];

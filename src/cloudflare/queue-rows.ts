@@ -21,17 +21,17 @@ export class QueueRows {
     this.#name = name;
   }
 
-  /** Whether there is no row at all, dead letters and unreadable ones included. */
+  /** Whether there is no row at all, not even a dead letter or an unreadable one. */
   get isEmpty(): boolean {
     return this.#read('SELECT 1 FROM $ LIMIT 1').length === 0;
   }
 
-  /** Whether there is a row that is no dead letter. */
+  /** Whether there is a row that is not a dead letter. */
   get hasPending(): boolean {
     return this.#read('SELECT 1 FROM $ WHERE dead_at IS NULL LIMIT 1').length > 0;
   }
 
-  /** All rows that are dead letters, or all that are none; an error in the place of one whose chunks are not all there. */
+  /** All rows that are dead letters, or all others. A row with missing chunks becomes an error. */
   list(dead: boolean): (QueueRow | Error)[] {
     const rows = this.#read(`SELECT * FROM $ WHERE dead_at IS ${dead ? 'NOT NULL' : 'NULL'} ORDER BY sequence`);
     return rows.map((row) => {
@@ -43,7 +43,7 @@ export class QueueRows {
     });
   }
 
-  /** Puts `rows`, values in the order of {@link QUEUE_COLUMNS}: all of them or none. */
+  /** Puts all of `rows` or none, with values in the order of {@link QUEUE_COLUMNS}. */
   put(rows: readonly (readonly SqliteValue[])[]): void {
     this.#storage.transactionSync(() => {
       for (const row of rows) this.#put(row);

@@ -1,11 +1,11 @@
 import { isSoloflightError, type SoloflightError } from '../errors.js';
 
-/** Why a stranger's write was not taken, in words that are meant for the stranger. */
+/** The reason why a stranger's write was refused, in words for the stranger. */
 export class Refusal extends Error {
   readonly status: number;
   readonly code: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Told beside the error. Has a JSON form. */
+  /** Sent beside the error. Has a JSON form. */
   readonly details: Readonly<Record<string, unknown>>;
 
   constructor(
@@ -25,7 +25,7 @@ export class Refusal extends Error {
 
 const RETRY = { 'retry-after': '1' };
 
-/** What a stranger is told of `error`. What is none of their business goes to `report`. */
+/** The refusal that tells a stranger about `error`. Anything not for strangers goes to `report`. */
 export function toRefusal(error: unknown, report: (error: unknown) => void): Refusal {
   if (error instanceof Refusal) return error;
   if (isSoloflightError(error, 'SOLOFLIGHT_WRITE_CONFLICT')) return conflict(error);
@@ -39,7 +39,7 @@ export function toRefusal(error: unknown, report: (error: unknown) => void): Ref
   return new Refusal(500, 'INTERNAL_ERROR', 'This object can not take the write. The reason is in its logs');
 }
 
-/** @see RFC 9110 §15.5.10: a conflict comes with what is needed to see where it lies. */
+/** @see RFC 9110 §15.5.10: a conflict comes with enough information to recognise it. */
 function conflict(error: SoloflightError): Refusal {
   const { key } = error;
   const value = (error as { readonly current?: unknown }).current;
@@ -47,7 +47,7 @@ function conflict(error: SoloflightError): Refusal {
   return new Refusal(409, error.code, message, {}, jsonOf({ key, value }) ?? { key });
 }
 
-/** `details` as JSON has them; `undefined` where it has no form for them. */
+/** `details` in their JSON form; `undefined` if they have none. */
 function jsonOf(details: Readonly<Record<string, unknown>>): Record<string, unknown> | undefined {
   try {
     return JSON.parse(JSON.stringify(details)) as Record<string, unknown>;

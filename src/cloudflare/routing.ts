@@ -5,9 +5,9 @@ import { misuse } from '../errors.js';
 export interface DurableCacheClientOptions {
   /** The name of the object that a key lives in. @default the key itself: one object per key */
   readonly route?: (key: string) => string;
-  /** Spreads keys over this many objects instead. Another number is another set of objects, all empty. An integer ≥ 1. */
+  /** Spreads keys over this many objects instead. Another number means other objects, all empty. An integer ≥ 1. */
   readonly shards?: number;
-  /** Where an object is made that is not there yet. @see https://developers.cloudflare.com/durable-objects/reference/data-location/ */
+  /** Where new objects are created. @see https://developers.cloudflare.com/durable-objects/reference/data-location/ */
   readonly locationHint?: DurableObjectLocationHint;
   /** Where objects must stay. Those of another jurisdiction are other objects. */
   readonly jurisdiction?: DurableObjectJurisdiction;
@@ -15,7 +15,7 @@ export interface DurableCacheClientOptions {
 
 const OPTIONS = ['route', 'shards', 'locationHint', 'jurisdiction'] as const;
 
-/** Checks the options and gives the function that routes. */
+/** Checks the options and returns the routing function. */
 export function resolveRoute(options: DurableCacheClientOptions): (key: string) => string {
   checkObject('options', options);
   checkNames(options, OPTIONS);
@@ -27,11 +27,11 @@ export function resolveRoute(options: DurableCacheClientOptions): (key: string) 
   if (shards === undefined) return route ?? ((key) => key);
   if (route !== undefined) throw misuse('shards', 'left out where there is a `route`', shards);
   if (!Number.isSafeInteger(shards) || shards < 1) throw misuse('shards', 'an integer ≥ 1', shards);
-  // The number is part of the name: a key that moved away and back again must not find what it left behind.
+  // The number is part of the name: a key that moves away and back again must not find its old entry.
   return (key) => `shard-${hash(key) % shards}-of-${shards}`;
 }
 
-/** FNV-1a over the UTF-16 units, mixed once more: the same on every machine, for ever. */
+/** FNV-1a over the UTF-16 units, mixed once more. The result is the same on every machine, for ever. */
 function hash(key: string): number {
   let mixed = 0x811c9dc5;
   for (let at = 0; at < key.length; at += 1) mixed = Math.imul(mixed ^ key.charCodeAt(at), 0x01000193);

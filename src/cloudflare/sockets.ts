@@ -5,7 +5,7 @@ import type { Allowance, WriteGate } from './write-gate.js';
 /** A WebSocket of the platform. */
 export type Socket = ReturnType<DurableObjectState['getWebSockets']>[number];
 
-/** What all who are connected are told. Values as JSON has them; `at` is epoch milliseconds. */
+/** The message to all connected clients. Values are in their JSON form; `at` is epoch milliseconds. */
 export type ChangeMessage =
   | {
       readonly type: 'change';
@@ -15,7 +15,7 @@ export type ChangeMessage =
       readonly at: number;
     }
   | { readonly type: 'change'; readonly kind: 'delete'; readonly key: string; readonly at: number }
-  /** The value is another now: ask for it. */
+  /** The value has changed: read it again. */
   | { readonly type: 'invalidate'; readonly key: string };
 
 /** Tells our sockets from those that a subclass accepts. */
@@ -23,10 +23,10 @@ const TAG = 'soloflight';
 
 const CLOSE = { normal: 1_000, policy: 1_008, tooLarge: 1_009, failed: 1_011 } as const;
 
-/** Longest `id` of a message that comes back in its answer. */
+/** The longest `id` of a message that comes back in its answer. */
 const LONGEST_ID = 256;
 
-/** The WebSockets of an object. All state is in the platform's hands, since hibernation takes the memory. */
+/** The WebSockets of an object. The platform holds all state, since hibernation takes the memory. */
 export class Sockets {
   readonly #state: DurableObjectState;
 
@@ -34,12 +34,12 @@ export class Sockets {
     this.#state = state;
   }
 
-  /** Whether `socket` is one of these. */
+  /** Whether `socket` was accepted here. */
   has(socket: Socket): boolean {
     return this.#state.getTags(socket).includes(TAG);
   }
 
-  /** Lets who sent `request` in, if they may. */
+  /** Connects the sender of `request` if it is authorized. */
   async connect<V>(request: Request, gate: WriteGate<V>): Promise<Response> {
     try {
       await gate.authorize(request);
@@ -59,7 +59,7 @@ export class Sockets {
     try {
       this.#count(socket, gate);
       if (typeof message !== 'string') throw new Refusal(400, 'BAD_MESSAGE', 'Expected text, not bytes');
-      // No text takes fewer bytes than units.
+      // A text never takes fewer bytes than units.
       gate.checkSize(message.length);
       gate.checkSize(byteLength(message));
       const asked = gate.parseJson(message);
@@ -78,7 +78,7 @@ export class Sockets {
     }
   }
 
-  /** Tells all who are connected. One that can't be told is closed, and keeps none of the others. */
+  /** Sends `message` to all connected clients. One that can't be reached is closed, and holds up none of the others. */
   broadcast(message: ChangeMessage): void {
     const sockets = this.#state.getWebSockets(TAG);
     if (sockets.length === 0) return;
@@ -92,7 +92,7 @@ export class Sockets {
     }
   }
 
-  /** Ends a connection: in answer to the other side, or because of `failure`. */
+  /** Ends a connection: because the other side did, or because of `failure`. */
   end(socket: Socket, failure?: string): void {
     close(socket, failure === undefined ? CLOSE.normal : CLOSE.failed, failure ?? '');
   }
@@ -101,7 +101,7 @@ export class Sockets {
     const allowance = gate.spend((socket.deserializeAttachment() as Allowance | null) ?? gate.allowance);
     socket.serializeAttachment(allowance);
     if (allowance.left >= 0) return;
-    // Whoever goes on after so many refusals won't stop by being refused.
+    // A client that goes on after so many refusals won't stop for another one.
     if (allowance.left <= -gate.settings.rate.messages) close(socket, CLOSE.policy, 'TOO_MANY_MESSAGES');
     throw gate.tooMany();
   }
@@ -122,12 +122,12 @@ function toText(message: ChangeMessage): string {
   try {
     return JSON.stringify(message);
   } catch {
-    // A value that JSON has no form for.
+    // The value has no JSON form.
     return JSON.stringify({ type: 'invalidate', key: message.key } satisfies ChangeMessage);
   }
 }
 
-/** What has no JSON form is left out of an answer, which is true without it. */
+/** A value without a JSON form is left out of an answer, which is true without it. */
 function hasJson(value: unknown): boolean {
   try {
     return JSON.stringify(value) !== undefined;
@@ -136,7 +136,7 @@ function hasJson(value: unknown): boolean {
   }
 }
 
-/** Who has left meanwhile is told nothing. */
+/** Sends `message`, and closes the socket of a client that has left. */
 function tell(socket: Socket, message: object): void {
   try {
     socket.send(JSON.stringify(message));

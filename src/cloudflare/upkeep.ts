@@ -2,7 +2,7 @@ import type { Clock } from '../contracts.js';
 import type { Alarms } from './alarms.js';
 import type { DurableStorage } from './durable-storage.js';
 
-/** What upkeep needs of its object. */
+/** The part of an object that upkeep needs. */
 export interface Kept {
   readonly clock: Clock;
   readonly idleTtl: number;
@@ -10,32 +10,32 @@ export interface Kept {
   readonly storage: DurableStorage;
   /** Whether a request or a load is under way, or a write has not been delivered. */
   readonly isBusy: () => boolean;
-  /** Deletes all that the object stores, and forgets all that it holds. */
+  /** Deletes everything that the object stores, and forgets everything in its memory. */
   readonly deleteAll: () => Promise<void>;
 }
 
 const SWEEP = 'soloflight:sweep';
 const IDLE = 'soloflight:idle';
 
-/** Entries removed in one statement, and statements in one alarm; with more to remove, the next alarm is soon. */
+/** Entries removed per statement, and statements per alarm. If more remain, the next alarm is soon. */
 const BATCH = 1_000;
 const BATCHES = 10;
 const SOON = 1_000;
 
-/** Share of `idleTtl` by which the clean-up may come late: so much rarer is its due time written. */
+/** The share of `idleTtl` by which the clean-up may be late. Its due time is then stored that much more rarely. */
 const SLACK = 1 / 16;
 
-/** What an object does for itself, by alarm: removing outlived entries, and everything once nobody asks any more. */
+/** The upkeep of an object, by alarm: removes outlived entries, and everything once requests stop coming. */
 export class Upkeep {
   readonly #alarms: Alarms;
   readonly #kept: () => Kept;
   /** When the next sweep is due; `undefined` while that is not known. */
   #sweepAt: number | undefined;
-  /** When the object is idle unless it is asked again; `undefined` while that is not known. */
+  /** When the object is idle if no further request comes; `undefined` while that is not known. */
   #idleAt: number | undefined;
   #lastRequest = -Infinity;
 
-  /** `kept` is asked each time: what it gives is made at first use, and anew after everything was deleted. */
+  /** `kept` is called each time: its result is made at first use, and anew after everything was deleted. */
   constructor(alarms: Alarms, kept: () => Kept) {
     this.#alarms = alarms;
     this.#kept = kept;
@@ -43,19 +43,19 @@ export class Upkeep {
     alarms.on(IDLE, () => this.#idle());
   }
 
-  /** To be called for every entry written. */
+  /** Must be called for every entry written. */
   wrote(keepUntil: number): void {
     if (keepUntil === Infinity) return;
     const { clock, sweepEvery } = this.#kept();
     const at = Math.max(clock.now() + sweepEvery, keepUntil);
     this.#sweepAt ??= this.#alarms.get(SWEEP);
-    // Nothing outlived is ever answered: a sweep saves space, and may come later than it could.
+    // Outlived entries are never served. A sweep only saves space, so it may come later than it could.
     if (this.#sweepAt !== undefined && this.#sweepAt <= at + sweepEvery) return;
     this.#sweepAt = at;
     this.#set(SWEEP, at);
   }
 
-  /** To be called for every request. */
+  /** Must be called for every request. */
   asked(): void {
     const { clock, idleTtl } = this.#kept();
     if (idleTtl === Infinity) return;
@@ -93,7 +93,7 @@ export class Upkeep {
     await deleteAll();
   }
 
-  /** Nobody waits: the platform holds answers back until what was written before them is safe. */
+  /** Nobody awaits this: the platform holds answers back until earlier writes to the storage are safe. */
   #set(name: string, at: number): void {
     this.#alarms.set(name, at).catch((error: unknown) => reportError(error));
   }

@@ -6,12 +6,13 @@ import { misuse } from '../errors.js';
 import { requestScope } from '../requests/scope.js';
 
 /**
- * A {@link TieredCache} for plain Workers, where many requests share one isolate and no request may rely on another one
- * to live on. May be built at module scope.
+ * A {@link TieredCache} for plain Workers, where many requests share one isolate and none may rely on another to live on.
+ *
+ * May be built at module scope.
  *
  * The same as `new TieredCache` with `scope: requestScope()` and, unless `defer` is given, the runtime's own `waitUntil`: a
- * load goes on when the client that caused it leaves. Should the runtime end it all the same, those who wait for it
- * notice within three seconds without a sign of life, or at `maxDuration` if that is sooner, and one of them loads anew.
+ * load goes on when the client that caused it leaves. If the runtime ends it nevertheless, its followers notice after
+ * three seconds without a sign of life, or at `maxDuration` if that is sooner, and one of them loads anew.
  *
  * Values must be plain data: a `Response`, a stream or a stub belongs to the request that made it.
  *

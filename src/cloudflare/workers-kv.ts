@@ -7,7 +7,7 @@ import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
 import { toName } from '../storage/key-name.js';
 import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 
-/** What is used of a KV namespace. */
+/** The part of a KV namespace that is used here. */
 export interface WorkersKv {
   get(key: string, type: 'text'): Promise<string | null>;
   get(keys: string[], type: 'text'): Promise<Map<string, string | null>>;
@@ -15,7 +15,7 @@ export interface WorkersKv {
   delete(key: string): Promise<void>;
 }
 
-/** What is kept beside each entry, for who lists a namespace: instants in epoch milliseconds, `null` for never. */
+/** The metadata of each entry, for listing a namespace: instants in epoch milliseconds, `null` for never. */
 export interface WorkersKvMetadata {
   readonly startedAt: number;
   readonly createdAt: number;
@@ -35,18 +35,18 @@ export interface WorkersKvStorageOptions extends TierOptions {
 /**
  * A storage tier in a namespace of Workers KV.
  *
- * KV is eventually consistent: what one location wrote, removed or invalidated, others may not see for a minute or
- * more, and each location may go on finding what it read before. It takes one write per second and key; others fail and
- * become `tier-error` events. Where that is too loose, put a Durable Object behind the cache.
+ * KV is eventually consistent: a write, removal or invalidation in one location may stay invisible in others for a minute
+ * or more, and each location may go on finding what it read before. KV takes one write per second and key; others fail
+ * and become `tier-error` events. Where that is too loose, put a Durable Object behind the cache.
  *
  * Keys are any strings: they are stored under names of 1 to 180 letters, digits, `-` and `_` after the `prefix`, long
- * ones as a hash, so that none exceeds the 512 bytes of KV. An entry may take 25 MiB once encoded; a larger one rejects.
- * KV drops entries by itself when they are of no more use, and not before 60 seconds, its shortest ttl.
+ * ones as a hash, so that none exceeds the 512 bytes of KV. An encoded entry may take 25 MiB; a larger one rejects. KV
+ * itself drops entries that are of no more use, but not before 60 seconds, its shortest ttl.
  *
  * The instants of each entry are its KV metadata ({@link WorkersKvMetadata}), so that `list` tells ages without reading
- * any value. There is no `clear`, which would take a call per key: clear through the cache, which takes one.
+ * any value. There is no `clear`, which would take a call per key: clear through the cache, which takes one call.
  *
- * @throws TypeError for what is no KV namespace, and for an option that makes no sense.
+ * @throws TypeError for anything but a KV namespace, and for an option that makes no sense.
  */
 export function workersKvStorage(kv: WorkersKv, options: WorkersKvStorageOptions = {}): StorageTier {
   if (!isWorkersKv(kv)) throw misuse('kv', 'a KV namespace: is the binding in the configuration?', kv);
@@ -58,12 +58,12 @@ export function workersKvStorage(kv: WorkersKv, options: WorkersKvStorageOptions
   return defineStorage(new WorkersKvStorage(kv, prefix, codec), tierOptionsOf(options));
 }
 
-/** Seconds. What lives longer than KV can count stays. */
+/** Seconds. An entry that lives longer than KV can count gets no ttl. */
 const SHORTEST_TTL = 60;
 const LONGEST_TTL = 2_147_483_647;
 /** Bytes of UTF-8. */
 const LARGEST_VALUE = 25 * 1024 * 1024;
-/** Keys that one call reads. */
+/** The most keys of one read. */
 const MOST_AT_ONCE = 100;
 
 function isWorkersKv(value: unknown): value is WorkersKv {
@@ -115,7 +115,7 @@ class WorkersKvStorage implements StorageAdapter {
       try {
         return await this.#kv.get(names, 'text');
       } catch {
-        // One call answers 25 MB at most, and older simulators of KV know no such call.
+        // One call answers at most 25 MB, and older simulators of KV lack it.
       }
     }
     if (only === undefined) return new Map();
@@ -141,7 +141,7 @@ class WorkersKvStorage implements StorageAdapter {
 }
 
 function lifeOf({ createdAt }: Entry, keepUntil: number): { expirationTtl?: number } {
-  // There is no clock here. At the soonest, now is when the entry was created.
+  // There is no clock here, but now is no earlier than the creation of the entry.
   const seconds = Math.ceil((keepUntil - createdAt) / 1_000);
   return seconds > LONGEST_TTL ? {} : { expirationTtl: Math.max(SHORTEST_TTL, seconds) };
 }
@@ -158,7 +158,7 @@ function metadataOf({ startedAt, createdAt, freshUntil, staleUntil, errorUntil }
 }
 
 function checkSize(key: string, value: string): void {
-  // A unit of UTF-16 takes three bytes at most: most values need not be counted.
+  // A unit of UTF-16 takes at most three bytes, so most values need no counting.
   if (value.length * 3 <= LARGEST_VALUE) return;
   const size = new TextEncoder().encode(value).length;
   if (size <= LARGEST_VALUE) return;

@@ -8,7 +8,7 @@ export function isWriteRequest({ method }: Request): boolean {
 }
 
 /**
- * Takes `PUT` (a value), `PATCH` (a change) and `DELETE` of `?key=…`, with JSON bodies. `202` says that the write is
+ * Takes `PUT` (a value), `PATCH` (a change) and `DELETE` of `?key=…`, with JSON bodies. `202` means that the write is
  * accepted: it reaches the main database later.
  *
  * @see RFC 9110 §9.3.4, §9.3.5 and §15.3.3, RFC 5789
@@ -31,7 +31,7 @@ function accepted(key: string, value: unknown): Response {
   try {
     return Response.json({ accepted: true, key, ...(value === undefined ? {} : { value }) }, init);
   } catch {
-    // A value that JSON has no form for is accepted all the same.
+    // A value without a JSON form is accepted nevertheless.
     return Response.json({ accepted: true, key }, init);
   }
 }
@@ -45,7 +45,7 @@ async function askedFor<V>(request: Request, key: string, gate: WriteGate<V>): P
   return request.method === 'PUT' ? { type: 'set', key, value: body } : { type: 'update', key, change: body };
 }
 
-/** The body, read no further than it may go. */
+/** Reads the body, and stops once it is too large. */
 async function textOf<V>(request: Request, gate: WriteGate<V>): Promise<string> {
   gate.checkSize(Number(request.headers.get('content-length') ?? 0));
   const reader = request.body?.getReader() as ReadableStreamDefaultReader<Uint8Array> | undefined;

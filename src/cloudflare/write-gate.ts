@@ -6,27 +6,27 @@ import { LONGEST_KEY } from './question.js';
 import { Refusal } from './refusal.js';
 import type { FaceSettings } from './write-options.js';
 
-/** A write that a stranger asks for. */
+/** A write requested by a stranger. */
 export type AskedWrite =
   | { readonly type: 'set'; readonly key: string; readonly value: unknown }
   | { readonly type: 'update'; readonly key: string; readonly change: unknown }
   | { readonly type: 'delete'; readonly key: string };
 
-/** What an object does for those who may write. Resolves when the write is accepted. */
+/** The part of an object that takes strangers' writes. Resolves when the write is accepted. */
 export interface Writable<V> {
   set(key: string, value: V): Promise<void>;
   update(key: string, change: (current: V | undefined) => V): Promise<V>;
   delete(key: string): Promise<void>;
 }
 
-/** What is left of a client's allowance. Below 0 for one that does not stop. */
+/** The rest of a client's allowance. Below 0 for one that does not stop. */
 export interface Allowance {
   readonly left: number;
   /** Epoch milliseconds. */
   readonly at: number;
 }
 
-/** Clients whose allowances are remembered. Beyond, those that have been quiet for longest begin anew. */
+/** The most clients whose allowances are remembered. Beyond that, those quiet for longest start anew. */
 const MOST_CLIENTS = 1_000;
 
 /** An attachment of a WebSocket takes no more than some kilobytes. */
@@ -34,7 +34,7 @@ const LONGEST_NAME = 1_024;
 
 const FIELDS = { set: ['key', 'value'], update: ['key', 'change'], delete: ['key'] } as const;
 
-/** Decides which writes of strangers get through: by who they are, how many they are, and what they look like. */
+/** Decides which writes of strangers get through: by sender, rate and form. */
 export class WriteGate<V> {
   readonly settings: FaceSettings<V>;
   readonly #clock: Clock;
@@ -47,7 +47,7 @@ export class WriteGate<V> {
     this.#object = object;
   }
 
-  /** The name of who sent `request`, if there is one. @throws {@link Refusal} */
+  /** The name of the sender of `request`, or `''` if it has none. @throws {@link Refusal} */
   async authorize(request: Request): Promise<string> {
     const { authorize, onError } = this.settings;
     if (authorize === undefined)
@@ -63,7 +63,7 @@ export class WriteGate<V> {
         throw misuse('result of authorize', `true, false or a name of at most ${LONGEST_NAME} characters`, answer);
     } catch (error) {
       onError(error);
-      throw new Refusal(503, 'NOT_AUTHORIZED', 'Whether you may do that could not be decided. Try again in a moment');
+      throw new Refusal(503, 'NOT_AUTHORIZED', 'Your authorization could not be checked. Try again in a moment');
     }
     if (answer === true) return '';
     if (typeof answer === 'string' && answer !== '') return answer;
@@ -75,7 +75,7 @@ export class WriteGate<V> {
     return { left: this.settings.rate.messages, at: this.#clock.now() };
   }
 
-  /** What one more message leaves of `allowance`. */
+  /** The allowance after one more message. */
   spend({ left, at }: Allowance): Allowance {
     const { messages, per } = this.settings.rate;
     if (messages === Infinity) return { left, at };
@@ -100,14 +100,14 @@ export class WriteGate<V> {
     });
   }
 
-  /** @throws {@link Refusal} unless `size` bytes are few enough. */
+  /** @throws {@link Refusal} if `size` bytes are too many. */
   checkSize(size: number): void {
     const { maxMessageSize } = this.settings;
     if (size > maxMessageSize)
       throw new Refusal(413, 'MESSAGE_TOO_LARGE', `A message takes at most ${maxMessageSize} bytes`);
   }
 
-  /** What `text` says. @throws {@link Refusal} */
+  /** `text` parsed as JSON. @throws {@link Refusal} */
   parseJson(text: string): unknown {
     try {
       return JSON.parse(text);
@@ -135,7 +135,7 @@ export class WriteGate<V> {
     return message as unknown as AskedWrite;
   }
 
-  /** Carries `write` out; gives the new value of an update. @throws {@link Refusal}, or what the object fails with. */
+  /** Makes `write`, and resolves with the new value of an update. @throws {@link Refusal}, or the object's failure. */
   async write(write: AskedWrite): Promise<V | undefined> {
     if (write.type === 'delete') await this.#object.delete(write.key);
     else if (write.type === 'set') await this.#object.set(write.key, this.#parsed(write.key, write.value));
@@ -151,7 +151,7 @@ export class WriteGate<V> {
         return apply(current, change, key);
       } catch (error) {
         if (isSoloflightError(error, 'SOLOFLIGHT_WRITE_CONFLICT')) throw error;
-        throw new Refusal(422, 'BAD_VALUE', 'The change is not one that can be made under this key');
+        throw new Refusal(422, 'BAD_VALUE', "This change can't be made under this key");
       }
     });
   }
@@ -163,9 +163,9 @@ export class WriteGate<V> {
     try {
       parsed = parse(value, key);
     } catch {
-      throw new Refusal(422, 'BAD_VALUE', 'The value is not one that can be stored under this key');
+      throw new Refusal(422, 'BAD_VALUE', "This value can't be stored under this key");
     }
-    // That would be a delete, which nobody asked for.
+    // `undefined` would be a delete, which nobody asked for.
     if (parsed === undefined) throw misuse('result of writes.parse', 'a value', parsed);
     return parsed;
   }

@@ -6,11 +6,11 @@ import type { Codec, Duration, MaybePromise } from '../contracts.js';
 import { misuse } from '../errors.js';
 import type { WriteBehindOptions } from '../writes/write-options.js';
 
-/** How many messages a client may send. */
+/** The number of messages that a client may send. */
 export interface MessageRate {
-  /** At most so many at once; an integer ≥ 1 or `Infinity`. */
+  /** The most messages at once; an integer ≥ 1 or `Infinity`. */
   readonly messages: number;
-  /** Time in which so many more are allowed. Above 0. */
+  /** The time in which that many more are allowed. Above 0. */
   readonly per: Duration;
 }
 
@@ -22,44 +22,44 @@ export interface ObjectWriteOptions<V> extends Omit<
   WriteBehindOptions<V>,
   'queue' | 'schedule' | 'clock' | 'current' | 'flushEvery' | 'maxPending' | 'overflow'
 > {
-  /** How long the first write waits for others at most. @default '1m' */
+  /** The longest time that the first write waits for others. @default '1m' */
   readonly flushEvery?: Duration;
-  /** Pending writes at most; those of one key that the sink has not seen yet count as one. @default 10_000 */
+  /** The most pending writes. Those of one key that the sink has not seen yet count as one. @default 10_000 */
   readonly maxPending?: number;
   /** What happens to writes beyond `maxPending`. @default 'reject' */
   readonly overflow?: 'wait' | 'reject';
-  /** Values that take more bytes than this are kept compressed, an integer ≥ 0 or `Infinity`. @default 1_024 */
+  /** Values of more bytes than this are kept compressed, an integer ≥ 0 or `Infinity`. @default 1_024 */
   readonly compressAbove?: number;
   /**
-   * What a change makes of the current value, for `update`. Called with what came from a client: check it, and throw if it
-   * makes no sense, or a `WriteConflictError` if it was made without knowing `current`. Must not alter `current`.
+   * Applies a change to the current value, for `update`. The change comes from a client: check it, and throw if it makes no
+   * sense, or throw a `WriteConflictError` if it was made without knowing `current`. Must not alter `current`.
    */
   readonly apply?: (current: V | undefined, change: unknown, key: string) => V;
   /**
-   * Checks a value that came by HTTP or WebSocket, and gives the one to store; what it throws refuses it. @default every
-   * JSON value is taken
+   * Checks a value that came by HTTP or WebSocket, and returns the one to store. Throwing refuses the value.
+   * @default every JSON value is taken
    */
   readonly parse?: (value: unknown, key: string) => V;
   /**
    * Decides who may write by HTTP, or connect by WebSocket and then write and see every change of this object. `true`, or a
-   * non-empty string that names the client, lets in; anything else does not. Not asked for calls by RPC, nor for reads. Browsers
-   * open WebSockets from any page: look at the `Origin` too. Read the body of a clone only. @default nobody
+   * non-empty string that names the client, lets in; anything else does not. Not called for RPC or reads. Browsers open
+   * WebSockets from any page: check the `Origin`, too. Read only the body of a clone. @default nobody
    */
   readonly authorize?: (request: Request) => MaybePromise<boolean | string>;
-  /** Bytes of one message or body at most, an integer ≥ 1. @default 65_536 */
+  /** The most bytes of one message or body, an integer ≥ 1. @default 65_536 */
   readonly maxMessageSize?: number;
   /**
-   * Bound for each connection, and for all HTTP writes of each client that `authorize` names (of all others together).
+   * The bound for each connection, and for all HTTP writes of each client that `authorize` names (of all others together).
    * @default { messages: 100, per: '10s' }
    */
   readonly rate?: MessageRate;
   /** Whether a connection is closed after a message that was malformed, too large or one too many. @default 'keep' */
   readonly badMessages?: 'keep' | 'close';
-  /** Told when the sink, the queue or a function of these options failed. @default the platform's `reportError` */
+  /** Called when the sink, the queue or a function of these options failed. @default the platform's `reportError` */
   readonly onError?: (error: unknown) => void;
 }
 
-/** What the faces check strangers by. Durations are milliseconds, sizes bytes. */
+/** The checks of the faces on strangers. Durations are milliseconds, sizes bytes. */
 export interface FaceSettings<V> {
   readonly apply: ObjectWriteOptions<V>['apply'];
   readonly parse: ObjectWriteOptions<V>['parse'];
@@ -70,11 +70,11 @@ export interface FaceSettings<V> {
   readonly onError: (error: unknown) => void;
 }
 
-/** {@link ObjectWriteOptions} with nothing left open. */
+/** {@link ObjectWriteOptions} with the defaults filled in. */
 export interface ObjectWriteSettings<V> {
   readonly face: FaceSettings<V>;
   readonly codec: Codec;
-  /** For the `WriteBehind`, which checks them. */
+  /** Passed to the `WriteBehind`, which checks them. */
   readonly behind: Omit<WriteBehindOptions<V>, 'queue' | 'schedule' | 'clock' | 'current'>;
 }
 
@@ -83,7 +83,7 @@ const DEFAULTS = Object.freeze({
   rate: Object.freeze({ messages: 100, per: '10s' }),
 } as const);
 
-/** Options of a `WriteBehind` that are not the user's to set here. */
+/** Options of a `WriteBehind` that the object sets itself. */
 const OWN: ReadonlySet<string> = new Set(['queue', 'schedule', 'clock', 'current']);
 
 const NAMES = [
@@ -102,7 +102,7 @@ const NAMES = [
   ...['apply', 'parse', 'authorize', 'maxMessageSize', 'rate', 'badMessages', 'compressAbove', 'onError'],
 ];
 
-/** Checks what is not the `WriteBehind`'s own to check. `codec` is that of the object. */
+/** Checks the options that the `WriteBehind` does not check itself. `codec` is that of the object. */
 export function resolveWriteOptions<V>(
   options: ObjectWriteOptions<V>,
   codec: Codec = structuredCloneCodec,

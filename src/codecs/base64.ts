@@ -1,4 +1,4 @@
-/** So many arguments a call can take everywhere. */
+/** An argument count that every engine accepts in one call. */
 const CHUNK = 8_192;
 
 /** `bytes` as base64 text. */

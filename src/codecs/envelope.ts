@@ -8,18 +8,18 @@ import { fromPayload, toMeta, toPayload, type Payload } from './payload.js';
 /**
  * Version of the envelope: `soloflight/1 `, a header, a line feed, the payload.
  *
- * The header is a JSON array without line feeds: name of the codec (`null` for an absent value), form of the payload, its
+ * The header is a JSON array without line feeds: the codec's name (`null` for an absent value), the payload's form, its
  * length in characters or bytes (a file may be read while it is written, and half a number is a number, too),
  * `startedAt`, `createdAt`, `freshUntil`, `staleUntil`, `errorUntil`, `loadMs`, tags, and `meta` if there is any.
  */
 const VERSION = 1;
 
-/** Neither JSON nor a number: storages that parse what looks like either leave it as it is. */
+/** Neither JSON nor a number, so that storages which parse either leave it alone. */
 const PREFIX = `soloflight/${VERSION} `;
 
 const LINE_FEED = 10;
 
-/** How a payload lies in the envelope: text, bytes, or bytes written as text. */
+/** The form of a payload in the envelope: text, bytes, or bytes written as text. */
 type Form = 'text' | 'bytes' | 'base64';
 
 interface Header {
@@ -52,7 +52,7 @@ export function sealAsBytes(entry: Entry, codec: Codec): MaybePromise<Uint8Array
 }
 
 /**
- * The entry in an envelope, be it text or bytes.
+ * The entry in an envelope of text or bytes.
  *
  * @throws {@link UndecodableError}, at once or as a rejection, for anything else and for another version.
  */

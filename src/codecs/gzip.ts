@@ -7,11 +7,11 @@ import { isCodec, isWellFormed, type Payload } from './payload.js';
 export interface GzipOptions {
   /** Payloads of more bytes than this are compressed, an integer ≥ 0. @default 1_024 */
   readonly above?: number;
-  /** Bytes that a payload may have when it is not compressed, an integer ≥ 1 or `Infinity`. @default 67_108_864 (64 MiB) */
+  /** The most bytes of a payload before compression, an integer ≥ 1 or `Infinity`. @default 67_108_864 (64 MiB) */
   readonly maxSize?: number;
 }
 
-/** The first byte of bytes. Text is never marked: it is always what the other codec made. */
+/** The first byte of a binary payload. Text has no mark: it is always what the other codec made. */
 const MARK = { bytes: 0, gzippedBytes: 1, gzippedText: 2 } as const;
 
 const DEFAULTS = Object.freeze({ above: 1_024, maxSize: 64 * 1_024 * 1_024 });
@@ -20,12 +20,12 @@ const DEFAULTS = Object.freeze({ above: 1_024, maxSize: 64 * 1_024 * 1_024 });
 const BYTES_PER_UNIT = 3;
 
 /**
- * A codec that compresses what `codec` makes of large values.
+ * A codec that compresses the large payloads of `codec`.
  *
- * Small payloads, and those that would not get smaller, stay as they are, but for one byte before bytes. Compressing
- * takes `CompressionStream`, so only large values make reads and writes asynchronous.
+ * Small payloads, and those that would not shrink, stay as they are, except that bytes get one byte before them.
+ * Compression takes `CompressionStream`, so only large values make reads and writes asynchronous.
  *
- * What is larger than `maxSize` is neither written nor read: a small payload may stand for more than memory holds.
+ * Payloads above `maxSize` are neither written nor read: a small compressed payload may expand beyond memory.
  *
  * @throws TypeError for an option that makes no sense.
  */
@@ -55,7 +55,7 @@ export function gzip(codec: Codec, options: GzipOptions = {}): Codec {
 }
 
 function packText(text: string, above: number, maxSize: number): Payload | Promise<Payload> {
-  // UTF-8 would put U+FFFD in the place of half a character.
+  // UTF-8 would replace a lone surrogate by U+FFFD.
   if (!isWellFormed(text)) throw misuse('payload', 'text without lone surrogates, or a Uint8Array', text);
   const bytes = new TextEncoder().encode(text);
   checkSize(bytes.length, maxSize);
@@ -95,7 +95,7 @@ function unpack(payload: Uint8Array, maxSize: number): Payload | Promise<Payload
 async function decompress(bytes: Uint8Array, maxSize: number): Promise<Uint8Array> {
   const { chunks, size } = await pass(bytes, new DecompressionStream('gzip'), maxSize).catch((cause: unknown) => {
     if (cause instanceof RangeError) throw cause;
-    // What the platform says may be nothing at all.
+    // The platform's own message may be empty.
     throw new Error('It is not a whole gzip stream', { cause });
   });
   return joined(chunks, size, 0);
@@ -106,14 +106,14 @@ interface Passed {
   readonly size: number;
 }
 
-/** What comes out of `stream` when `bytes` go in, `maxSize` bytes at most. */
+/** Passes `bytes` through `stream`, which may give at most `maxSize` bytes. */
 async function pass(
   bytes: Uint8Array,
   stream: CompressionStream | DecompressionStream,
   maxSize: number,
 ): Promise<Passed> {
   const writer = stream.writable.getWriter();
-  // Rejects with what reading rejects with, or because reading was given up.
+  // Both reject with the reader's error, or because the reader gave up.
   writer.write(bytes as Uint8Array<ArrayBuffer>).catch(ignore);
   writer.close().catch(ignore);
 
@@ -145,7 +145,7 @@ function marked(mark: number, chunks: readonly Uint8Array[], size: number): Uint
   return bytes;
 }
 
-/** All of `chunks`, after `start` bytes of zero. */
+/** `chunks` joined behind `start` zero bytes. */
 function joined(chunks: readonly Uint8Array[], size: number, start: number): Uint8Array {
   const bytes = new Uint8Array(start + size);
   let at = start;

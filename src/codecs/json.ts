@@ -3,12 +3,12 @@ import type { Codec } from '../contracts.js';
 /**
  * The codec that keeps values as JSON text.
  *
- * What JSON can't say is lost inside a value, silently: a `Date` comes back as a string, a `Map` or `Set` as `{}`,
+ * Inside a value, JSON silently loses what it can't express: a `Date` comes back as a string, a `Map` or `Set` as `{}`,
  * `NaN` and `Infinity` as `null`, `-0` as `0`, a class instance as a plain object, a typed array as an object with
- * numbers as keys; properties that are `undefined` or functions are left out, in arrays they become `null`.
+ * numbers as keys. Properties that are `undefined` or functions are left out; in arrays they become `null`.
  *
- * @throws TypeError from `encode` if nothing at all would be left of the value (`undefined`, a function, a symbol, an
- *   object whose `toJSON` returns one of these), and for what JSON refuses itself: a `bigint`, a circular reference.
+ * @throws TypeError from `encode` if nothing would be left of the value (`undefined`, a function, a symbol, an object
+ *   whose `toJSON` returns one of these), and for what JSON itself refuses: a `bigint`, a circular reference.
  * @see RFC 8259
  */
 export const jsonCodec: Codec = {

@@ -3,7 +3,7 @@ import { type Codec, type MaybePromise } from '../contracts.js';
 import { misuse, UndecodableError } from '../errors.js';
 import { chain } from './chain.js';
 
-/** What a codec makes of a value. */
+/** The encoded form of a value. */
 export type Payload = string | Uint8Array;
 
 /** Whether `value` has the shape of a codec. */
@@ -46,7 +46,7 @@ export function toMeta(meta: unknown): string {
   return text;
 }
 
-/** In every supported runtime, but not yet in the library that TypeScript is told to assume. */
+/** Every supported runtime has this method, but the library that TypeScript is told to assume has not. */
 export function isWellFormed(text: string): boolean {
   return (text as string & { isWellFormed(): boolean }).isWellFormed();
 }
@@ -60,11 +60,11 @@ function checked(payload: unknown, codec: Codec): Payload {
 }
 
 function something(key: string, value: unknown, codec: Codec): unknown {
-  if (value === undefined) throw new UndecodableError(key, `the codec '${codec.name}' made nothing of it`);
+  if (value === undefined) throw new UndecodableError(key, `the codec '${codec.name}' decoded it to undefined`);
   return value;
 }
 
-/** Some drivers give Buffers, which differ from what a codec put in. */
+/** Some drivers return Buffers, while the codec was given a plain `Uint8Array`. */
 function toPlainBytes(bytes: Uint8Array): Uint8Array {
   return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

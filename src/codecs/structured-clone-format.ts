@@ -1,13 +1,13 @@
 /** Version of the format, the first byte of each payload. */
 export const VERSION = 1;
 
-/** Added to the version where typed arrays keep their numbers with the highest byte first. */
+/** Added to the version if typed arrays are stored with the highest byte first. */
 const BIG_ENDIAN = 128;
 
-/** The byte order of this machine, as a part of the first byte. */
+/** The byte order of this machine, as a summand of the first byte. */
 export const BYTE_ORDER: number = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 0 : BIG_ENDIAN;
 
-/** What follows, one byte before each value. Never reuse a number. */
+/** The byte before each value, which tells its type. Never reuse a number. */
 export const TAG = {
   undefined: 0,
   null: 1,
@@ -28,13 +28,13 @@ export const TAG = {
   buffer: 16,
   view: 17,
   boxed: 18,
-  /** An object that came before, by its place among all objects. */
+  /** An object that came before, by its index among all objects. */
   reference: 19,
   /** The end of a map or set, whose size may change while it is read. */
   end: 20,
 } as const;
 
-/** Views of buffers, by the number that stands for them. Add at the end only. */
+/** Views of buffers. Their index is stored, so add at the end only. */
 export const VIEWS: readonly string[] = [
   'DataView',
   'Int8Array',
@@ -51,7 +51,7 @@ export const VIEWS: readonly string[] = [
   'Float16Array',
 ];
 
-/** Errors whose name is kept, by the number that stands for them. The others become an `Error`. Add at the end only. */
+/** Errors that keep their name; others become an `Error`. Their index is stored, so add at the end only. */
 export const ERRORS: readonly ErrorConstructor[] = [
   Error,
   EvalError,

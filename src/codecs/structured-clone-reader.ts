@@ -80,7 +80,7 @@ export class CloneReader {
     }
   }
 
-  /** Before what it holds is read: that may refer to it. */
+  /** Registers `object`. Called before its content is read, which may refer to it. */
   #known<T extends object>(object: T): T {
     this.#objects.push(object);
     return object;
@@ -217,7 +217,7 @@ export class CloneReader {
   }
 }
 
-/** Assigning could run a setter instead. */
+/** An assignment could run a setter instead. */
 function define(object: object, name: string, value: unknown, enumerable: boolean): void {
   Object.defineProperty(object, name, { value, enumerable, writable: true, configurable: true });
 }

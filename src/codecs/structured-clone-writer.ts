@@ -69,7 +69,7 @@ export class CloneWriter {
       return this.#properties(TAG.object, value, Object.keys(value));
     // Not by `instanceof`: objects may come from another realm.
     const kind = Object.prototype.toString.call(value).slice('[object '.length, -1);
-    // Methods are called as those of the real thing: they throw for an object that only claims to be one.
+    // Methods are called on the built-in prototype: they throw for an object that only claims to be of its type.
     switch (kind) {
       case 'Object':
       case 'Arguments':
@@ -114,7 +114,7 @@ export class CloneWriter {
   #array(value: readonly unknown[]): void {
     const { length } = value;
     const keys = Object.keys(value);
-    // Indices come first and in order, so with this one at this place there are neither holes nor other properties.
+    // Indices come first and in order. If the last index is the last key, there are neither holes nor other properties.
     const dense = keys.length === length && (length === 0 || keys[length - 1] === String(length - 1));
     this.#byte(dense ? TAG.array : TAG.sparse);
     this.#count(length);
@@ -135,7 +135,7 @@ export class CloneWriter {
     }
   }
 
-  /** Names repeat from object to object: each is written once. */
+  /** Writes each name once and its number after that: names repeat from object to object. */
   #name(name: string): void {
     const place = this.#names.get(name);
     if (place !== undefined) return this.#count(place);
@@ -161,7 +161,7 @@ export class CloneWriter {
     if (hasCause) this.#value(error.cause);
   }
 
-  /** Only the bytes seen through the view: the buffer behind may hold what is nobody's business, as Node's pools do. */
+  /** Writes only the bytes that the view shows: the rest of the buffer, such as Node's pool, may hold secrets. */
   #bufferView(kind: string, view: ArrayBufferView): void {
     const number = VIEWS.indexOf(kind);
     if (number < 0) throw refusal(`an object of type ${kind}`);
@@ -175,7 +175,7 @@ export class CloneWriter {
     this.#value(primitive);
   }
 
-  /** The number of bytes, doubled and odd if they are UTF-16 units, and the bytes. */
+  /** Twice the number of bytes, plus one if they are UTF-16 units, then the bytes. */
   #text(text: string): void {
     if (text.length < SHORT && this.#ascii(text)) return;
     if (isWellFormed(text)) {
@@ -215,7 +215,7 @@ export class CloneWriter {
     this.#at += bytes.length;
   }
 
-  /** A non-negative integer, seven bits to the byte, lowest first. */
+  /** A non-negative integer, seven bits per byte, lowest first. */
   #count(value: number): void {
     let rest = value;
     for (; rest > 127; rest = Math.floor(rest / 128)) this.#byte(128 + (rest % 128));

@@ -10,11 +10,11 @@ import { CloneWriter } from './structured-clone-writer.js';
  * references. As with `structuredClone`, an instance of a class comes back as a plain object, and properties whose
  * name is a symbol are left out.
  *
- * Other than with `structuredClone`, each view of a buffer comes back with a buffer of its own, which holds the bytes
- * of the view and no others; buffers have a fixed length; objects of the platform (`Blob`, `URL`, `DOMException`) and
- * others that name their type by `Symbol.toStringTag` are refused. Nesting is limited by the stack, to some thousand levels.
+ * Unlike with `structuredClone`, each view of a buffer comes back with a buffer of its own, which holds only the bytes of
+ * the view. Buffers have a fixed length. Objects of the platform (`Blob`, `URL`, `DOMException`) and others that name their
+ * type by `Symbol.toStringTag` are refused. The stack limits nesting to some thousand levels.
  *
- * @throws TypeError from `encode` for what has no stored form: a function, a symbol, a promise, a weak collection.
+ * @throws TypeError from `encode` for a value without a stored form: a function, a symbol, a promise, a weak collection.
  */
 export const structuredCloneCodec: Codec = {
   name: 'structured-clone',

@@ -28,7 +28,7 @@ const NOT_REUSABLE: Permission = {
 
 type Permission = Extract<Storability, { readonly store: true }>;
 
-/** Makes the plain data that is stored. `known` is the answer that it takes the place of. */
+/** Makes the plain data that is stored. `known` is the answer that it replaces. */
 export function answerOf(
   ask: Ask,
   received: Received,
@@ -58,7 +58,7 @@ export function answerOf(
   };
 }
 
-/** `known` once more, with what the origin said of it now, and whether it may be stored so (RFC 9111 §4.3.4). */
+/** `known` updated by the origin's confirmation, and whether the result may be stored (RFC 9111 §4.3.4). */
 export function renewed(
   ask: Ask,
   known: StoredAnswer,
@@ -76,7 +76,7 @@ export function renewed(
   };
 }
 
-/** `answer` for the tiers: fresh while HTTP says so, and kept `keep` milliseconds longer for what HTTP allows then. */
+/** `answer` for the tiers: fresh as long as HTTP says, and kept `keep` milliseconds longer for its uses when stale. */
 export function loadedAnswer(
   answer: StoredAnswer,
   keep: number,
@@ -95,7 +95,7 @@ function dated(fields: readonly Field[], receivedAt: number): readonly Field[] {
   return [...fields.filter(([name]) => name !== 'date'), ['date', new Date(receivedAt).toUTCString()]];
 }
 
-/** Told apart by the count within this process, and by chance between processes. */
+/** Unique by a count within this process, and by chance between processes. */
 function newGeneration({ clock }: HttpSettings): string {
   generations += 1;
   return `${clock.now().toString(36)}-${clock.random().toString(36).slice(2)}-${generations}`;

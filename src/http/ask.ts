@@ -1,13 +1,13 @@
 import { Directives } from './cache-control.js';
 
-/** A function that fetches, such as the platform's. Its parts are named by it, since not every platform has names for them. */
+/** The type of the platform's `fetch`. Its parts are named by it, since not every platform has names for them. */
 export type Fetch = typeof globalThis.fetch;
 export type FetchInput = Parameters<Fetch>[0];
 export type FetchInit = NonNullable<Parameters<Fetch>[1]>;
-/** What becomes of a redirect. */
+/** How a redirect is handled. */
 export type Redirect = 'follow' | 'error' | 'manual';
 
-/** What a caller asks for, read from the arguments of `fetch` without consuming them. */
+/** A caller's request, read from the arguments of `fetch` without consuming them. */
 export interface Ask {
   readonly method: string;
   /** Absolute, without fragment. */
@@ -16,16 +16,16 @@ export interface Ask {
   readonly signal: AbortSignal | undefined;
   readonly redirect: Redirect;
   readonly wants: Wants;
-  /** Whether the request tells the origin who asks. */
+  /** Whether the request carries credentials. */
   readonly credentialed: boolean;
   readonly hasBody: boolean;
-  /** Whether the caller needs the very bytes of the network: an integrity check, for example. */
+  /** Whether the caller needs the exact bytes of the network: for an integrity check, for example. */
   readonly special: boolean;
 }
 
-/** What the request says about reuse: its `Cache-Control` and `Pragma` (RFC 9111 §5.2.1), and its mode as a `Request` has it. */
+/** A request's wishes about reuse: its `Cache-Control` and `Pragma` (RFC 9111 §5.2.1), and the cache mode of its `Request`. */
 export interface Wants {
-  /** Seconds; `undefined` where there is no such directive. What makes no sense counts as the strictest. */
+  /** Seconds; `undefined` if the directive is absent. A value that makes no sense counts as the strictest. */
   readonly maxAge: number | undefined;
   readonly minFresh: number | undefined;
   /** Seconds a response may be stale. */
@@ -34,14 +34,14 @@ export interface Wants {
   readonly noStore: boolean;
   readonly onlyIfCached: boolean;
   readonly staleIfError: number;
-  /** A mode that a stored response must not answer at all, nor be made from the answer (`no-store`). */
+  /** The mode `no-store`: no stored response may answer, and the answer must not be stored. */
   readonly bypass: boolean;
   /** The mode `reload`: neither reuse nor validation, but the answer may be stored. */
   readonly reload: boolean;
 }
 
 const NO_HEADERS = new Headers();
-/** What a request says that says nothing of reuse. */
+/** The wishes of a request that says nothing about reuse. */
 export const NOTHING_SPECIAL: Wants = Object.freeze({
   maxAge: undefined,
   minFresh: undefined,
@@ -55,8 +55,8 @@ export const NOTHING_SPECIAL: Wants = Object.freeze({
 });
 
 /**
- * Reads the arguments of `fetch`. `undefined` if there is nothing that a cache could understand: `fetch` itself then
- * says what is wrong.
+ * Reads the arguments of `fetch`. Gives `undefined` if a cache can make nothing of them: `fetch` itself then says what
+ * is wrong.
  */
 export function readAsk(input: FetchInput, init: FetchInit | undefined): Ask | undefined {
   const request = typeof input === 'object' && !(input instanceof URL) ? input : undefined;
@@ -83,7 +83,7 @@ function urlOf(input: FetchInput): string {
   return input instanceof URL ? input.href : input.url;
 }
 
-/** `text` as an absolute URL in the one way of writing it, without fragment; `undefined` unless it is http(s) without a password. */
+/** `text` as a normalised absolute URL without fragment; `undefined` unless it is http(s) without user and password. */
 export function plainUrl(text: string, base?: string): string | undefined {
   const from = base ?? (globalThis as { readonly location?: { readonly href?: string } }).location?.href;
   let url: URL;
@@ -98,7 +98,7 @@ export function plainUrl(text: string, base?: string): string | undefined {
   return end < 0 ? href : href.slice(0, end);
 }
 
-/** As `fetch` does it: six methods are known in any case, all others as they are written. */
+/** Normalises as `fetch` does: six methods are put in upper case, all others stay as written. */
 function normalMethod(method: string): string {
   const upper = method.toUpperCase();
   return ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS'].includes(upper) ? upper : method;
@@ -112,7 +112,7 @@ function headersFrom(init: ConstructorParameters<typeof Headers>[0]): Headers | 
   }
 }
 
-/** The mode of a request, where the platform has it. */
+/** The cache mode of a request; `'default'` where the platform has none. */
 function modeOf(init: FetchInit | undefined, request: Request | undefined): string {
   return (init as { readonly cache?: string } | undefined)?.cache ?? requestMode(request) ?? 'default';
 }
@@ -150,7 +150,7 @@ function wantsOf(headers: Headers, mode: string): Wants {
   };
 }
 
-/** Without a value, however stale (§5.2.1.2). */
+/** `max-stale` without a value allows any staleness (§5.2.1.2). */
 function maxStaleOf(directives: Directives): number | undefined {
   if (directives.hasWhole('max-stale')) return Infinity;
   const maxStale = directives.seconds('max-stale');

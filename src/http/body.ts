@@ -1,4 +1,4 @@
-/** `body` for a caller with a signal: an abort ends this stream as it would end one of `fetch`, and no other. */
+/** `body` for a caller with a signal: an abort ends this stream, as it would end that of `fetch`, and no other one. */
 export function abortable(body: ReadableStream<Uint8Array>, signal: AbortSignal): ReadableStream<Uint8Array> {
   const reader = body.getReader();
   let rest = (): void => {};
@@ -34,7 +34,7 @@ export function abortable(body: ReadableStream<Uint8Array>, signal: AbortSignal)
   );
 }
 
-/** A body that ends as a broken one did: what had arrived, then the failure. */
+/** A body that replays a broken one: the bytes that had arrived, then the failure. */
 export function brokenBody(bytes: Uint8Array, error: unknown): ReadableStream<Uint8Array> {
   let sent = bytes.byteLength === 0;
   return new ReadableStream<Uint8Array>(

@@ -1,4 +1,4 @@
-/** The longest lifetime told apart, in seconds; RFC 9111 §1.2.2 lets all longer ones count as this. */
+/** The longest lifetime, in seconds. RFC 9111 §1.2.2 lets all longer ones count as this. */
 const LONGEST = 2_147_483_648;
 
 /** A token, then maybe `=` and a token or a quoted string. Sticky: nothing between two matches is skipped unseen. */
@@ -8,7 +8,7 @@ const DIGITS = /^\d+$/;
 /**
  * The directives of one `Cache-Control` field, of a request or a response. Names are lower case.
  *
- * Parsing never fails: what is no directive is skipped up to the next comma. Unknown directives are kept and harmless.
+ * Parsing never fails: anything but a directive is skipped up to the next comma. Unknown directives are kept and harmless.
  *
  * @see RFC 9111 §5.2
  */
@@ -31,7 +31,7 @@ export class Directives {
     return this.#values.size === 0;
   }
 
-  /** Whether the directive stands there at least once without field names, and so speaks of the whole message. */
+  /** Whether the directive occurs at least once without field names, and so applies to the whole message. */
   hasWhole(name: string): boolean {
     return this.#values.get(name)?.some((value) => value === undefined || value.trim() === '') ?? false;
   }
@@ -43,10 +43,10 @@ export class Directives {
   }
 
   /**
-   * The value in seconds: `undefined` if the directive is absent, `NaN` if it has none that makes sense, or several
+   * The value in seconds: `undefined` if the directive is absent, `NaN` if its value makes no sense, or if it has several
    * that differ.
    *
-   * @see RFC 9111 §4.2.1: invalid freshness information had better count as stale.
+   * @see RFC 9111 §4.2.1: invalid freshness information should count as stale.
    */
   seconds(name: string): number | undefined {
     const values = this.#values.get(name);
@@ -71,7 +71,7 @@ function* directivesIn(field: string): Generator<[string, string | undefined]> {
   }
 }
 
-/** The place after the next comma outside of quotes. An unclosed quote hides the rest of the field. */
+/** The index after the next comma outside of quotes. An unclosed quote hides the rest of the field. */
 function skipMember(field: string, from: number): number {
   let quoted = false;
   for (let at = from; at < field.length; at += 1) {

@@ -12,7 +12,7 @@ import type { StoredResponse } from './stored-response.js';
 
 /** Options of {@link cachedFetch}. */
 export interface CachedFetchOptions extends HttpCacheOptions {
-  /** Asks the origin. @default the `fetch` that is global when `cachedFetch` is called */
+  /** Sends requests to the origin. @default the `fetch` that is global when `cachedFetch` is called */
   readonly fetch?: Fetch;
 }
 
@@ -20,11 +20,11 @@ export interface CachedFetchOptions extends HttpCacheOptions {
 export interface CachedFetch extends Fetch {
   /** The cache that holds the responses. Close it when you are done. */
   readonly cache: TieredCache<StoredResponse>;
-  /** Makes what is stored for a URL unusable from this call on, all its variants included. With a `key` function, give the request. */
+  /** Makes the responses stored for a URL unusable from this call on, all variants included. With a `key` function, pass the request. */
   invalidate(request: FetchInput): Promise<void>;
-  /** Makes all responses unusable that have one of these tags, from `Cache-Tag` or `Surrogate-Key`. */
+  /** Makes all responses with one of these tags unusable. Tags come from `Cache-Tag` or `Surrogate-Key`. */
   invalidateTags(tags: string | readonly string[]): Promise<void>;
-  /** Makes all responses unusable whose URL begins with `prefix`, up to its last slash. Needs the option `prefixTags`. */
+  /** Makes all responses unusable whose URL begins with `prefix` up to its last slash. Needs the option `prefixTags`. */
   invalidatePrefix(prefix: string | URL): Promise<void>;
 }
 
@@ -87,7 +87,7 @@ function originOf(fetch: Fetch, { method, redirect }: Ask, input: FetchInput, in
   return ({ headers, signal }) => fetch(input, { ...init, method, headers, signal: signal ?? null, redirect: mode });
 }
 
-/** The request that a redirect leads to, with all else that the caller said of the first. */
+/** The request that a redirect leads to, with all other options of the caller's request. */
 function elsewhere({ url }: Ask, input: FetchInput): FetchInput {
   return typeof input === 'object' && !(input instanceof URL) ? new Request(url, input) : url;
 }

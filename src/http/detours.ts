@@ -1,15 +1,16 @@
 import type { Clock } from '../contracts.js';
 
-/** Keys remembered at most; beyond that the oldest are forgotten, which costs one wait each. */
+/** The most keys remembered. Beyond that the oldest are forgotten, which costs one wait each. */
 const MOST = 10_000;
 
-/** A load is not waited for longer than this before its key counts as free: its caller may have gone without a trace. */
+/** A load that takes longer does not keep its key busy: its caller may have gone without a trace. */
 const LONGEST_LEAD = 30_000;
 
 /**
- * Keys whose answers could not be shared lately, and who is loading them now.
+ * Keys whose answers could not be shared lately, and the keys that are being loaded.
  *
- * Callers of such a key do not wait for each other: one leads, in case that has changed, and the others go forward.
+ * Callers of an unshared key don't wait for each other: one leads, in case that has changed, and the others go to the
+ * origin themselves.
  */
 export class Detours {
   readonly #clock: Clock;

@@ -23,13 +23,13 @@ export interface Errand {
   readonly ask: Ask;
   readonly origin: Origin;
   readonly key: string;
-  /** Under which the key is remembered as one whose answers are not shared. */
+  /** The name under which {@link Detours} knows the key. */
   readonly mark: string;
-  /** Why the request goes forward. */
+  /** Why the request goes to the origin. */
   readonly forwarded: NonNullable<HttpCacheStatus['forwarded']>;
   /** A `HEAD` that can only bring a stored `GET` up to date: its own answer must not be stored in that place. */
   readonly updatesOnly: boolean;
-  /** Nobody waits for the response itself. */
+  /** Whether nobody waits for the response itself. */
   readonly background: boolean;
 }
 
@@ -52,7 +52,7 @@ export class Exchange {
     this.response = new Promise((resolve) => (this.#deliver = resolve));
   }
 
-  /** The load. Either a stored answer, or a {@link LoadFailure}, or a detour. */
+  /** Runs the load: resolves with an answer or a detour. Rejects with a {@link LoadFailure}, unless it was aborted. */
   async run(load: LoadContext<StoredResponse>): Promise<Loaded<StoredResponse>> {
     const { settings, mark } = this.#errand;
     const release = settings.detours.lead(mark);
@@ -63,7 +63,7 @@ export class Exchange {
     }
   }
 
-  /** The flight is over: the caller's body may end, since whoever asks next finds what it left. */
+  /** Called when the flight is over. The caller's body may end: the next request finds what the flight left. */
   release(): void {
     this.#relay?.release();
   }
@@ -104,7 +104,7 @@ export class Exchange {
     const controller = new AbortController();
     const stop = (): void => controller.abort(abort.reason);
     if (abort.aborted) stop();
-    // Only until the response is there: after that, whoever reads its body decides how long.
+    // Aborts only until the response is there. After that, the reader of its body decides how long it takes.
     abort.addEventListener('abort', stop, { once: true });
     const { signal } = controller;
     try {
@@ -123,7 +123,7 @@ export class Exchange {
     return this.#errand.updatesOnly && response.status === known.status && describes(response.headers, known);
   }
 
-  /** The stored answer once more, with what the origin said of it now (RFC 9111 §4.3.4). */
+  /** The stored answer, updated by the origin's confirmation (RFC 9111 §4.3.4). */
   #renew(
     known: StoredAnswer,
     received: Pick<Received, 'headers' | 'requestedAt' | 'receivedAt'>,
@@ -179,7 +179,7 @@ export class Exchange {
     return storability(ask, received, settings);
   }
 
-  /** A body that takes longer than flights may is nothing to wait for, though the origin is well. */
+  /** Marks the key if its body outlasts the deadline of flights: waiting for it is no use, though the origin is well. */
   #noteTimeout(reason: unknown): void {
     if (isSoloflightError(reason, 'SOLOFLIGHT_FLIGHT_TIMEOUT')) this.#errand.settings.detours.mark(this.#errand.mark);
   }
@@ -192,7 +192,7 @@ export class Exchange {
     this.#hand(rebuilt(response, { body: this.#relay?.stream ?? null, status }));
   }
 
-  /** Remembers whether followers can be served with this answer; how much longer it is fresh, if it is. */
+  /** Remembers whether followers can be served with this answer. Returns how much longer it is fresh if they can. */
   #isShareable(storable: Storability, answer: StoredAnswer): number | undefined {
     const { settings, mark } = this.#errand;
     const now = settings.clock.now();
@@ -202,7 +202,7 @@ export class Exchange {
     return use === undefined ? undefined : Math.floor(answer.rules.lifetime - answer.initialAge);
   }
 
-  /** An answer for its own caller only. What is stored is outdated by it, unless it only tells of a failure. */
+  /** Ends the load with an answer for its own caller only. The stored one is outdated, unless this one reports a failure. */
   #turnAway(why: string, { status, receivedAt }: Received, known: StoredAnswer | undefined): Loaded<StoredResponse> {
     const { settings, mark, updatesOnly } = this.#errand;
     if (!updatesOnly) settings.detours.mark(mark);

@@ -15,11 +15,11 @@ export interface FetchUpstreamOptions<V> {
   readonly init?: FetchInit | ((key: string) => FetchInit);
   /** Makes the value from a successful response. @default its JSON */
   readonly parse?: (response: Response, key: string) => MaybePromise<V>;
-  /** Asks the source. @default the `fetch` that is global when `fetchUpstream` is called */
+  /** Sends requests to the source. @default the `fetch` that is global when `fetchUpstream` is called */
   readonly fetch?: Fetch;
   /** Whether `s-maxage` and `proxy-revalidate` count. @default false */
   readonly shared?: boolean;
-  /** The wall clock that ages are told by. @default systemClock */
+  /** The wall clock for ages. @default systemClock */
   readonly clock?: Clock;
 }
 
@@ -35,7 +35,7 @@ export class HttpStatusError extends SoloflightError {
 
 const OPTIONS = ['url', 'init', 'parse', 'fetch', 'shared', 'clock'] as const;
 
-/** What is kept beside a value to ask only for news. */
+/** The validators of a value, kept beside it for conditional requests. */
 interface Validators {
   readonly etag?: string;
   readonly lastModified?: string;
@@ -44,9 +44,9 @@ interface Validators {
 /**
  * An upstream for a `TieredCache` whose values come from HTTP.
  *
- * What the response says of its lifetime wins over the cache's options; where it says nothing, those count. Validators
- * travel in the entry's `meta`, so that a value that is the same still costs a `304`. `404` and `410` mean that there
- * is nothing; other failures reject with {@link HttpStatusError} and may be covered by `staleIfError`.
+ * A lifetime stated by the response wins over the cache's options; where it states none, those count. Validators travel
+ * in the entry's `meta`, so that an unchanged value costs a `304`. `404` and `410` mean that there is nothing; other
+ * failures reject with {@link HttpStatusError} and may be covered by `staleIfError`.
  *
  * @throws TypeError for an option that makes no sense.
  *
@@ -102,7 +102,7 @@ function conditional<V>({ headers }: FetchInit, { stale }: LoadContext<V>): Head
   return own;
 }
 
-/** What the response says of the value's life; what it does not say is left to the cache. */
+/** The windows and validators that the response states. The rest is left to the cache. */
 function controlOf(response: Omit<Arrival, 'directives' | 'expires'>, shared: boolean): LoadControl {
   const { headers } = response;
   const directives = new Directives(headers.get('cache-control'));

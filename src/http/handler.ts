@@ -7,7 +7,7 @@ import { around, through } from './passage.js';
 import type { HttpSettings, Origin } from './settings.js';
 import type { StoredResponse } from './stored-response.js';
 
-/** A handler with a cache before it. */
+/** A handler with a cache in front of it. */
 export interface CachedHandler<Rest extends unknown[]> {
   (request: Request, ...rest: Rest): Promise<Response>;
   /** The cache that holds the responses. Close it when you are done. */
@@ -15,11 +15,11 @@ export interface CachedHandler<Rest extends unknown[]> {
 }
 
 /**
- * Puts a cache before a server's own handler: what its responses allow to be reused is answered without calling it,
- * and concurrent requests for the same call it once.
+ * Puts a cache in front of a server's own handler: a reusable response is served without calling the handler, and
+ * concurrent requests for the same response call it once.
  *
- * Further arguments are handed on; one with a `waitUntil`, as a Worker gets it, takes the background work. The handler
- * may be called with another `Request` than the server's: conditions are the cache's business.
+ * Further arguments are passed on; one with a `waitUntil`, such as a Worker's context, takes the background work. The
+ * handler may get another `Request` than the server's: the cache handles conditional headers itself.
  *
  * @throws TypeError for an option that makes no sense.
  */
@@ -32,7 +32,7 @@ export function cachedHandler<Rest extends unknown[]>(
   const handle = async (request: Request, ...rest: Rest): Promise<Response> => {
     const asked = readAsk(request, undefined);
     if (asked === undefined) return handler(request, ...rest);
-    // A redirect is an answer like any other here, and a client that leaves must not end what others wait for.
+    // A redirect is an answer like any other here. A client that leaves must not end what others wait for.
     const ask = { ...asked, redirect: 'manual' } as const;
     const origin: Origin = async ({ headers, signal }) =>
       handler(new Request(request, { headers, ...(signal === undefined ? {} : { signal }) }), ...rest);
@@ -42,7 +42,7 @@ export function cachedHandler<Rest extends unknown[]>(
   return Object.assign(handle, { cache: settings.cache });
 }
 
-/** What outlives the response belongs to the request that started it. */
+/** Hands background work to the `waitUntil` of the request that started it. */
 function withWaitUntil(settings: HttpSettings, rest: readonly unknown[]): HttpSettings {
   const context = rest.find((argument): argument is WaitsUntil => isWaiting(argument));
   return context === undefined ? settings : { ...settings, waitUntil: (work) => context.waitUntil(work) };

@@ -5,7 +5,7 @@ import { around, through } from './passage.js';
 import type { Origin } from './settings.js';
 import type { StoredResponse } from './stored-response.js';
 
-/** What is used of a Hono context. */
+/** The part of a Hono context that is used here. */
 export interface HonoContextLike {
   readonly req: { raw: Request };
   get res(): Response;
@@ -20,9 +20,9 @@ export interface HonoCache {
 }
 
 /**
- * A middleware for Hono that answers from a cache what the routes behind it allow to be reused.
+ * A middleware for Hono that serves the reusable responses of the routes behind it from a cache.
  *
- * A context can't be run again once it is answered. So stale responses are renewed before they are served; for
+ * A context can't run again once it has an answer. Stale responses are therefore renewed before they are served; for
  * `stale-while-revalidate`, wrap the whole app: `cachedHandler(app.fetch)`.
  *
  * @throws TypeError for an option that makes no sense.
@@ -52,7 +52,7 @@ export function honoCache(options: HttpCacheOptions = {}): HonoCache {
     };
     const response = (await through(settings, ask, origin)) ?? (await around(settings, ask, asIs));
     if (!isRun) return response;
-    // Hono would merge the headers of the response that is replaced into this one.
+    // Otherwise Hono would merge the headers of the replaced response into this one.
     context.res = undefined;
     context.res = response;
   };

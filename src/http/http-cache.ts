@@ -11,7 +11,7 @@ import { solo } from './solo.js';
 import { ageOf, asAnswer, type StoredAnswer } from './stored-response.js';
 import { matches, variantKey } from './vary.js';
 
-/** Variants may vary in more than their parent did; nobody needs more steps than this. */
+/** A variant may vary by more headers than its parent. No request needs more steps than this. */
 const DEEPEST_VARIANT = 8;
 
 /** One request on its way through the cache. */
@@ -20,15 +20,15 @@ interface Passage {
   readonly origin: Origin;
   readonly key: string;
   readonly startedAt: number;
-  /** What is stored for this very request, usable or not. */
+  /** The answer stored for this very request, usable or not. */
   readonly stored: StoredAnswer | undefined;
   readonly forwarded: Errand['forwarded'];
-  /** Whether there is something in its place that can't be used, and would go on answering. */
+  /** Whether the key holds something unusable that would go on answering. */
   readonly isJunk: boolean;
   readonly updatesOnly: boolean;
 }
 
-/** THE FLOW: key → stored variant → reuse, or one exchange for all who may share it, or a request of one's own. */
+/** THE FLOW: key → stored variant → reuse, or one exchange for all callers that may share it, or a request for one alone. */
 export async function passThrough(settings: HttpSettings, ask: Ask, origin: Origin, key: string): Promise<Response> {
   const startedAt = settings.clock.now();
   const passage = await find(settings, { ask, origin, key, startedAt, forwarded: 'uri-miss' });
@@ -55,11 +55,11 @@ async function find(
     const read = ask.signal === undefined ? undefined : { signal: ask.signal };
     const found = await settings.cache.getIfCached(key, read);
     const answer = asAnswer(found, settings.shared);
-    // Only a `key` function can lead a GET to what a HEAD left.
+    // Only a `key` function can lead a GET to the answer of a HEAD.
     const stored = answer?.method === 'HEAD' && ask.method === 'GET' ? undefined : answer;
     const isJunk = found !== undefined && stored === undefined;
     if (stored === undefined || matches(stored, ask.headers)) {
-      // A HEAD is answered from what a GET left; what it brings itself is kept apart.
+      // A HEAD may be answered by a stored GET. Its own answer is stored under another key.
       const isForeign = ask.method === 'HEAD' && stored === undefined && !key.endsWith(HEAD_KEY);
       if (!isForeign) return { ...start, key, forwarded, stored, isJunk, updatesOnly: updatesOnly(ask, stored) };
       key += HEAD_KEY;
@@ -71,19 +71,19 @@ async function find(
   return { ...start, key, forwarded, stored: undefined, isJunk: false, updatesOnly: false };
 }
 
-/** Ends the key of what a `HEAD` alone brought. */
+/** Ends the key of an answer that a `HEAD` brought. */
 export const HEAD_KEY = '\nHEAD';
 
 function updatesOnly({ method }: Ask, stored: StoredAnswer | undefined): boolean {
   return method === 'HEAD' && stored?.method === 'GET';
 }
 
-/** Towards the origin: together with others where that may be, else alone. */
+/** Goes to the origin: together with other callers where that is allowed, else alone. */
 async function forward(settings: HttpSettings, passage: Passage, verdict: Verdict | undefined): Promise<Response> {
   const { ask } = passage;
   const errand = errandOf(settings, { ...passage, forwarded: reasonOf(passage, verdict) });
   const { detours } = settings;
-  // Waiting would be in vain: what another caller gets would not do for this one.
+  // Waiting would be in vain: another caller's answer would not do for this one.
   const isAlone = verdict?.why === 'request' || detours.has(errand.mark);
   if (ask.wants.noStore || (isAlone && detours.isLed(errand.mark))) return solo(errand, passage.stored);
 
@@ -107,7 +107,7 @@ async function forward(settings: HttpSettings, passage: Passage, verdict: Verdic
   }
 }
 
-/** What somebody else's exchange brought, if it will do for this request as well. */
+/** Serves the answer of another caller's exchange if it will do for this request, too. Otherwise this one goes alone. */
 async function share(
   settings: HttpSettings,
   errand: Errand,
@@ -183,7 +183,7 @@ function statusText({ name, showKey }: HttpSettings, { key }: Passage, status: H
   return name === undefined ? undefined : renderCacheStatus(name, { key: showKey ? key : undefined, ...status });
 }
 
-/** Whether a key is that of a variant so deep that something must be wrong. */
+/** Whether `key` belongs to a variant so deep that something must be wrong. */
 function isDeep(key: string): boolean {
   return key.split('\n').length > DEEPEST_VARIANT;
 }

@@ -24,7 +24,7 @@ export function parseHttpDate(text: string | null, now: number): number | undefi
   return old === null ? undefined : instant(fullYear(old[3]!, now), old[2]!, old[1]!, old.slice(4));
 }
 
-/** More than 50 years ahead means the century before. */
+/** A year more than 50 years ahead belongs to the century before. */
 function fullYear(twoDigits: string, now: number): string {
   const thisYear = new Date(now).getUTCFullYear();
   const year = Math.floor(thisYear / 100) * 100 + Number(twoDigits);

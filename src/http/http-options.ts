@@ -12,7 +12,7 @@ import { headerTags, prefixTags } from './response-tags.js';
 import type { HttpSettings } from './settings.js';
 import { isFieldName, type StoredResponse } from './stored-response.js';
 
-/** Options that all faces of the HTTP cache have. Durations are milliseconds or strings such as `'10s'`. */
+/** Options that all forms of the HTTP cache share. Durations are milliseconds or strings such as `'10s'`. */
 export interface HttpCacheOptions {
   /**
    * Where responses are kept: a cache of yours, or the options of one. Storage tiers that keep bytes need a codec for
@@ -21,17 +21,17 @@ export interface HttpCacheOptions {
   readonly cache?: TieredCache<StoredResponse> | Partial<TieredCacheOptions<StoredResponse>>;
   /** Whether several users share the cache: then `private`, `Authorization`, `Cookie` and `Set-Cookie` keep responses out of it. @default true */
   readonly shared?: boolean;
-  /** The cache key of a request, or `undefined` to leave it alone. @default its URL without fragment */
+  /** The cache key of a request, or `undefined` to bypass the cache. @default its URL without fragment */
   readonly key?: (request: Request) => string | undefined;
-  /** How long responses are fresh that say nothing about it, and are cacheable by their status. @default 0 */
+  /** The lifetime of responses that state none, and are cacheable by their status. @default 0 */
   readonly defaultTtl?: Duration;
   /** Whether such responses are fresh for a tenth of the time since `Last-Modified`, at most a day. @default false @see RFC 9111 §4.2.2 */
   readonly heuristic?: boolean;
-  /** Bytes of the largest body that is kept; larger ones stream through. At least 0. @default 5_242_880 */
+  /** The largest body that is kept, in bytes; larger ones stream through. At least 0. @default 5_242_880 */
   readonly maxBodySize?: number;
   /** Safe methods that are answered from the cache. @default ['GET', 'HEAD'] */
   readonly methods?: readonly ('GET' | 'HEAD')[];
-  /** Whether nothing is ever asked of the origin for these methods: what is not cached is a 504. @default false */
+  /** Whether requests with these methods never reach the origin: one without a cached answer gets a 504. @default false */
   readonly onlyIfCached?: boolean;
   /** Names the cache in `Cache-Status`; `false` leaves that header out. @default 'soloflight' */
   readonly name?: string | false;
@@ -39,9 +39,9 @@ export interface HttpCacheOptions {
   readonly showKey?: boolean;
   /** Response fields that override `Cache-Control`, most important first; `true` for `CDN-Cache-Control`. @default [] @see RFC 9213 */
   readonly targeted?: boolean | readonly string[];
-  /** How long responses with a validator are kept after their freshness, to be validated. @default '1d' */
+  /** How long responses with a validator are kept for validation once they are stale. @default '1d' */
   readonly retention?: Duration;
-  /** How long a key is remembered whose answers could not be shared, so that its callers don't wait for each other. @default '2m' */
+  /** How long the cache remembers that a key's answers could not be shared: its callers don't wait for each other. @default '2m' */
   readonly rememberUnshared?: Duration;
   /** Whether responses get a tag for each leading part of their path, for `invalidatePrefix`. @default false */
   readonly prefixTags?: boolean;
@@ -59,7 +59,7 @@ export const HTTP_OPTIONS: readonly (keyof HttpCacheOptions)[] = [
 
 const DEFAULT_MEMORY = 100 * 1_024 * 1_024;
 const DEFAULT_BODY = 5 * 1_024 * 1_024;
-/** What an entry costs beside its body and its headers, roughly. */
+/** Rough cost of an entry apart from its body and its headers, in bytes. */
 const OVERHEAD = 512;
 
 /** Checks the options of an HTTP cache and fills in the defaults. */
@@ -123,14 +123,14 @@ function responseMemory(): NonNullable<Exclude<TieredCacheOptions<StoredResponse
   return lruMemory<StoredResponse>({ maxSize: DEFAULT_MEMORY, sizeOf: sizeOfResponse });
 }
 
-/** Bytes that a stored response takes, roughly: for the `sizeOf` of an `lruMemory`. */
+/** The rough size of a stored response in bytes, for the `sizeOf` of an `lruMemory`. */
 export function sizeOfResponse(response: StoredResponse): number {
   if (response.kind === 'detour') return OVERHEAD;
   const fields = response.headers.reduce((size, [name, value]) => size + name.length + value.length, 0);
   return OVERHEAD + fields + response.body.byteLength;
 }
 
-/** Also one of another copy of the package. */
+/** Goes by shape: the cache may come from another copy of the package. */
 function isCache(cache: NonNullable<HttpCacheOptions['cache']>): cache is TieredCache<StoredResponse> {
   return typeof (cache as Partial<TieredCache<StoredResponse>>).getOrLoad === 'function';
 }

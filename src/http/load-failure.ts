@@ -1,24 +1,24 @@
 import type { StoredAnswer } from './stored-response.js';
 
-/** Why a load brought nothing that could take the place of what is stored. */
+/** Why a load brought nothing that can replace the stored response. */
 export type FailureKind =
-  /** No response at all. `cause` is what `fetch` rejected with. */
+  /** No response at all. `cause` is the error of `fetch`. */
   | 'network'
   /** The origin answered with an error that a stored response may stand in for. */
   | 'status'
-  /** The body broke off. `cause` is what its reader would see. */
+  /** The body broke off. `cause` is the error that its reader would see. */
   | 'broken'
-  /** The answer belongs to the caller that asked for it. */
+  /** The answer belongs to its own caller alone. */
   | 'detour';
 
-/** How a load tells its subscribers of a failure. Never leaves `soloflight/http`. */
+/** The rejection that tells the subscribers of a load about its failure. Never leaves `soloflight/http`. */
 export class LoadFailure extends Error {
   readonly kind: FailureKind;
   /** Epoch milliseconds. */
   readonly at: number;
   /** The stored response that was to be replaced. */
   readonly known: StoredAnswer | undefined;
-  /** What had arrived of a response whose body broke off. */
+  /** The part that had arrived of a response whose body broke off. */
   readonly partial: StoredAnswer | undefined;
 
   constructor(

@@ -9,7 +9,7 @@ import { callerHasIt, isConditional, isForOriginOnly } from './validation.js';
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
-/** The answer to a request that is the cache's business, else `undefined`. */
+/** The answer to a request that the cache handles; `undefined` for any other request. */
 export async function through(settings: HttpSettings, ask: Ask, origin: Origin): Promise<Response | undefined> {
   const isOurs =
     settings.methods.has(ask.method) &&
@@ -25,7 +25,7 @@ export async function through(settings: HttpSettings, ask: Ask, origin: Origin):
   return isNews ? response : notModified(response);
 }
 
-/** Sends on a request that is not the cache's business, but may change what is. */
+/** Sends a request that the cache does not handle, and invalidates what it changes. */
 export async function around(settings: HttpSettings, ask: Ask, send: () => Promise<Response>): Promise<Response> {
   const response = await send();
   const isUnsafe = !SAFE.has(ask.method);
@@ -36,7 +36,7 @@ export async function around(settings: HttpSettings, ask: Ask, send: () => Promi
   return rebuilt(response, { status: renderCacheStatus(name, { forwarded, forwardStatus: response.status }) });
 }
 
-/** An unsafe request that succeeded makes what is stored for its target, and for what it points at there, unusable (RFC 9111 §4.4). */
+/** After a successful unsafe request, invalidates its target and the response's pointers to the same origin (RFC 9111 §4.4). */
 async function invalidateAfter(settings: HttpSettings, ask: Ask, response: Response): Promise<void> {
   const { origin } = new URL(ask.url);
   const pointers = ['location', 'content-location'].map((name) => response.headers.get(name));
@@ -48,7 +48,7 @@ async function invalidateAfter(settings: HttpSettings, ask: Ask, response: Respo
   });
 }
 
-/** Makes what is stored for `url` unusable, all its variants included. */
+/** Makes everything stored for `url` unusable, all variants included. */
 export async function invalidateUrl(settings: HttpSettings, ask: Ask, url: string): Promise<void> {
   const key = settings.keyOf({ ...ask, url, method: 'GET' });
   if (key !== undefined) await settings.cache.invalidate([key, `${key}${HEAD_KEY}`]);

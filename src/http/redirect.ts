@@ -1,16 +1,16 @@
 import { plainUrl, type Ask } from './ask.js';
 
-/** As many as `fetch` follows. */
+/** The most redirects that `fetch` follows. */
 const MOST = 20;
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
-/** What a redirect to another origin must not carry there. */
+/** Headers that a redirect must not carry to another origin. */
 const FOR_ONE_ORIGIN = ['authorization', 'cookie', 'host', 'proxy-authorization'];
 
 /** Sends one request through the cache, without following redirects. */
 export type Hop = (ask: Ask, isFirst: boolean) => Promise<Response>;
 
-/** A response at the end of its redirects, and where that was. */
+/** A response at the end of its redirects, and the URL of that. */
 export interface Arrived {
   readonly response: Response;
   readonly url: string;
@@ -18,9 +18,9 @@ export interface Arrived {
 }
 
 /**
- * Follows redirects as `fetch` does, each step being a request that the cache sees.
+ * Follows redirects as `fetch` does. Each step is a request through the cache.
  *
- * Only so are the redirects themselves reused no longer than their origin allows.
+ * Only then are the redirects themselves reused no longer than their origin allows.
  */
 export async function followed(first: Ask, hop: Hop): Promise<Arrived> {
   let ask = first;
@@ -44,7 +44,7 @@ function next(ask: Ask, location: string): Ask {
   return { ...ask, url, headers, credentialed: false };
 }
 
-/** In the words of Node's `fetch`. */
+/** Fails with the messages of Node's `fetch`. */
 function failure(why: string): TypeError {
   return new TypeError('fetch failed', { cause: new Error(why) });
 }

@@ -1,4 +1,4 @@
-/** How collecting a body came out. */
+/** The outcome of collecting a body. */
 export type BodyEnd =
   | { readonly end: 'complete'; readonly bytes: Uint8Array }
   | { readonly end: 'too-large' }
@@ -67,7 +67,7 @@ export class Relay {
     }
   }
 
-  /** The cache is done with the body, whatever came of it. */
+  /** Called when the cache is done with the body, whatever came of it. */
   release(): void {
     this.#isReleased = true;
     if (this.#pace === 'ended') this.#close();
@@ -76,7 +76,7 @@ export class Relay {
   #take(chunk: Uint8Array): void {
     this.#size += chunk.byteLength;
     const isKept = this.#size <= this.#limit && this.#pace === 'collector';
-    // The caller may write into what it gets.
+    // A copy, since the caller may write into its chunk.
     if (!this.#isCallerGone) this.#controller.enqueue(isKept ? chunk.slice() : chunk);
     if (isKept) this.#chunks.push(chunk);
     else this.#handOver(undefined);
@@ -117,7 +117,7 @@ export class Relay {
   }
 
   #complete(): BodyEnd {
-    // Handed over while this read was under way: the end is the caller's.
+    // If the body was handed over during this read, its end is the caller's.
     const isWhole = this.#pace === 'collector';
     this.#pace = 'ended';
     if (this.#isReleased || !isWhole) this.#close();
@@ -141,7 +141,7 @@ export class Relay {
     this.#signal?.removeEventListener('abort', this.#abort);
   }
 
-  /** A copy of its own: chunks of sockets are views of pooled buffers. */
+  /** Copies the chunks: those of sockets are views of pooled buffers. */
   #joined(): Uint8Array {
     const bytes = new Uint8Array(this.#chunks.reduce((size, chunk) => size + chunk.byteLength, 0));
     let at = 0;

@@ -1,10 +1,10 @@
 import { abortable } from './body.js';
 import { ageOf, type StoredAnswer } from './stored-response.js';
 
-/** Of these a `Response` may have no body, not even an empty one. */
+/** Statuses with which a `Response` may have no body, not even an empty one. */
 const BODILESS = new Set([101, 103, 204, 205, 304]);
 
-/** The parts of a response that its constructor can't be told. */
+/** The parts of a response that its constructor can't set. */
 interface Origin {
   readonly url: string;
   readonly redirected: boolean;
@@ -24,7 +24,7 @@ export function respond(answer: StoredAnswer, method: string, status: string | u
   });
 }
 
-/** `response` with another body or more to say of itself, and otherwise as it was. */
+/** `response` with another body or a `Cache-Status`, and otherwise as it was. */
 export function rebuilt(
   response: Response,
   change: { readonly body?: ReadableStream<Uint8Array> | null; readonly status?: string | undefined },
@@ -68,7 +68,7 @@ export function notModified(response: Response): Response {
   return dressed(new Response(null, { status: 304, statusText: 'Not Modified', headers }), { url, redirected });
 }
 
-/** The answer to "only if cached" when it is not (RFC 9111 §5.2.1.7). */
+/** The answer to an "only if cached" request for something that is not cached (RFC 9111 §5.2.1.7). */
 export function notCached(url: string, status: string | undefined): Response {
   const headers = new Headers(status === undefined ? {} : { 'cache-status': status });
   return dressed(new Response(null, { status: 504, statusText: 'Gateway Timeout', headers }), {
@@ -77,7 +77,7 @@ export function notCached(url: string, status: string | undefined): Response {
   });
 }
 
-/** Gives `response`, and every clone of it, the parts that the constructor could not be told. */
+/** Gives `response`, and every clone of it, the parts that the constructor can't set. */
 export function dressed(response: Response, origin: Origin): Response {
   return Object.defineProperties(response, {
     url: { value: origin.url, configurable: true },
@@ -86,7 +86,7 @@ export function dressed(response: Response, origin: Origin): Response {
   });
 }
 
-/** Whether the body is as long as the response says. Where it is not known, it is. */
+/** Whether the body is as long as the response says; true if it does not say. */
 export function isAsLongAsSaid(headers: Headers, length: number): boolean {
   const said = headers.get('content-length');
   if (said === null || headers.has('content-encoding')) return true;

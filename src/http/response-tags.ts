@@ -1,4 +1,4 @@
-/** Leading parts of a path that get a tag; those that are longer share the last one. */
+/** The most leading parts of a path that get a tag. Longer paths share the last one. */
 const DEEPEST = 16;
 const PREFIX = 'prefix:';
 

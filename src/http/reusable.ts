@@ -15,7 +15,7 @@ const STALE: Verdict = Object.freeze({ use: undefined, why: 'stale' });
 const REFUSED: Verdict = Object.freeze({ use: undefined, why: 'request' });
 
 /**
- * Decides on the reuse of `answer` without validation at `now`. That its key and its `vary` match is presumed.
+ * Decides on the reuse of `answer` without validation at `now`. Presumes that its key and its `vary` match.
  *
  * @see RFC 9111 §4 and §4.2.4, RFC 5861 §3, RFC 8246 §2
  */
@@ -24,7 +24,7 @@ export function judge(answer: StoredAnswer, wants: Wants, now: number): Verdict 
   const age = ageOf(answer, now);
   const isFresh = age < rules.lifetime && !rules.validate;
   if (wants.noCache || wants.reload) return REFUSED;
-  // What never changes while it is fresh needs no validation just because somebody reloaded a page.
+  // A response that never changes while fresh needs no validation just because somebody reloaded a page.
   if (wants.maxAge !== undefined && age > wants.maxAge * 1_000 && !(isFresh && rules.immutable)) return REFUSED;
   if (rules.validate) return STALE;
   const isLongEnough = wants.minFresh === undefined || rules.lifetime - age >= wants.minFresh * 1_000;

@@ -2,18 +2,18 @@ import { deltaSeconds, type Directives } from './cache-control.js';
 import { parseHttpDate } from './http-date.js';
 import type { ReuseRules } from './stored-response.js';
 
-/** Responses with these may be given a lifetime by guess (RFC 9110 §15.1), but for 206, which is not stored. */
+/** Statuses whose responses may get a guessed lifetime (RFC 9110 §15.1), except 206, which is not stored. */
 const HEURISTIC = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501]);
 const HEURISTIC_FRACTION = 0.1;
 const LONGEST_GUESS = 86_400_000;
 
-/** How the cache that a response arrives at is set up, as far as lifetimes depend on it. Durations are milliseconds. */
+/** The settings of a cache that lifetimes depend on. Durations are milliseconds. */
 export interface LifetimePolicy {
-  /** Many users (true), or one (false). */
+  /** Whether the cache has many users. */
   readonly shared: boolean;
-  /** For responses that say nothing; 0 if they get none. */
+  /** The lifetime of responses that state none. */
   readonly defaultTtl: number;
-  /** Whether to guess from `Last-Modified`. */
+  /** Whether to guess lifetimes from `Last-Modified`. */
   readonly heuristic: boolean;
 }
 
@@ -46,7 +46,7 @@ export function rulesOf(arrival: Arrival, policy: LifetimePolicy): ReuseRules {
   };
 }
 
-/** The freshness lifetime in milliseconds: what is said first, then `Expires`, then what this cache gives by itself. */
+/** The freshness lifetime in milliseconds: of a directive, else of `Expires`, else what this cache gives by itself. */
 function lifetimeOf(arrival: Arrival, policy: LifetimePolicy): number {
   const { directives, headers, receivedAt } = arrival;
   const shared = policy.shared ? directives.seconds('s-maxage') : undefined;
@@ -72,7 +72,7 @@ export function isHeuristicStatus(status: number): boolean {
   return HEURISTIC.has(status);
 }
 
-/** How old the response was when it arrived, in milliseconds (RFC 9111 §4.2.3, `corrected_initial_age`). */
+/** The age of the response at its arrival, in milliseconds (RFC 9111 §4.2.3, `corrected_initial_age`). */
 export function initialAge({
   headers,
   requestedAt,
@@ -85,7 +85,7 @@ export function initialAge({
   return Math.max(apparent, milliseconds(told) + delay);
 }
 
-/** What makes no sense is no lifetime. */
+/** A value that makes no sense is no lifetime. */
 function milliseconds(seconds: number): number {
   return Number.isNaN(seconds) ? 0 : seconds * 1_000;
 }

@@ -23,7 +23,7 @@ export interface HttpSettings extends StoringPolicy {
   readonly waitUntil: ((work: Promise<unknown>) => void) | undefined;
 }
 
-/** One request to the origin: the caller's own, but for what is given here. */
+/** Sends the caller's request to the origin, with other headers and another signal. */
 export type Origin = (change: {
   readonly headers: Headers;
   readonly signal: AbortSignal | undefined;

@@ -7,10 +7,10 @@ import type { StoredAnswer } from './stored-response.js';
 import { canValidate, isAbout, originHeaders } from './validation.js';
 
 /**
- * A request of the caller's own: shared with nobody, and stored nowhere.
+ * Makes a request for one caller alone: its answer is shared with nobody, and stored nowhere.
  *
- * `stored` is what is known for this very request. It saves the body if the origin confirms it, and stands in where the
- * origin fails and that is allowed.
+ * `stored` is the answer known for this very request. It saves the body if the origin confirms it, and stands in for a
+ * failing origin where that is allowed.
  */
 export async function solo(
   { settings, ask, origin, ...errand }: Errand,

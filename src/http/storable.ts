@@ -4,15 +4,15 @@ import type { ReuseRules } from './stored-response.js';
 import { targetedDirectives } from './targeted.js';
 import { varyNames } from './vary.js';
 
-/** What a cache keeps, beside the lifetimes it gives. */
+/** The settings of a cache that storing depends on. */
 export interface StoringPolicy extends LifetimePolicy {
   /** Fields that speak to caches like this one and override `Cache-Control`, most important first (RFC 9213). */
   readonly targeted: readonly string[];
-  /** How long after its freshness a response with a validator is kept for validation, in milliseconds. */
+  /** How long a response with a validator is kept for validation once it is stale, in milliseconds. */
   readonly retention: number;
 }
 
-/** The request, as far as storing its response depends on it. */
+/** The parts of a request that storing its response depends on. */
 export interface AskedWith {
   readonly credentialed: boolean;
   readonly wants: { readonly noStore: boolean };
@@ -23,20 +23,20 @@ export type Storability =
   | { readonly store: true; readonly rules: ReuseRules; readonly hidden: readonly string[]; readonly keep: number }
   | { readonly store: false; readonly why: string };
 
-/** Final, complete, and understood with all that they mean for caching (RFC 9111 §3). */
+/** Final and complete statuses whose meaning for caching is understood (RFC 9111 §3). */
 const UNDERSTOOD = new Set([
   200, 201, 202, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 422, 429, 451, 500,
   501, 502, 503, 504,
 ]);
 
-/** Needs no length to be endless. */
+/** A media type whose bodies are endless, whatever their length. */
 const ENDLESS = /^text\/event-stream\b/i;
 
 /**
- * Decides whether a response may be stored, and what for.
+ * Decides whether a response may be stored, and for which uses.
  *
- * Stricter than the standard in three points: in a shared cache what sets a cookie is left to who asked, a `Cookie` in
- * the request counts like `Authorization`, and what could be used neither fresh nor after validation is not kept.
+ * Stricter than the standard in three points: a shared cache stores no response that sets a cookie, a `Cookie` in the
+ * request counts like `Authorization`, and a response of no use, neither fresh nor after validation, is not kept.
  *
  * @see RFC 9111 §3 and §3.5
  */
@@ -62,7 +62,7 @@ export function storability(
   return { store: true, rules, hidden, keep };
 }
 
-/** What forbids storing, if anything. */
+/** The reason not to store, if there is one. */
 function objection(
   { credentialed, wants }: AskedWith,
   { status, headers }: Pick<Arrival, 'status' | 'headers'>,
@@ -73,7 +73,7 @@ function objection(
   const understood = UNDERSTOOD.has(status);
   if (status < 200 || status === 206 || status === 304) return 'status';
   if (directives.has('must-understand') && !understood) return 'must-understand';
-  // Those who understand `must-understand` may store what they understand (§5.2.2.3).
+  // A cache that knows `must-understand` may store statuses that it understands (§5.2.2.3).
   if (directives.has('no-store') && !(directives.has('must-understand') && understood)) return 'no-store';
   if (varyNames(headers)[0] === '*') return 'vary';
   if (ENDLESS.test(headers.get('content-type') ?? '')) return 'endless';
@@ -86,7 +86,7 @@ function objection(
   return headers.has('set-cookie') && !cookieIsHidden ? 'set-cookie' : undefined;
 }
 
-/** Whether a response to somebody who gave their credentials may be given to others (§3.5). */
+/** Whether the response to a request with credentials may be served to others (§3.5). */
 function isExplicitlyShared(directives: Directives): boolean {
   return directives.has('public') || directives.has('s-maxage') || directives.has('must-revalidate');
 }

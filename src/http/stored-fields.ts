@@ -1,6 +1,6 @@
 import type { Field } from './stored-response.js';
 
-/** Of the connection, not of the message (RFC 9111 §3.1, RFC 9110 §7.6.1). */
+/** Fields of the connection, not of the message (RFC 9111 §3.1, RFC 9110 §7.6.1). */
 const CONNECTION = [
   'connection',
   'keep-alive',
@@ -14,10 +14,10 @@ const CONNECTION = [
   'upgrade',
 ];
 
-/** Of one delivery to one caller: told anew, or not at all, when the response is reused. */
+/** Fields of one delivery to one caller. A reused response gets new ones, or none. */
 const PERSONAL = ['age', 'set-cookie', 'set-cookie2'];
 
-/** What a 304 must not change: it describes the body, which is the stored one (RFC 9111 §3.2). */
+/** Fields that a 304 must not change: they describe the stored body (RFC 9111 §3.2). */
 const OF_THE_BODY = ['content-length', 'content-encoding', 'content-range', 'content-md5', 'content-digest'];
 
 /** The fields of `headers` that may be stored, without those named in `hidden`. */

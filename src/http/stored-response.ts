@@ -2,9 +2,9 @@
 export type Field = readonly [name: string, value: string];
 
 /**
- * What `cachedFetch` keeps in its cache: plain data, fit for every tier and for `structuredClone`.
+ * The value that `cachedFetch` keeps in its cache: plain data, fit for every tier and for `structuredClone`.
  *
- * Opaque: the fields may change between versions; what an older version stored is then a miss.
+ * Opaque: the fields may change between versions. A value of an older version is then a miss.
  */
 export type StoredResponse = StoredAnswer | Detour;
 
@@ -23,13 +23,13 @@ export interface StoredAnswer {
   readonly initialAge: number;
   readonly receivedAt: number;
   readonly rules: ReuseRules;
-  /** What the origin selected it by: each header of `Vary` with the request's value, `null` if it had none. */
+  /** The request headers that selected it: each name in `Vary` with the request's value, `null` if it had none. */
   readonly vary: readonly (readonly [name: string, value: string | null])[];
-  /** Part of the keys of all variants, so that they are out of reach once the response they hang on is gone. */
+  /** Part of the keys of all variants, which are out of reach once the response that leads to them is gone. */
   readonly generation: string;
 }
 
-/** What the origin said about reusing a response, worked out when it arrived. Durations are milliseconds. */
+/** The origin's rules for reusing a response, worked out when it arrived. Durations are milliseconds. */
 export interface ReuseRules {
   /** Freshness lifetime (RFC 9111 §4.2.1). */
   readonly lifetime: number;
@@ -48,12 +48,12 @@ interface Detour {
   readonly why: string;
 }
 
-/** Answers known to be whole: what memory holds is looked at once, not at every hit. */
+/** Answers known to be whole, so that an answer in memory is checked once, not at every hit. */
 const whole = new WeakSet<object>();
 
 /**
- * The answer that something found in a tier is, if it is a whole one of this version, and this cache may use it: a
- * shared one must not use what a private one stored in the same place.
+ * `value` as found in a tier, if it is a whole answer of this version that this cache may use. A shared cache must not
+ * use what a private one stored in the same place.
  */
 export function asAnswer(value: unknown, shared: boolean): StoredAnswer | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
@@ -65,7 +65,7 @@ export function asAnswer(value: unknown, shared: boolean): StoredAnswer | undefi
   return answer.shared || !shared ? answer : undefined;
 }
 
-/** Storage may hold anything. */
+/** Checks every field, since storage may hold anything. */
 function isWhole(answer: Partial<StoredAnswer>): boolean {
   const { kind, method, url, status = 0, statusText, body, generation, initialAge, receivedAt, rules, vary } = answer;
   if (kind !== 'answer.1' || (method !== 'GET' && method !== 'HEAD') || !(body instanceof Uint8Array)) return false;
@@ -98,7 +98,7 @@ export function headerOf(answer: StoredAnswer, name: string): string | null {
   return values.length === 0 ? null : values.join(', ');
 }
 
-/** How old `answer` is at `now` (RFC 9111 §4.2.3, `current_age`). A clock that went back makes nothing younger than it was. */
+/** The age of `answer` at `now` (RFC 9111 §4.2.3, `current_age`). A clock that went back makes it no younger than at arrival. */
 export function ageOf(answer: StoredAnswer, now: number): number {
   return answer.initialAge + Math.max(0, now - answer.receivedAt);
 }

@@ -9,8 +9,8 @@ const BARE = String.raw`(?:${INTEGER}(?:\.\d{1,3})?|${STRING}|${TOKEN}|:[A-Za-z0
 const MEMBER = new RegExp(String.raw`^(${KEY})(?:=(${BARE}))?((?:;[ ]*${KEY}(?:=${BARE})?)*)[\t ]*(?:,[\t ]*(?=.)|$)`);
 
 /**
- * The directives of the first of the fields `names` that is there and makes sense, or `undefined` if none is: then
- * `Cache-Control` counts.
+ * The directives of the first field among `names` that exists and makes sense; `undefined` if there is none, in which
+ * case `Cache-Control` counts.
  *
  * A targeted field is a structured dictionary. One that can't be parsed is ignored as a whole, and so is one without
  * any directive.
@@ -26,7 +26,7 @@ export function targetedDirectives(headers: Headers, names: readonly string[]): 
   return undefined;
 }
 
-/** Keys and the text of their values; the last of equal keys wins. `undefined` for what is no dictionary. */
+/** Keys and the text of their values; the last of equal keys wins. `undefined` for anything but a dictionary. */
 function parseDictionary(field: string): Map<string, string | undefined> | undefined {
   const members = new Map<string, string | undefined>();
   let rest = field.trim();
@@ -41,7 +41,7 @@ function parseDictionary(field: string): Map<string, string | undefined> | undef
   return members;
 }
 
-/** `?0` switches a directive off; a number that is no whole one makes no sense to any directive, and says so. */
+/** `?0` switches a directive off. A number that is not an integer stays as it is, and makes no sense to any directive. */
 function asCacheControl(members: ReadonlyMap<string, string | undefined>): string {
   const directives: string[] = [];
   for (const [key, value] of members) {

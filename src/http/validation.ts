@@ -4,9 +4,9 @@ import { headerOf, type StoredAnswer } from './stored-response.js';
 const ETAG = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/;
 const LISTED = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;
 
-/** What a caller asks on condition of: only these two a cache can answer by itself. */
+/** Conditions of a caller that a cache can check by itself. */
 const CONDITIONS = ['if-none-match', 'if-modified-since'];
-/** What depends on the origin's own state, or asks for a part only. */
+/** Headers that depend on the origin's own state, or request a part only. */
 const FOR_THE_ORIGIN = ['if-match', 'if-unmodified-since', 'if-range', 'range'];
 
 /** Whether only the origin can answer a request with these headers. */
@@ -14,12 +14,12 @@ export function isForOriginOnly(headers: Headers): boolean {
   return FOR_THE_ORIGIN.some((name) => headers.has(name));
 }
 
-/** Whether the caller has a copy of its own and asks for news only. */
+/** Whether the caller has a copy of its own, and wants only a newer one. */
 export function isConditional(headers: Headers): boolean {
   return CONDITIONS.some((name) => headers.has(name));
 }
 
-/** `headers` for a whole answer, or for the news since `known` if that has a validator (RFC 9111 §4.3.1). */
+/** `headers` for an unconditional request, or for one that validates `known` (RFC 9111 §4.3.1). */
 export function originHeaders(headers: Headers, known: StoredAnswer | undefined): Headers {
   const own = new Headers(headers);
   for (const name of CONDITIONS) own.delete(name);
@@ -46,7 +46,7 @@ function validatorsOf(answer: StoredAnswer): { readonly etag?: string; readonly 
   };
 }
 
-/** Whether a 304 speaks of `answer`: one with another validator answers a question that nobody asked (RFC 9111 §4.3.4). */
+/** Whether a 304 confirms `answer`. One with another validator confirms something else (RFC 9111 §4.3.4). */
 export function isAbout(answer: StoredAnswer, newer: Headers): boolean {
   const etag = newer.get('etag');
   const known = headerOf(answer, 'etag');
@@ -55,7 +55,7 @@ export function isAbout(answer: StoredAnswer, newer: Headers): boolean {
   return modified === null || etag !== null || modified === (headerOf(answer, 'last-modified') ?? modified);
 }
 
-/** Whether the answer to a `HEAD` describes the stored body still (RFC 9111 §4.3.5). */
+/** Whether the answer to a `HEAD` still describes the stored body (RFC 9111 §4.3.5). */
 export function describes(head: Headers, answer: StoredAnswer): boolean {
   return ['etag', 'last-modified', 'content-length'].every((name) => {
     const [told, known] = [head.get(name), headerOf(answer, name)];
@@ -77,7 +77,7 @@ export function callerHasIt(asked: Headers, status: number, headers: Headers, no
   return since !== undefined && modified !== undefined && modified <= since;
 }
 
-/** For the weak comparison (RFC 9110 §8.8.3.2). */
+/** Strips the mark of weak tags, for the weak comparison (RFC 9110 §8.8.3.2). */
 function opaque(etag: string): string {
   return etag.startsWith('W/') ? etag.slice(2) : etag;
 }

@@ -1,6 +1,6 @@
 import { isFieldName, type StoredAnswer } from './stored-response.js';
 
-/** The field names in `Vary`, lower case, sorted, each once; `'*'` alone if it is among them, or one that no request can have. */
+/** The field names in `Vary`: lower case, sorted, each once. `'*'` alone if it is among them, or a name that no request can have. */
 export function varyNames(headers: Headers): readonly string[] {
   const names = (headers.get('vary') ?? '')
     .toLowerCase()
@@ -10,7 +10,7 @@ export function varyNames(headers: Headers): readonly string[] {
   return names.some((name) => name === '*' || !isFieldName(name)) ? ['*'] : [...new Set(names)].toSorted();
 }
 
-/** What a request says in the fields that a response varies by. */
+/** The request's values of the fields that a response varies by. */
 export function selecting(names: readonly string[], request: Headers): StoredAnswer['vary'] {
   return names.map((name) => [name, normalized(request.get(name))]);
 }
@@ -21,16 +21,16 @@ export function matches(answer: StoredAnswer, request: Headers): boolean {
 }
 
 /**
- * The key of the variant that this request needs, where `answer` is another one and has `key`.
+ * The key of this request's variant, where `answer` under `key` is another one.
  *
- * Its generation is part of it: once the answer that leads there is gone, so are all its variants.
+ * The key contains the generation of `answer`: once that is gone, so are all its variants.
  */
 export function variantKey(key: string, answer: StoredAnswer, request: Headers): string {
   const values = answer.vary.map(([name]) => [name, normalized(request.get(name))]);
   return `${key}\n${answer.generation} ${JSON.stringify(values)}`;
 }
 
-/** White space around list members says nothing (§4.1). Order and case may. */
+/** White space around list members means nothing (§4.1). Order and case may. */
 function normalized(value: string | null): string | null {
   return value === null ? null : value.trim().replaceAll(/[\t ]*,[\t ]*/g, ', ');
 }

@@ -1,6 +1,6 @@
 import type { MemoryTier } from '../contracts.js';
 
-/** A memory tier that holds nothing: every read goes to storage, coalesced as always. */
+/** A memory tier that holds nothing: every read goes to storage, coalesced as usual. */
 export function noMemory(): MemoryTier<never> {
   return {
     get: () => undefined,

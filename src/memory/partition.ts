@@ -1,13 +1,13 @@
 import type { Clock, MemoryTier } from '../contracts.js';
 import type { Entry } from '../entry.js';
 
-/** Cleared partitions remembered one by one. */
+/** The most cleared partitions that are remembered one by one. */
 const MOST_CLEARED = 10_000;
 
 /**
- * The names under which partitions of one memory tier keep their entries in it.
+ * The prefixes under which partitions keep their entries in one memory tier.
  *
- * They hold a secret of this process, so that no key from outside can look like one of them: keys outside of any
+ * A prefix holds a secret of this process, so that no key from outside can look like a partition's. Keys outside of any
  * partition stay as they are.
  */
 export class Partitions {
@@ -15,32 +15,32 @@ export class Partitions {
   #secret: string | undefined;
   #era = 0;
   readonly #cleared = new Map<string, number>();
-  /** Changes whenever a name does. */
+  /** Changes whenever a prefix does. */
   version = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** What the keys of the partition called `id` begin with. */
+  /** The prefix of all keys of the partition `id`. */
   prefixOf(id: string): string {
-    // Made at the first use: a Worker has no randomness while its modules are loaded.
+    // Made at first use: a Worker has no randomness while its modules load.
     this.#secret ??= `\0${this.#clock.random()}${this.#clock.random()}`;
     return `${this.#secret}:${this.#era}:${this.#cleared.get(id) ?? 0}${id}/`;
   }
 
-  /** Gives the partition a new name. What it held is out of reach, and is dropped in the order of use. */
+  /** Gives the partition a new prefix. Its entries are out of reach, and are evicted in the order of use. */
   clear(id: string): void {
     this.version += 1;
     this.#cleared.set(id, (this.#cleared.get(id) ?? 0) + 1);
     if (this.#cleared.size <= MOST_CLEARED) return;
-    // Rather clear them all than remember without bounds.
+    // Clears all partitions rather than remember without bounds.
     this.#cleared.clear();
     this.#era += 1;
   }
 }
 
-/** A part of a memory tier with keys of its own, which shares the bounds of the whole and is cleared at once. */
+/** A part of a memory tier with keys of its own. It shares the bounds of the whole and can be cleared at once. */
 export class MemoryPartition<V> implements MemoryTier<V> {
   readonly #memory: MemoryTier<V>;
   readonly #partitions: Partitions;
@@ -74,12 +74,12 @@ export class MemoryPartition<V> implements MemoryTier<V> {
     this.#partitions.clear(this.#id);
   }
 
-  /** Of the whole memory. */
+  /** Size of the whole memory. */
   get size(): number {
     return this.#memory.size;
   }
 
-  /** Of the whole memory. */
+  /** Evictions of the whole memory. */
   get evictions(): number {
     return this.#memory.evictions ?? 0;
   }

@@ -7,29 +7,29 @@ import { canShard, subscriberOf, type RedisSubscriber } from './subscriber.js';
 
 /** Options of {@link redisBackplane}. */
 export interface RedisBackplaneOptions {
-  /** Sends. Of node-redis or ioredis, 5 or later; the client of a storage will do. It belongs to the caller and is not closed. */
+  /** Sends. A client of node-redis or ioredis, 5 or later; a storage's client will do. It belongs to the caller and is not closed. */
   readonly publisher: RedisClient;
   /**
    * Listens: a connection in subscriber mode, which takes no other commands. It belongs to the caller and is not closed.
    *
-   * Give one of ioredis `autoResubscribe: false`. The backplane subscribes again by itself, while ioredis leaves a
-   * rejection unhandled if the connection ends while ioredis subscribes again.
+   * Give an ioredis client `autoResubscribe: false`: the backplane subscribes again by itself, and ioredis would leave a
+   * rejection unhandled if the connection ended while ioredis subscribes again.
    */
   readonly subscriber: RedisClient;
   /** Caches on the same channel tell each other. @default 'soloflight' */
   readonly channel?: string;
   /**
-   * Whether the channel is sharded (Redis 7 or later, on a cluster): messages then go to one node instead of all.
-   * Must be the same for all caches on the channel. Clusters of ioredis need `shardedSubscribers: true` for it.
-   * @default true where both are clusters and can do it
+   * Whether the channel is sharded (a cluster of Redis 7 or later): messages then go to one node instead of all.
+   * Must be the same for all caches on the channel. Clusters of ioredis need `shardedSubscribers: true`.
+   * @default true where both clients are clusters that can do it
    */
   readonly sharded?: boolean;
 }
 
 /**
- * A backplane over the publish and subscribe of Redis or Valkey.
+ * A backplane over the publish/subscribe of Redis or Valkey.
  *
- * What is published while a listener's connection is away is lost to it; when it is back, it is told so.
+ * A listener misses what is published while its connection is away. It is told so when the connection is back.
  *
  * @throws TypeError for an option that makes no sense.
  */

@@ -3,13 +3,13 @@ import { misuse } from '../errors.js';
 /** A client of node-redis 5 or later (`createClient`, `createClientPool`, `createCluster`) or ioredis 5 or later (`Redis`, `Cluster`). */
 export type RedisClient = NodeRedisLike | IoredisLike;
 
-/** What is used of a client of node-redis. */
+/** The part of a node-redis client that is used here. */
 export interface NodeRedisLike {
   sendCommand(...args: never[]): Promise<unknown>;
   withTypeMapping(mapping: never): unknown;
 }
 
-/** What is used of a client of ioredis. */
+/** The part of an ioredis client that is used here. */
 export interface IoredisLike {
   callBuffer(...args: never[]): Promise<unknown>;
 }
@@ -17,31 +17,31 @@ export interface IoredisLike {
 /** One word of a command. Both clients take text and `Buffer`s. */
 export type Word = string | Uint8Array;
 
-/** Sends a command and gives the reply, in which all strings are bytes. */
+/** Sends a command and resolves with the reply, in which all strings are bytes. */
 type Send = (command: readonly Word[]) => Promise<unknown>;
 
-/** One way to talk to Redis, whichever the client. */
+/** The commands of a client, whether it is of node-redis or ioredis. */
 export interface RedisCommands {
   readonly isCluster: boolean;
-  /** Sends `command` to where `key` lives. */
+  /** Sends `command` to the node that holds `key`. */
   send(key: Word, command: readonly Word[]): Promise<unknown>;
   /** Sends the same command to every primary node, for commands that no key routes. */
   primaries(): Promise<readonly Send[]>;
 }
 
-/** @throws TypeError for what is neither client, and for a client that changes keys by itself. */
+/** @throws TypeError for anything but a client of either library, and for a client that changes keys by itself. */
 export function commandsOf(name: string, client: RedisClient): RedisCommands {
   if (isIoredis(client)) return ioredisCommands(name, client);
   if (isNodeRedis(client)) return nodeRedisCommands(client);
   throw misuse(name, 'a client of node-redis 5 or later, or of ioredis 5 or later', client);
 }
 
-/** Whether `client` is one of ioredis. */
+/** Whether `client` is an ioredis client. */
 export function isIoredis(client: unknown): client is IoredisLike {
   return typeof (Object(client) as Partial<IoredisLike>).callBuffer === 'function';
 }
 
-/** Whether `client` is one of node-redis. */
+/** Whether `client` is a node-redis client. */
 export function isNodeRedis(client: unknown): client is NodeRedisLike {
   const { sendCommand, withTypeMapping } = Object(client) as Partial<NodeRedisLike>;
   return typeof sendCommand === 'function' && typeof withTypeMapping === 'function';
@@ -83,7 +83,7 @@ interface NodeRedisCluster {
 }
 
 function nodeRedisCommands(client: unknown): RedisCommands {
-  // `$` is the type of strings with a length, which are bytes; other types, such as errors, stay what they are.
+  // `$` is the type of bulk strings, which come as bytes; other types, such as errors, stay as they are.
   const bytes = { typeMapping: { [BULK_STRING]: globalBuffer() } };
   const sendTo =
     (node: NodeRedis): Send =>
@@ -96,7 +96,7 @@ function nodeRedisCommands(client: unknown): RedisCommands {
   }
   return {
     isCluster: true,
-    // Never from a replica: it may not know of an invalidation yet.
+    // Never from a replica, which may not know of an invalidation yet.
     send: (key, command) => cluster.sendCommand(key, false, command, bytes),
     primaries: () => Promise.all(cluster.masters.map(async (node) => sendTo(await cluster.nodeClient(node)))),
   };
@@ -104,13 +104,13 @@ function nodeRedisCommands(client: unknown): RedisCommands {
 
 const BULK_STRING = '$'.charCodeAt(0);
 
-/** What is used of Node's `Buffer`, which both clients insist on. */
+/** The part of Node's `Buffer` that is used here. Both clients insist on it. */
 interface BufferMaker {
   from(text: string, encoding: 'utf8'): Uint8Array;
   from(bytes: ArrayBufferLike, offset: number, length: number): Uint8Array;
 }
 
-/** Node's `Buffer`. Where these clients run there is one, but the library that TypeScript is told to assume has none. */
+/** Node's `Buffer`. It exists wherever these clients run, but the library that TypeScript is told to assume has none. */
 export function globalBuffer(): BufferMaker {
   return (globalThis as unknown as { readonly Buffer: BufferMaker }).Buffer;
 }

@@ -7,7 +7,7 @@ import { LEASE, RELEASE, RENEW, STORE_LEASED } from './scripts.js';
 import type { RedisSubscriber } from './subscriber.js';
 import { toDeadline, toEntry, toText, toValue } from './value.js';
 
-/** What leases in Redis need to know. */
+/** Options of {@link RedisLeases}. */
 export interface RedisLeasesOptions {
   readonly redis: RedisCommands;
   readonly names: KeyNames;
@@ -15,14 +15,14 @@ export interface RedisLeasesOptions {
   readonly subscriber: RedisSubscriber | undefined;
 }
 
-/** Length of what a storage adds to the tokens of its leases, so that no two storages share one. */
+/** Length of the random id that a storage adds to the tokens of its leases, so that no two storages share one. */
 const ID_LENGTH = 16;
 
-/** The leases of one storage, and those who wait for the end of other storages' leases. */
+/** The leases of one storage, and the callers that wait for the end of other storages' leases. */
 export class RedisLeases {
   readonly #options: RedisLeasesOptions;
   #id: string | undefined;
-  /** By name as text: names of which that is the same wake each other for nothing, and do no harm. */
+  /** By name as text. Names with the same text wake each other for nothing, which does no harm. */
   readonly #waiting = new Map<string, Set<() => void>>();
   #unsubscribe: Promise<() => Promise<void>> | undefined;
 
@@ -45,7 +45,7 @@ export class RedisLeases {
     try {
       return { kind: 'entry', entry: await toEntry(key, rest, codec) };
     } catch (error) {
-      // Another version of the program wrote it: to this one, nothing is there.
+      // Written by another version of the program. To this one, there is no entry.
       if (!isSoloflightError(error, 'SOLOFLIGHT_UNDECODABLE')) throw error;
       return this.ask(key, ms, Infinity);
     }
@@ -54,7 +54,7 @@ export class RedisLeases {
   onEnd(key: string, wake: () => void): () => void {
     const { subscriber, names } = this.#options;
     if (subscriber === undefined) return () => {};
-    // The first one to wait may miss the message while this is on its way; it asks again soon anyway.
+    // The first caller may miss a message while the subscription is under way; it asks again soon anyway.
     this.#unsubscribe ??= subscriber
       .subscribe(names.channel, (name) => this.#wake(name))
       .catch((error: unknown) => {
@@ -72,7 +72,7 @@ export class RedisLeases {
     };
   }
 
-  /** What a script needs to tell those who wait for the lease on `key`. */
+  /** The arguments with which a script tells those who wait for the lease on `key`. */
   news(key: string): readonly [Word, Word] {
     const { names } = this.#options;
     return [names.channel, names.entry(key)];

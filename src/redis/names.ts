@@ -7,16 +7,16 @@ const OPEN = '{.';
 const CLOSE = '}';
 
 /**
- * Names in Redis for keys of a cache.
+ * The names in Redis for keys of a cache.
  *
- * `prefix{.key}` holds the entry of `key`, `prefix{.key}lease` who loads it. The braces make one hash tag of both, so
- * that scripts may use them together on a cluster; the dot keeps the tag from being empty, which would be none. Since no
- * prefix contains `{.`, names under different prefixes differ as well.
+ * `prefix{.key}` holds the entry of `key`, `prefix{.key}lease` its lease. The braces make `.key` the hash tag of both
+ * names, so that scripts may use them together on a cluster. The dot keeps the tag from being empty, which would be no
+ * tag. No prefix contains `{.`, so names under different prefixes differ.
  */
 export class KeyNames {
   readonly #prefix: string;
 
-  /** @throws TypeError for a prefix that names could not be told apart by. */
+  /** @throws TypeError for a prefix with which names would be ambiguous. */
   constructor(prefix: string) {
     if (typeof prefix !== 'string' || !isWellFormed(prefix) || prefix.includes(OPEN) || prefix.includes('{}'))
       throw misuse('prefix', 'a string without `{.`, `{}` and lone surrogates', prefix);
@@ -31,24 +31,24 @@ export class KeyNames {
     return toWord(`${this.#prefix}${OPEN}${key}${CLOSE}lease`);
   }
 
-  /** Where the queue called `queue` keeps its pending writes and its dead letters: in one slot, and where no entry is. */
+  /** The hashes of the pending writes and the dead letters of `queue`: in one slot, under names that no entry has. */
   queue(queue: string): { readonly pending: string; readonly dead: string } {
     const pending = `${this.#prefix}writes{${queue}${CLOSE}`;
     return { pending, dead: `${pending}dead` };
   }
 
-  /** A glob-style pattern that all names match, and no others. */
+  /** A glob-style pattern that all names of entries and leases match, and no others. */
   get pattern(): string {
     return `${this.#prefix.replaceAll(/[\\*?[\]^]/g, String.raw`\$&`)}${OPEN}*`;
   }
 
-  /** The channel that tells of the end of leases. */
+  /** The channel that announces the ends of leases. */
   get channel(): string {
     return `${this.#prefix}lease-ends`;
   }
 }
 
-/** The slot of a cluster that `name` belongs to. */
+/** The cluster slot of `name`. */
 export function slotOf(name: Word): number {
   const bytes = typeof name === 'string' ? new TextEncoder().encode(name) : name;
   const open = bytes.indexOf(OPEN_BRACE);
@@ -64,11 +64,11 @@ export function slotOf(name: Word): number {
 
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
-/** CRC-16/XMODEM, as the specification of Redis Cluster says. */
+/** CRC-16/XMODEM, as specified for Redis Cluster. */
 const POLYNOMIAL = 0x1021;
 const SLOTS = 16_384;
 
-/** Text as it is, or bytes if it has no UTF-8: halves of characters then take three bytes each, as no text does. */
+/** `name` itself, or bytes if it has no UTF-8 form: lone surrogates then take three bytes each, which no text has. */
 export function toWord(name: string): Word {
   if (isWellFormed(name)) return name;
   const utf8 = new TextEncoder();

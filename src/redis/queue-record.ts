@@ -8,7 +8,7 @@ import { globalBuffer, toBuffer } from './client.js';
 const FORMAT = 1;
 const LINE_FEED = 10;
 
-/** What stands before a value: all of a write but its value, as one line of JSON. */
+/** All of a write but its value, as one line of JSON before the value. */
 interface Head extends Omit<QueuedWrite, 'value' | 'dead'> {
   readonly format: number;
   readonly dead?: QueuedWrite['dead'];
@@ -28,7 +28,7 @@ export function toRecord(write: QueuedWrite, codec: Codec): MaybePromise<Uint8Ar
   );
 }
 
-/** The write in `record`, or why it can't be read. */
+/** The write in `record`, or the reason why it can't be read. */
 export async function fromRecord(record: Uint8Array, codec: Codec): Promise<QueuedWrite | Error> {
   let key = '';
   try {
@@ -40,7 +40,7 @@ export async function fromRecord(record: Uint8Array, codec: Codec): Promise<Queu
       throw new UndecodableError(key, `it has format version ${head.format}, and only ${FORMAT} is known here`);
     return await withValue(head, record.subarray(end + 1), codec);
   } catch (error) {
-    return error instanceof UndecodableError ? error : new UndecodableError(key, 'it is not what was written', error);
+    return error instanceof UndecodableError ? error : new UndecodableError(key, 'it is malformed', error);
   }
 }
 

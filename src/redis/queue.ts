@@ -9,14 +9,14 @@ import { FORGET_WRITES, KEEP_WRITES } from './scripts.js';
 
 /** Options of {@link redisQueue}. */
 export interface RedisQueueOptions {
-  /** Of node-redis or ioredis, 5 or later, connected or about to be. It belongs to the caller and is not closed. */
+  /** A client of node-redis or ioredis, 5 or later, connected or about to be. It belongs to the caller and is not closed. */
   readonly client: RedisClient;
   /**
    * Tells this queue from others. A queue belongs to one `WriteBehind` at a time: processes that run side by side need one
-   * each, and the same one after a restart. Letters, digits, `_`, `-`, `:` and `.`, the last not first.
+   * each, and the same one again after a restart. Letters, digits, `_`, `-`, `:` and `.`, but no `.` at the start.
    */
   readonly queue: string;
-  /** Begins the names of what is stored. Without `{.`, `{}` and lone surrogates. @default 'soloflight:' */
+  /** Begins the names of what is stored. Must not contain `{.`, `{}` or lone surrogates. @default 'soloflight:' */
   readonly prefix?: string;
   /** Turns values into text or bytes. @default jsonCodec */
   readonly codec?: Codec;
@@ -26,8 +26,8 @@ export interface RedisQueueOptions {
  * A queue for a `WriteBehind` in Redis 6.2 or later, Valkey, or a cluster of either.
  *
  * An accepted write is as safe as that Redis: with `appendonly yes` and `appendfsync always` it survives a power cut; with
- * `everysec` the last second may be lost, and without either all of it. `maxmemory-policy` must be `noeviction`. A queue is
- * two hashes in one slot; each call is one command, and changes all or nothing.
+ * `everysec` the last second may be lost, and without either everything. `maxmemory-policy` must be `noeviction`. A queue
+ * is two hashes in one slot. Each call is one command, which changes all or nothing.
  *
  * @throws TypeError for an option that makes no sense.
  */
@@ -38,7 +38,7 @@ export function redisQueue(options: RedisQueueOptions): WriteQueue {
   const names = new KeyNames(prefix);
   // A dot would begin the name of an entry.
   if (typeof queue !== 'string' || !/^(?!\.)[\w:.-]+$/.test(queue))
-    throw misuse('queue', 'a name of letters, digits, `_`, `-`, `:` and `.`, the last not first', queue);
+    throw misuse('queue', 'a name of letters, digits, `_`, `-`, `:` and `.`, with no `.` at the start', queue);
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
   return new RedisQueue(redis, names.queue(queue), codec);
 }
@@ -90,7 +90,7 @@ class RedisQueue implements WriteQueue {
     this.#closed = true;
   }
 
-  /** In pieces, so that a long queue holds up nobody else. Nobody else changes it meanwhile, but a piece may come twice. */
+  /** Reads in pieces, so that a long queue blocks nobody. Nobody else changes the hash meanwhile, but a piece may come twice. */
   async #read(name: string): Promise<(QueuedWrite | Error)[]> {
     this.#open();
     const records = new Map<string, Uint8Array>();

@@ -1,6 +1,6 @@
 import type { RedisCommands, Word } from './client.js';
 
-/** Head of a stored value: when its load started, as text, up to a line feed. What is not ours has none. */
+/** The head of a stored value is `startedAt` as text, up to a line feed. Foreign values have none. */
 const STARTED_AT = `
 local function startedAt(key)
   local head = redis.pcall('GETRANGE', key, 0, 31)
@@ -15,7 +15,7 @@ local function store(key, value, until_)
 end
 `;
 
-/** A lease is its token, of 32 characters. Whoever waits for its end adds one more. */
+/** A lease is its token of 32 characters. Whoever waits for its end appends one more. */
 const LEASES = `
 local function holds(lease, token)
   return redis.pcall('GETRANGE', lease, 0, 31) == token
@@ -38,42 +38,42 @@ export class Script {
     this.#source = source;
   }
 
-  /** Runs it on `keys`, all in one slot. */
+  /** Runs the script on `keys`, all in one slot. */
   async run(redis: RedisCommands, keys: readonly [Word, ...Word[]], args: readonly Word[]): Promise<unknown> {
     this.#digest ??= await sha1(this.#source);
     const rest = [String(keys.length), ...keys, ...args];
     try {
       return await redis.send(keys[0], ['EVALSHA', this.#digest, ...rest]);
     } catch (error) {
-      // New node, restart, SCRIPT FLUSH: sending the source once makes it known there again.
+      // A new node, a restart or SCRIPT FLUSH: sending the source once makes the script known there again.
       if (!String((error as Error | undefined)?.message).startsWith('NOSCRIPT')) throw error;
       return redis.send(keys[0], ['EVAL', this.#source, ...rest]);
     }
   }
 }
 
-/** entry · startedAt, value, until → 1 if stored, 0 if what is there started later. */
+/** entry · startedAt, value, until → 1 if stored, 0 if the entry there started later. */
 export const SET_IF_NEWER: Script = new Script(`${STARTED_AT}${STORE}
 local there = startedAt(KEYS[1])
 if there and there > tonumber(ARGV[1]) then return 0 end
 store(KEYS[1], ARGV[2], ARGV[3])
 return 1`);
 
-/** entry, lease · value, until, channel, name. Whoever holds the lease has lost it. */
+/** entry, lease · value, until, channel, name. The holder of the lease loses it. */
 export const SET_AND_VOID: Script = new Script(`${STORE}${LEASES}
 finish(KEYS[2], ARGV[3], ARGV[4])
 store(KEYS[1], ARGV[1], ARGV[2])
 return 1`);
 
-/** entry, lease · channel, name → how many entries were there. Whoever holds the lease has lost it. */
+/** entry, lease · channel, name → number of entries removed. The holder of the lease loses it. */
 export const DELETE_AND_VOID: Script = new Script(`${LEASES}
 finish(KEYS[2], ARGV[1], ARGV[2])
 return redis.call('UNLINK', KEYS[1])`);
 
 /**
- * entry, lease · id, ms, newerThan → the token, or the entry if it is newer, each behind its kind.
+ * entry, lease · id, ms, newerThan → `{'lease', token}`, `{'entry', value}` if that is newer, or `{'held'}`.
  *
- * A token begins with the microseconds of Redis's clock: of two tokens the greater one was given later.
+ * A token begins with the microseconds of Redis's clock: of two tokens, the greater one was given later.
  */
 export const LEASE: Script = new Script(`${STARTED_AT}
 local there = startedAt(KEYS[1])
@@ -89,7 +89,7 @@ export const RENEW: Script = new Script(`${LEASES}
 if not holds(KEYS[1], ARGV[1]) then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])`);
 
-/** entry, lease · token, startedAt, value, until, channel, name → 1 if stored, 0 if the lease is lost or a newer entry there. */
+/** entry, lease · token, startedAt, value, until, channel, name → 1 if stored, 0 if the lease is lost or the entry there is newer. */
 export const STORE_LEASED: Script = new Script(`${STARTED_AT}${STORE}${LEASES}
 if not holds(KEYS[2], ARGV[1]) then return 0 end
 local there = startedAt(KEYS[1])

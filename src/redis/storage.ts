@@ -13,20 +13,20 @@ import { toDeadline, toEntry, toText, toValue } from './value.js';
 
 /** Options of {@link redisStorage}. */
 export interface RedisStorageOptions extends TierOptions {
-  /** Of node-redis or ioredis, 5 or later, connected or about to be. It belongs to the caller and is not closed. */
+  /** A client of node-redis or ioredis, 5 or later, connected or about to be. It belongs to the caller and is not closed. */
   readonly client: RedisClient;
-  /** Begins the name of everything stored. Without `{.`, `{}` and lone surrogates. @default 'soloflight:' */
+  /** Begins the name of everything stored. Must not contain `{.`, `{}` or lone surrogates. @default 'soloflight:' */
   readonly prefix?: string;
   /** Turns values into text or bytes. @default jsonCodec */
   readonly codec?: Codec;
   /**
-   * Whether processes take leases on keys, so that only one of them loads a key. A load then costs one command more.
+   * Whether processes take leases on keys, so that only one of them loads a key. A load then costs one more command.
    * @default true
    */
   readonly lease?: boolean;
   /**
-   * A second connection, in subscriber mode; that of a backplane will do. It tells waiting processes at once that a
-   * load is over. Without it they ask every few milliseconds. Give one of ioredis `autoResubscribe: false`: the storage
+   * A second connection, in subscriber mode; a backplane's subscriber will do. It tells waiting processes at once that a
+   * load is over. Without it they ask every few milliseconds. Give an ioredis client `autoResubscribe: false`: the storage
    * subscribes again by itself.
    */
   readonly subscriber?: RedisClient;
@@ -35,12 +35,12 @@ export interface RedisStorageOptions extends TierOptions {
 /**
  * A storage tier in Redis 6.2 or later, Valkey, or a cluster of either.
  *
- * A hit costs one `GET`; reads of one turn of the event loop share an `MGET` (on a cluster one per slot). Redis drops
- * entries by itself when they are outlived, by its own clock. Values of up to 512 MB, keys are any strings. All that
- * belongs to one key lies in one slot.
+ * A hit costs one `GET`; the reads of one turn of the event loop share an `MGET` (one per slot on a cluster). Redis drops
+ * outlived entries itself, by its own clock. Keys are any strings, values up to 512 MB. Everything that belongs to one key
+ * lies in one slot.
  *
- * Only `clear` looks for keys (`SCAN`, then `UNLINK`), and only for those with the prefix. It does not see entries
- * written meanwhile.
+ * Only `clear` searches for keys (`SCAN`, then `UNLINK`), and only for those with the prefix. It does not see entries that
+ * are written meanwhile.
  *
  * @example
  * ```ts
@@ -70,7 +70,7 @@ export function redisStorage(options: RedisStorageOptions): StorageTier {
   return defineStorage(adapter, tierOptionsOf(options));
 }
 
-/** Names of one `SCAN`, and so of one `UNLINK`. */
+/** Names per `SCAN`, and so per `UNLINK`. */
 const SCANNED_AT_ONCE = 1_000;
 
 class RedisStorage implements StorageAdapter {
@@ -92,7 +92,8 @@ class RedisStorage implements StorageAdapter {
     try {
       value = await this.redis.send(name, ['GET', name]);
     } catch (error) {
-      if (isWrongType(error)) throw new UndecodableError(key, 'something else than a string lies there', error);
+      if (isWrongType(error))
+        throw new UndecodableError(key, 'its key in Redis holds another type than a string', error);
       throw error;
     }
     return value === null || value === undefined ? undefined : toEntry(key, value, this.codec);
@@ -119,7 +120,7 @@ class RedisStorage implements StorageAdapter {
     await Promise.all(
       this.perSlot(names).map(async (indexes) => {
         const [first, ...others] = indexes.map((index) => names[index]!) as [Word, ...Word[]];
-        // What is no string is nothing to MGET.
+        // `MGET` answers nothing for a value that is not a string.
         const found = (await this.redis.send(first, ['MGET', first, ...others])) as unknown[];
         for (const [place, index] of indexes.entries()) values[index] = found[place];
       }),
@@ -128,7 +129,7 @@ class RedisStorage implements StorageAdapter {
   }
 
   async setMany(writes: readonly StorageWrite[]): Promise<void> {
-    // Of two writes of one key the last one counts, though commands to a cluster may overtake each other.
+    // Of two writes of one key only the last is sent: commands to a cluster may overtake each other.
     const last = new Map(writes.map((write) => [this.open(write.key), write]));
     const values = await Promise.all([...last.values()].map(({ entry }) => toValue(entry, this.codec)));
     await Promise.all(
@@ -149,7 +150,7 @@ class RedisStorage implements StorageAdapter {
     this.#closed = true;
   }
 
-  /** `key`, if the storage still takes calls. */
+  /** Returns `key`, or throws if the storage is closed. */
   protected open(key: string): string {
     if (!this.#closed) return key;
     throw new SoloflightError(
@@ -163,7 +164,7 @@ class RedisStorage implements StorageAdapter {
     await this.redis.send(name, until === '' ? ['SET', name, value] : ['SET', name, value, 'PXAT', until]);
   }
 
-  /** Removes entries and tells how many were there. */
+  /** Removes entries and resolves with the number of those that were there. */
   protected async remove(keys: readonly string[]): Promise<number> {
     const names = keys.map((key) => this.names.entry(key));
     const removed = await Promise.all(
@@ -175,7 +176,7 @@ class RedisStorage implements StorageAdapter {
     return removed.reduce<number>((sum, count) => sum + Number(count), 0);
   }
 
-  /** The places of `names`, in groups of which each may be one command. */
+  /** The indexes of `names`, in groups that may share one command. */
   protected perSlot(names: readonly Word[]): readonly (readonly number[])[] {
     if (!this.redis.isCluster) return names.length === 0 ? [] : [[...names.keys()]];
     const groups = new Map<number, number[]>();
@@ -200,7 +201,7 @@ class RedisStorage implements StorageAdapter {
   }
 }
 
-/** The same with leases: what is set or deleted ends them. */
+/** The same with leases. Setting or deleting a key ends its lease. */
 class LeasingRedisStorage extends RedisStorage {
   readonly #leases: RedisLeases;
 

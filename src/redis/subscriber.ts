@@ -1,17 +1,17 @@
 import { misuse } from '../errors.js';
 import { isIoredis, isNodeRedis, type RedisClient } from './client.js';
 
-/** A connection that listens to channels, whichever the client. */
+/** A connection that listens to channels, whether it is of node-redis or ioredis. */
 export interface RedisSubscriber {
   /**
-   * Calls `receive` with each message, as text. Resolves, once Redis has confirmed it, with what ends it.
+   * Calls `receive` with the text of each message. Once Redis has confirmed it, resolves with a function that ends it.
    *
-   * `lost` is called when messages may have been lost and new ones come again.
+   * `lost` is called when messages may have been lost and new ones arrive again.
    */
   subscribe(channel: string, receive: (message: string) => void, lost?: () => void): Promise<() => Promise<void>>;
 }
 
-/** @throws TypeError for what is neither client. `sharded`: channels belong to slots of a cluster. */
+/** @throws TypeError for anything but a client of either library. `sharded`: channels belong to slots of a cluster. */
 export function subscriberOf(name: string, client: RedisClient, sharded = false): RedisSubscriber {
   if (isIoredis(client)) return new IoredisSubscriber(client as unknown as Ioredis, sharded);
   if (isNodeRedis(client)) return new NodeRedisSubscriber(client as unknown as NodeRedis, sharded);
@@ -87,7 +87,7 @@ class IoredisSubscriber implements RedisSubscriber {
     const message = (from: string, text: string): void => {
       if (from === channel) receive(text);
     };
-    // Emitted before the new connection listens to anything: only when it surely does, nothing is lost any more.
+    // Emitted before the new connection listens. Losses end only once the channel is subscribed again.
     const ready = (): void => void subscribe().then(lost, ignore);
     client.on(event, message);
     try {
@@ -97,7 +97,7 @@ class IoredisSubscriber implements RedisSubscriber {
       throw error;
     }
     client.on('ready', ready);
-    // The channel itself is left alone: others may listen to it on the same connection.
+    // The channel stays subscribed: others may listen to it on the same connection.
     return () => {
       client.off(event, message);
       client.off('ready', ready);

@@ -6,10 +6,10 @@ import { UndecodableError } from '../errors.js';
 import { globalBuffer, toBuffer } from './client.js';
 
 const LINE_FEED = 10;
-/** No number is longer as text. */
+/** The text of a number is never longer. */
 const LONGEST_HEAD = 32;
 
-/** `entry` as a value in Redis: `startedAt` as text, which scripts compare by, a line feed, the envelope. */
+/** `entry` as a value in Redis: `startedAt` as text, which scripts compare, a line feed, the envelope. */
 export function toValue(entry: Entry, codec: Codec): MaybePromise<Uint8Array> {
   return chain(sealAsBytes(entry, codec), (sealed) => {
     const head = globalBuffer().from(`${toText(entry.startedAt)}\n`, 'utf8');
@@ -22,13 +22,13 @@ export function toValue(entry: Entry, codec: Codec): MaybePromise<Uint8Array> {
 
 /** @throws {@link UndecodableError}, at once or as a rejection. */
 export function toEntry(key: string, value: unknown, codec: Codec): MaybePromise<Entry> {
-  if (!(value instanceof Uint8Array)) throw new UndecodableError(key, 'Redis gave no string');
+  if (!(value instanceof Uint8Array)) throw new UndecodableError(key, 'Redis did not answer with a string');
   const head = value.subarray(0, LONGEST_HEAD).indexOf(LINE_FEED);
   if (head < 0) throw new UndecodableError(key, 'it was not written by soloflight');
   return unseal(key, value.subarray(head + 1), codec);
 }
 
-/** An instant as Redis takes it: whole milliseconds, `''` for none. */
+/** An instant in the form that Redis takes: whole milliseconds, `''` for none. */
 export function toDeadline(instant: number): string {
   if (instant >= Number.MAX_SAFE_INTEGER) return '';
   return String(Math.max(1, Math.ceil(instant)));

@@ -1,28 +1,28 @@
 import type { MaybePromise } from '../contracts.js';
 
-/** Longer names are hashed: with a namespace before them, they must fit into 250 bytes. */
+/** Longer names are hashed. With a namespace before them, names must fit into 250 bytes. */
 const LONGEST = 180;
 
 /**
- * A name for `key` that every storage takes and none changes: lower-case letters, digits, `-` and `_`.
+ * The name for `key` in storages that limit keys, with nothing that one of them changes: lower-case letters, digits, `-`, `_`.
  *
- * No two keys have the same name, not even where case, trailing spaces or the form of accents don't count, or where
- * separators are normalised. Names begin with `k`, or with `h` if they hold a SHA-256 since they would be too long.
+ * No two keys have the same name, even where a storage ignores case, trailing spaces or the form of accents, or
+ * normalises separators. A name begins with `k`, or with `h` if it is a SHA-256 because it would be too long.
  */
 export function toName(key: string): MaybePromise<string> {
-  // Hashing first what is too long in any case spares the replacement.
+  // Hashing a key that is too long in any case saves the replacement.
   if (key.length >= LONGEST) return hashed(key);
   const name = `k${key.replaceAll(/[^a-z0-9-]/g, escapeUnit)}`;
   return name.length <= LONGEST ? name : hashed(key);
 }
 
-/** `_hh` for the first 256 units, `_uhhhh` for the others. No digit is a `u`, so it is clear where each ends. */
+/** `_hh` for the first 256 code units, `_uhhhh` for the others. `u` is no hex digit, so the two forms can't be confused. */
 function escapeUnit(unit: string): string {
   const code = unit.charCodeAt(0);
   return code < 256 ? `_${hex(code, 2)}` : `_u${hex(code, 4)}`;
 }
 
-/** Of UTF-16 units, since halves of characters have no UTF-8. */
+/** Hashes UTF-16 code units, since lone surrogates have no UTF-8. */
 async function hashed(key: string): Promise<string> {
   const units = new DataView(new ArrayBuffer(key.length * 2));
   for (let index = 0; index < key.length; index += 1) units.setUint16(index * 2, key.charCodeAt(index));

@@ -7,7 +7,7 @@ import { isSoloflightError, misuse, UndecodableError } from '../errors.js';
 import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 import { toName } from './key-name.js';
 
-/** What is used of a `Keyv`. */
+/** The part of a `Keyv` that is used here. */
 export interface KeyvLike {
   readonly namespace?: string | undefined;
   get(key: string): Promise<unknown>;
@@ -38,16 +38,16 @@ export interface KeyvStorageOptions extends TierOptions {
  * A storage tier in any backend of Keyv 6.
  *
  * Each entry is one text. Keys are any strings; they are stored under names of 1 to 180 lower-case letters, digits, `-`
- * and `_`, so the limits of a backend on keys don't matter. How large a value may be is up to the backend.
+ * and `_`, so a backend's limits on keys don't matter. The backend limits the size of values.
  *
- * Each entry is given a time to live, never too short a one: as long as it could be of use when it was new. An entry
- * that is written again later may so be kept for longer, up to twice. The `ttl` of the `Keyv` is not used.
+ * Each entry gets a time to live that is never too short: as long as the entry could be of use when it was new. An entry
+ * that is written again later may therefore be kept longer, up to twice. The `ttl` of the `Keyv` is not used.
  *
- * The `Keyv` belongs to the caller and is not disconnected. `clear` is there only for one with a namespace, and removes
- * all of that. Failures of the backend are seen also where the `Keyv` only emits them as `error` events: the tier
- * listens to these while it waits for an answer.
+ * The `Keyv` belongs to the caller and is not disconnected. `clear` exists only for a `Keyv` with a namespace, and removes
+ * the whole namespace. The tier also notices failures that the `Keyv` only emits as `error` events: it listens to them
+ * while it waits for an answer.
  *
- * @throws TypeError for what is no `Keyv`, and for an option that makes no sense.
+ * @throws TypeError for anything but a `Keyv`, and for an option that makes no sense.
  */
 export function keyvStorage(keyv: KeyvLike, options: KeyvStorageOptions = {}): StorageTier {
   if (!isKeyv(keyv)) throw misuse('keyv', 'an instance of Keyv 6', keyv);
@@ -71,7 +71,7 @@ class KeyvStorage implements StorageAdapter {
   readonly name = 'keyv';
   readonly #keyv: KeyvLike;
   readonly #codec: Codec;
-  /** Calls under way. */
+  /** Number of calls under way. */
   #calls = 0;
   /** Errors emitted so far while calls were under way, and the last of them. */
   #failures = 0;
@@ -92,8 +92,8 @@ class KeyvStorage implements StorageAdapter {
       () => this.#keyv.get(name),
       (found) => found === undefined,
     ).catch((error: unknown) => {
-      // So Keyv says that it could not parse what is there.
-      if (error instanceof SyntaxError) throw new UndecodableError(key, 'Keyv failed on it', error);
+      // Keyv's way to report that it could not parse the value.
+      if (error instanceof SyntaxError) throw new UndecodableError(key, 'Keyv could not parse it', error);
       throw error;
     });
     return sealed === undefined ? undefined : unseal(key, sealed, this.#codec);
@@ -123,7 +123,7 @@ class KeyvStorage implements StorageAdapter {
         (values) => values.includes(undefined),
       );
     } catch (error) {
-      // One of them is not to be parsed, and Keyv does not say which.
+      // One of the values can't be parsed, and Keyv does not say which.
       if (error instanceof SyntaxError) return Promise.all(keys.map((key) => decodable(() => this.get(key))));
       throw error;
     }
@@ -137,7 +137,7 @@ class KeyvStorage implements StorageAdapter {
 
   async setMany(writes: readonly StorageWrite[]): Promise<void> {
     if (writes.length === 0) return;
-    // Of two writes of one key, the last one counts, in whichever order a backend makes them.
+    // Of two writes of one key only the last is sent: a backend may reorder them.
     const last = new Map(writes.map((write) => [write.key, write]));
     const entries = await Promise.all([...last.values()].map((write) => this.#toWrite(write)));
     const stored = await this.#call(
@@ -165,20 +165,20 @@ class KeyvStorage implements StorageAdapter {
 
   async #toWrite({ key, entry, keepUntil }: StorageWrite): Promise<KeyvWrite> {
     const [name, value] = await Promise.all([toName(key), sealAsText(entry, this.#codec)]);
-    // There is no clock here. At the soonest, now is when the entry was created. `Infinity` is no time to live to Keyv,
-    // where `undefined` would be its default one.
+    // There is no clock here, but now is no earlier than the creation of the entry. Keyv takes `Infinity` for no time to
+    // live, and `undefined` for its default one.
     return { key: name, value, ttl: Math.max(1, Math.ceil(keepUntil - entry.createdAt)) };
   }
 
   /**
-   * What `call` gives, or the error that it hides.
+   * Resolves with the result of `call`, or rejects with the error that it hides.
    *
-   * Keyv answers as if there were nothing when its backend fails, and emits the error. That may be the error of
-   * another call at the same time: then this one fails for nothing, but none succeeds for nothing.
+   * When its backend fails, Keyv answers as if there were nothing, and emits the error. That error may belong to another
+   * call at the same time: then this call fails for nothing, but none succeeds for nothing.
    */
   async #call<T>(call: () => Promise<T>, mayHide: (result: T) => boolean): Promise<T> {
     const before = this.#failures;
-    // One listener for all calls under way: Keyv warns of many.
+    // One listener for all calls under way, since Keyv warns of many listeners.
     if (this.#calls === 0) this.#keyv.on('error', this.#note);
     this.#calls += 1;
     try {
@@ -192,7 +192,7 @@ class KeyvStorage implements StorageAdapter {
   }
 }
 
-/** Some backends answer nothing. */
+/** `undefined` is no refusal: some backends answer nothing. */
 function isRefused(stored: unknown): boolean {
   return stored === false;
 }

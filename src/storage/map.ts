@@ -14,11 +14,11 @@ interface Held {
 /**
  * A storage tier over a `Map` in this process: the reference for adapters, and a stand-in for a real storage in tests.
  *
- * Values are held by reference and may be anything; keys may be any string. Nothing bounds it but `sweep`: what is not
- * swept, removed or replaced stays. `close` releases nothing, so that another cache can go on with the same entries.
+ * Values are held by reference and may be anything; keys may be any string. Only `sweep` bounds it: an entry stays until
+ * it is swept, removed or replaced. `close` releases nothing, so that another cache can go on with the same entries.
  *
- * A sweep does not look at everything: it starts where the last one stopped, so it may find nothing in a part of the
- * map and something in the next.
+ * A sweep visits only a part of the map, from where the last one stopped. So it may find nothing while there is more to
+ * sweep.
  */
 export function mapStorage(options: TierOptions = {}): StorageTier {
   return defineStorage(new MapStorage(), options);
@@ -77,7 +77,7 @@ class MapStorage implements StorageAdapter {
 
   close(): void {}
 
-  /** The entry after the one last looked at, going round. Must not be called on an empty map. */
+  /** The entry after the last one visited, wrapping around. Must not be called on an empty map. */
   #nextHeld(): [string, Held] {
     const next = this.#sweeping.next();
     if (next.done !== true) return next.value;

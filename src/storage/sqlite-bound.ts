@@ -1,20 +1,20 @@
 import type { SqliteStatement } from './sqlite-database.js';
 
-/** Rows removed per write at most, so that no write pays for the excess that many others made. */
+/** The most rows removed per write, so that no write pays for the excess of many others. */
 const BATCH = 256;
 
 /**
  * Keeps a table within `maxEntries` rows.
  *
- * Counting costs a pass over an index, so a table with room for n entries is counted every n/8 writes, which costs each
- * write about eight rows' worth, and is cut back far enough to stay within bounds until the next count. Other
- * processes' writes are seen only then.
+ * Counting takes a pass over an index. A table with room for n entries is therefore counted every n/8 writes, which costs
+ * each write about eight rows' worth, and is trimmed far enough to stay within bounds until the next count. Other
+ * processes' writes are noticed only at a count.
  */
 export class EntryBound {
   readonly #target: number;
   readonly #interval: number;
   #writesUntilCount = 0;
-  /** Rows known to be too many and not yet removed. */
+  /** Known surplus rows that are not yet removed. */
   #excess = 0;
 
   constructor(maxEntries: number) {
@@ -22,7 +22,7 @@ export class EntryBound {
     this.#target = maxEntries - (this.#interval - 1);
   }
 
-  /** Called after `writes` writes. `count` gives the number of rows as `rows`, `trim` removes so many, soonest to be outlived first. */
+  /** Called after `writes` writes. `count` gives the number of rows as `rows`; `trim` removes that many, outlived soonest first. */
   enforce(writes: number, count: SqliteStatement, trim: SqliteStatement): void {
     this.#writesUntilCount -= writes;
     try {
@@ -36,7 +36,7 @@ export class EntryBound {
       const removed = Number(trim.run(Math.min(this.#excess, BATCH * writes)).changes);
       this.#excess = removed === 0 ? 0 : Math.max(0, this.#excess - removed);
     } catch {
-      // The write itself is done; the next one tries again.
+      // The write itself succeeded; the next one tries again.
       this.#excess = 0;
       this.#writesUntilCount = 0;
     }

@@ -1,16 +1,16 @@
 import { SoloflightError } from '../errors.js';
 
-/** What SQLite takes and gives. */
+/** The values that SQLite stores. */
 export type SqliteValue = string | number | bigint | Uint8Array | null;
 
-/** What is used of a `DatabaseSync` from node:sqlite, or of a better-sqlite3 database. */
+/** The part of a node:sqlite `DatabaseSync`, or of a better-sqlite3 database, that is used here. */
 export interface SqliteDatabase {
   exec(sql: string): unknown;
   prepare(sql: string): SqliteStatement;
   close(): unknown;
 }
 
-/** What is used of a prepared statement. The settings belong to one driver or the other. */
+/** The part of a prepared statement that is used here. Each setting belongs to one of the drivers. */
 export interface SqliteStatement {
   get(...values: SqliteValue[]): unknown;
   run(...values: SqliteValue[]): { readonly changes: number | bigint };
@@ -26,7 +26,7 @@ interface NodeSqlite {
 const SWITCHES_TO_WAL = 5;
 
 /**
- * The platform's node:sqlite. Loaded on demand, so that this entry can be imported where there is none.
+ * The platform's node:sqlite. Loaded on demand, so that this entry point can be imported where there is none.
  *
  * @throws SoloflightError with code `SOLOFLIGHT_SQLITE_UNAVAILABLE`.
  */
@@ -41,7 +41,7 @@ export function nodeSqlite(): NodeSqlite {
   );
 }
 
-/** Opens `path` with the settings of a cache: several processes at once, and nothing lost when one is killed. */
+/** Opens `path` with the settings of a cache: several processes at once, and no loss when one is killed. */
 export function openDatabase(path: string, busyTimeout: number): SqliteDatabase {
   const { DatabaseSync } = nodeSqlite();
   const database = new DatabaseSync(path);
@@ -56,7 +56,7 @@ export function openDatabase(path: string, busyTimeout: number): SqliteDatabase 
   }
 }
 
-/** SQLite does not wait for other connections when it changes the journal mode, but it does for a write lock. */
+/** A change of the journal mode does not wait for other connections; the write lock taken between two tries does. */
 function useWal(database: SqliteDatabase): void {
   for (let left = SWITCHES_TO_WAL; ; left -= 1) {
     try {
@@ -69,13 +69,13 @@ function useWal(database: SqliteDatabase): void {
   }
 }
 
-/** Makes a handle that would fail at the first lock it meets wait for it. One that waits already is left alone. */
+/** Gives a handle without a busy timeout this one, so that it waits for locks. A handle with one keeps it. */
 export function ensurePatience(database: SqliteDatabase, busyTimeout: number): void {
   const { timeout } = prepare(database, 'PRAGMA busy_timeout').get() as { readonly timeout: number };
   if (timeout === 0) database.exec(`PRAGMA busy_timeout = ${busyTimeout}`);
 }
 
-/** Prepares `sql` so that rows are objects and integers are numbers, whatever the handle was told to do by default. */
+/** Prepares `sql` so that rows are objects and integers are numbers, whatever the handle's defaults. */
 export function prepare(database: SqliteDatabase, sql: string): SqliteStatement {
   const statement = database.prepare(sql);
   statement.setReturnArrays?.(false);
@@ -91,7 +91,7 @@ export function isInTransaction(database: SqliteDatabase): boolean {
   return false;
 }
 
-/** Runs `run` in one transaction, or as a part of the one that the user of the handle has open. */
+/** Runs `run` in one transaction, or in a savepoint of the transaction that the handle's user has open. */
 export function atomically<T>(database: SqliteDatabase, run: () => T): T {
   const own = begin(database);
   if (!own) database.exec('SAVEPOINT soloflight');

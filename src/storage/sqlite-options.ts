@@ -11,7 +11,7 @@ export function checkDatabase(value: unknown): void {
     throw misuse('database', 'a path or an open node:sqlite or better-sqlite3 database', value);
 }
 
-/** @throws TypeError unless `name` can be put between quotes: the one thing that can't be a bound parameter. */
+/** @throws TypeError unless `name` is a safe identifier: a table's name can't be a bound parameter. */
 export function checkTable(name: unknown): void {
   if (typeof name !== 'string' || !/^(?!sqlite_)[a-z_]\w{0,62}$/i.test(name)) {
     throw misuse(
@@ -22,7 +22,7 @@ export function checkTable(name: unknown): void {
   }
 }
 
-/** @throws TypeError unless `ms` is a number of milliseconds that SQLite takes. */
+/** @throws TypeError unless `ms` is a number of milliseconds that SQLite accepts. */
 export function checkBusyTimeout(ms: unknown): void {
   if (!Number.isInteger(ms) || (ms as number) < 0 || (ms as number) > LONGEST_BUSY_TIMEOUT)
     throw misuse('busyTimeout', 'an integer ≥ 0 (milliseconds)', ms);

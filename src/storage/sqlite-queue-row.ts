@@ -11,8 +11,8 @@ const FORMAT = 1;
 /**
  * Columns of a row in the order of {@link toQueueRow}, with their types.
  *
- * `BLOB` leaves what is stored as it is, text as text. `REAL` holds every integer up to 2^53 exactly, and never comes back
- * as a bigint.
+ * `BLOB` affinity stores everything unchanged, text as text. `REAL` holds every integer up to 2^53 exactly, and never
+ * comes back as a bigint.
  */
 export const QUEUE_COLUMNS: Readonly<Record<string, string>> = {
   id: 'BLOB NOT NULL PRIMARY KEY',
@@ -32,7 +32,7 @@ export const QUEUE_COLUMNS: Readonly<Record<string, string>> = {
   value: 'BLOB',
 };
 
-/** A row as it is read. */
+/** A row as read from the table. */
 export interface QueueRow {
   readonly id: string | Uint8Array;
   readonly format: number;
@@ -45,7 +45,7 @@ export interface QueueRow {
   readonly tried_for: number;
   /** 0 or 1. */
   readonly whole: number;
-  /** `null`, like the next two, for a write that is no dead letter. */
+  /** `null`, like the next two, unless the write is a dead letter. */
   readonly dead_at: number | null;
   readonly dead_cause: DeadReason['cause'] | null;
   readonly dead_reason: string | Uint8Array | null;
@@ -77,14 +77,15 @@ export function toQueueRow(write: QueuedWrite, codec: Codec): MaybePromise<Sqlit
   return write.kind === 'delete' ? rowWith(null) : chain(toPayload(write.value, codec), rowWith);
 }
 
-/** The write in `row`, or why it can't be read. */
+/** The write in `row`, or the reason why it can't be read. */
 export async function fromQueueRow(row: QueueRow, codec: Codec): Promise<QueuedWrite | Error> {
   try {
     const { format, sequence, kind, at, attempts, revision } = row;
     const key = fromKey(row.key);
     if (format !== FORMAT)
       throw new UndecodableError(key, `it has format version ${format}, and only ${FORMAT} is known here`);
-    if (kind !== 'put' && kind !== 'delete') throw new UndecodableError(key, `it is a ${String(kind)}`);
+    if (kind !== 'put' && kind !== 'delete')
+      throw new UndecodableError(key, `its kind is ${String(kind)}, neither put nor delete`);
     if (kind === 'put' && (row.codec === null || row.value === null))
       throw new UndecodableError(key, 'it has no value');
     return {

@@ -25,7 +25,7 @@ export interface SqliteQueueOptions {
   readonly table?: string;
   /** Turns values into text or bytes. @default jsonCodec */
   readonly codec?: Codec;
-  /** How long to wait for another process's lock, an integer ≥ 0. Everything in this process waits along. @default 1_000 */
+  /** How long to wait for another process's lock, an integer ≥ 0. The wait blocks this whole process. @default 1_000 */
   readonly busyTimeout?: number;
 }
 
@@ -33,10 +33,10 @@ export interface SqliteQueueOptions {
  * A queue for a `WriteBehind` in a SQLite table.
  *
  * A database given as a path is opened in WAL mode with `synchronous = FULL`: an accepted write survives the end of the
- * process and a power cut. A handle keeps its own settings (but one without a busy timeout gets this one's), belongs to
- * the caller and is not closed; with `synchronous` at NORMAL, a power cut may take the last writes. What is written in
- * one turn of the event loop is one transaction, never a part of one of the caller's: it waits up to `busyTimeout` for
- * those to end.
+ * process and a power cut. A handle belongs to the caller, is not closed, and keeps its own settings, except that one
+ * without a busy timeout gets this one's. With `synchronous` at NORMAL, a power cut may take its last writes. The writes
+ * of one turn of the event loop are one transaction, never a part of one of the caller's: the queue waits up to
+ * `busyTimeout` for those to end.
  *
  * @throws TypeError for an option that makes no sense.
  * @throws SoloflightError with code `SOLOFLIGHT_SQLITE_UNAVAILABLE` for a path where there is no node:sqlite.
@@ -120,7 +120,7 @@ class SqliteQueue implements WriteQueue {
     return Promise.all(rows.map((row) => fromQueueRow(row, this.#settings.codec)));
   }
 
-  /** The table, at the end of this turn, when nobody's transaction is open on the handle. */
+  /** Resolves with the table at the end of this turn, once no transaction is open on the handle. */
   async #use(): Promise<QueueTable> {
     await nextTurn();
     if (typeof this.#settings.database !== 'string') await this.#transactionOver(this.#settings.database);
@@ -132,7 +132,7 @@ class SqliteQueue implements WriteQueue {
     return (this.#table ??= this.#open());
   }
 
-  /** What becomes part of a transaction of the caller's is gone if that is rolled back. */
+  /** Waits for the caller's transaction to end: a rollback would take along what became part of it. */
   async #transactionOver(database: SqliteDatabase): Promise<void> {
     const { busyTimeout } = this.#settings;
     const end = systemClock.monotonic() + busyTimeout;
@@ -169,7 +169,7 @@ class SqliteQueue implements WriteQueue {
   }
 }
 
-/** NORMAL would let a power cut take what was accepted last. */
+/** With NORMAL, a power cut could take the writes accepted last. */
 function openDurable(path: string, busyTimeout: number): SqliteDatabase {
   const database = openDatabase(path, busyTimeout);
   database.exec('PRAGMA synchronous = FULL');

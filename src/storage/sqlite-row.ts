@@ -8,7 +8,7 @@ import type { SqliteValue } from './sqlite-database.js';
 /** Version of the format of a row. Rows of another version are neither read nor removed, only replaced or swept. */
 const FORMAT = 1;
 
-/** Columns of a row in the order of {@link toRow}; the value last, so that reading the others does not pass through it. */
+/** Columns of a row in the order of {@link toRow}. The value is last, so that reading the others does not pass through it. */
 export const COLUMNS = [
   'key',
   'format',
@@ -26,7 +26,7 @@ export const COLUMNS = [
 ] as const;
 
 /**
- * The types of {@link COLUMNS}. `BLOB` leaves what is stored as it is, text as text: a key that looks like a number
+ * The types of {@link COLUMNS}. `BLOB` affinity stores everything unchanged, text as text: a key that looks like a number
  * stays a string. `REAL` takes fractions and `Infinity`, and never comes back as a bigint.
  */
 export const COLUMN_TYPES: Readonly<Record<(typeof COLUMNS)[number], string>> = {
@@ -45,7 +45,7 @@ export const COLUMN_TYPES: Readonly<Record<(typeof COLUMNS)[number], string>> = 
   value: 'BLOB',
 };
 
-/** A row as it is read. */
+/** A row as read from the table. */
 export interface Row {
   readonly format: number;
   readonly started_at: number;
@@ -64,10 +64,10 @@ export interface Row {
 }
 
 /**
- * `key` as SQLite can tell it from all others.
+ * `key` in a form that SQLite can tell from all other keys.
  *
- * Strings with lone surrogates have no UTF-8 and would all become U+FFFD, and the node:sqlite of early Node 22 reads a
- * text only up to a NUL. They are stored as a blob of their UTF-16 code units: no blob equals a text.
+ * Strings with lone surrogates have no UTF-8 form and would all become U+FFFD, and the node:sqlite of early Node 22 reads a
+ * text only up to a NUL. Such keys are stored as a blob of their UTF-16 code units: no blob equals a text.
  */
 export function toKey(key: string): SqliteValue {
   if (isWellFormed(key) && !key.includes('\0')) return key;
@@ -76,7 +76,7 @@ export function toKey(key: string): SqliteValue {
   return new Uint8Array(units.buffer);
 }
 
-/** The string that {@link toKey} made `stored` of. */
+/** The string that {@link toKey} turned into `stored`. */
 export function fromKey(stored: string | Uint8Array): string {
   if (typeof stored === 'string') return stored;
   const units = new DataView(stored.buffer, stored.byteOffset, stored.byteLength);
@@ -129,6 +129,6 @@ function fromJson(key: string, part: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new UndecodableError(key, `its ${part} are not JSON`, cause);
+    throw new UndecodableError(key, `its ${part} can't be parsed as JSON`, cause);
   }
 }

@@ -1,7 +1,7 @@
 import { prepare, type SqliteDatabase, type SqliteStatement } from './sqlite-database.js';
 import { COLUMN_TYPES, COLUMNS } from './sqlite-row.js';
 
-/** A table in an open database, with the statements for it. Entries are bound parameters in all of them. */
+/** A table in an open database, and the statements for it. All of them take entries as bound parameters. */
 export interface Table {
   readonly database: SqliteDatabase;
   readonly get: SqliteStatement;
@@ -14,11 +14,11 @@ export interface Table {
   readonly trim: SqliteStatement;
 }
 
-/** Makes the table unless it is there, and prepares the statements. `name` must be a checked identifier. */
+/** Creates the table if it is missing, and prepares the statements. `name` must be a checked identifier. */
 export function openTable(database: SqliteDatabase, name: string): Table {
   const table = `"${name}"`;
   const columns = COLUMNS.map((column) => `${column} ${COLUMN_TYPES[column]}`).join(', ');
-  // One statement each, without a transaction around: then SQLite itself settles races with other processes.
+  // Each is one statement outside a transaction, so that SQLite itself settles races with other processes.
   database.exec(`CREATE TABLE IF NOT EXISTS ${table} (${columns})`);
   database.exec(`CREATE INDEX IF NOT EXISTS "${name}_keep_until" ON ${table} (keep_until)`);
 

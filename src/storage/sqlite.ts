@@ -37,22 +37,22 @@ export interface SqliteStorageOptions extends TierOptions {
   readonly table?: string;
   /** Turns values into text or bytes. @default jsonCodec */
   readonly codec?: Codec;
-  /** Entries kept at most; the ones outlived soonest go first. An integer ≥ 1. Several processes may exceed it by an eighth each. @default Infinity */
+  /** The most entries kept; the ones outlived soonest go first. An integer ≥ 1. Several processes may exceed it by an eighth each. @default Infinity */
   readonly maxEntries?: number;
-  /** How long to wait for another process's lock, an integer ≥ 0. Everything in this process waits along. @default 1_000 */
+  /** How long to wait for another process's lock, an integer ≥ 0. The wait blocks this whole process. @default 1_000 */
   readonly busyTimeout?: number;
 }
 
 /**
  * A storage tier in a SQLite table, which several processes may share.
  *
- * A database given as a path is opened at first use, in WAL mode with `synchronous = NORMAL`: what was stored survives
- * the end of the process, however it ends; a power cut may take the last entries, never the file. A handle keeps its own
- * settings (but one without a busy timeout gets this one's), belongs to the caller, and is not closed. While it is in
- * a transaction of the caller's, what is stored becomes part of that.
+ * A database given as a path is opened at first use, in WAL mode with `synchronous = NORMAL`: entries survive the end of
+ * the process, however it ends; a power cut may take the last entries, never the file. A handle belongs to the caller, is
+ * not closed, and keeps its own settings, except that one without a busy timeout gets this one's. While a transaction of
+ * the caller's is open on it, what is stored becomes part of that.
  *
- * Keys are any strings. Key, value and the rest of an entry together may take 1,000,000,000 bytes; beyond that SQLite
- * refuses the write. All calls are synchronous, unless the codec is not.
+ * Keys are any strings. Key, value and the rest of an entry may take 1,000,000,000 bytes together; SQLite refuses larger
+ * writes. All calls are synchronous, unless the codec is asynchronous.
  *
  * @example
  * ```ts
@@ -93,7 +93,7 @@ function resolveOptions(options: SqliteStorageOptions): Settings {
   if (maxEntries !== Infinity && !(Number.isSafeInteger(maxEntries) && maxEntries >= 1))
     throw misuse('maxEntries', 'an integer ≥ 1 or Infinity', maxEntries);
   checkBusyTimeout(busyTimeout);
-  // Missing at the first read, it would only be seen as a tier that fails.
+  // Checked now: at the first read, its absence would only look like a failing tier.
   if (typeof database === 'string') nodeSqlite();
   return { database, table, codec, maxEntries, busyTimeout };
 }
@@ -168,7 +168,7 @@ class SqliteStorage implements StorageAdapter {
 
   sweep(now: number, limit: number): number {
     const most = Math.min(Math.floor(limit), MOST_SWEPT);
-    // To SQLite, a limit below 0 is none.
+    // SQLite takes a negative limit for none.
     return most >= 1 ? Number(this.#use().sweep.run(now, most).changes) : 0;
   }
 
@@ -180,7 +180,7 @@ class SqliteStorage implements StorageAdapter {
     if (typeof this.#settings.database === 'string') opened?.close();
   }
 
-  /** To be made before the table is asked for: the storage may be closed while a codec is at work. */
+  /** Must be called before the table is fetched: the storage may be closed while a codec is at work. */
   #toRow({ key, entry, keepUntil }: StorageWrite): MaybePromise<SqliteValue[]> {
     return toRow(key, entry, keepUntil, this.#settings.codec);
   }
@@ -190,7 +190,7 @@ class SqliteStorage implements StorageAdapter {
     try {
       for (const write of writes) rows.push(this.#toRow(write));
     } catch (error) {
-      // Nobody waits for the others any more.
+      // The other rows have no waiter any more; their rejections must not go unhandled.
       void Promise.allSettled(rows);
       throw error;
     }
@@ -210,7 +210,7 @@ class SqliteStorage implements StorageAdapter {
     return this.#table ?? this.#open();
   }
 
-  /** Everything here can be repeated: what fails, for example because the file is locked, is tried again at the next use. */
+  /** Can be repeated as a whole: a failure, such as a locked file, is followed by another try at the next use. */
   #open(): Table {
     if (this.#closed)
       throw new SoloflightError(
@@ -224,7 +224,7 @@ class SqliteStorage implements StorageAdapter {
     }
     const database = this.#opened;
     const table = openTable(database, name);
-    // Rolling back the caller's transaction would take the table away again.
+    // A rollback of the caller's transaction would take the table away again, so it is not remembered yet.
     if (!isInTransaction(database)) this.#table = table;
     return table;
   }

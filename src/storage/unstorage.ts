@@ -7,7 +7,7 @@ import { isSoloflightError, misuse } from '../errors.js';
 import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 import { toName } from './key-name.js';
 
-/** What is used of a storage of unstorage. */
+/** The part of an unstorage storage that is used here. */
 export interface UnstorageLike {
   getItem(key: string): Promise<unknown>;
   getItems(keys: string[]): Promise<{ key: string; value: unknown }[]>;
@@ -28,15 +28,15 @@ export interface UnstorageStorageOptions extends TierOptions {
  * A storage tier in any driver of unstorage that can be written to.
  *
  * Each entry is one text. Keys are any strings; they are stored under names of 1 to 180 lower-case letters, digits, `-`
- * and `_` after the `base`, which the normalisation of keys and the file systems leave alone. How large a value may be
- * is up to the driver. unstorage ignores writes and removals silently where a driver is read-only.
+ * and `_` after the `base`, which unstorage's normalisation of keys and file systems leave alone. The driver limits the
+ * size of values. unstorage silently ignores writes and removals if a driver is read-only.
  *
- * Each entry is given a `ttl`, never too short a one, for the drivers that know it: as long as it could be of use when
- * it was new, in whole seconds, and a minute at least. Other drivers keep what is not removed or replaced.
+ * Each entry gets a `ttl` for the drivers that know it, never one that is too short: as long as the entry could be of use
+ * when it was new, in whole seconds, and at least a minute. Other drivers keep entries until they are removed or replaced.
  *
- * The storage belongs to the caller and is not disposed. There is no `clear`, since some drivers can't tell their keys.
+ * The storage belongs to the caller and is not disposed. There is no `clear`, since some drivers can't list their keys.
  *
- * @throws TypeError for what is no storage of unstorage, and for an option that makes no sense.
+ * @throws TypeError for anything but an unstorage storage, and for an option that makes no sense.
  */
 export function unstorageStorage(storage: UnstorageLike, options: UnstorageStorageOptions = {}): StorageTier {
   if (!isUnstorage(storage)) throw misuse('storage', 'a storage made by `createStorage` of unstorage', storage);
@@ -48,7 +48,7 @@ export function unstorageStorage(storage: UnstorageLike, options: UnstorageStora
   return defineStorage(new UnstorageStorage(storage, base, codec), tierOptionsOf(options));
 }
 
-/** Cloudflare KV takes nothing shorter. */
+/** Cloudflare KV refuses shorter ones. */
 const SHORTEST_TTL = 60;
 
 const METHODS = ['getItem', 'getItems', 'setItem', 'setItems', 'removeItem'] as const;
@@ -88,14 +88,14 @@ class UnstorageStorage implements StorageAdapter {
     if (keys.length === 0) return [];
     const names = await Promise.all(keys.map((key) => this.#nameOf(key)));
     const items = await this.#storage.getItems([...new Set(names)]);
-    // They come in whichever order the drivers give them.
+    // The order of the items depends on the drivers.
     const found = new Map(items.map(({ key, value }) => [key, value]));
     return Promise.all(keys.map((key, index) => this.#decodable(key, found.get(names[index] ?? ''))));
   }
 
   async setMany(writes: readonly StorageWrite[]): Promise<void> {
     if (writes.length === 0) return;
-    // Of two writes of one key, the last one counts, in whichever order a driver makes them.
+    // Of two writes of one key only the last is sent: a driver may reorder them.
     const last = new Map(writes.map((write) => [write.key, write]));
     await this.#storage.setItems(await Promise.all([...last.values()].map((write) => this.#toItem(write))));
   }
@@ -107,7 +107,7 @@ class UnstorageStorage implements StorageAdapter {
   async #toItem({ key, entry, keepUntil }: StorageWrite): Promise<Item> {
     const [name, value] = await Promise.all([this.#nameOf(key), sealAsText(entry, this.#codec)]);
     if (keepUntil === Infinity) return { key: name, value, options: {} };
-    // There is no clock here. At the soonest, now is when the entry was created.
+    // There is no clock here, but now is no earlier than the creation of the entry.
     const seconds = Math.ceil((keepUntil - entry.createdAt) / 1_000);
     return { key: name, value, options: { ttl: Math.max(SHORTEST_TTL, seconds) } };
   }

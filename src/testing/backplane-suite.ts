@@ -5,11 +5,11 @@ import type { StorageSuiteRunner } from './storage-suite/checks.js';
 /** Options of {@link backplaneSuite}. */
 export interface BackplaneSuiteOptions {
   /**
-   * Gives two backplanes that stand for two processes, on a channel that no other test uses. Called once per test, which
+   * Returns two backplanes that stand for two processes, on a channel that no other test uses. Called once per test, which
    * closes both at its end.
    */
   readonly open: () => MaybePromise<readonly [Backplane, Backplane]>;
-  /** Makes what the second one listens with lose its connection and find it again. Left out: it can't. */
+  /** Breaks the connection that the second one listens with, and restores it. Left out: that can't be tested. */
   readonly interrupt?: () => MaybePromise<void>;
 }
 
@@ -55,7 +55,8 @@ const KEYS = [
 export function backplaneSuite(runner: StorageSuiteRunner, options: BackplaneSuiteOptions): void {
   if (typeof runner?.test !== 'function') throw misuse('runner.test', 'a function', runner?.test);
   if (typeof runner.equal !== 'function') throw misuse('runner.equal', 'a function', runner.equal);
-  if (typeof options?.open !== 'function') throw misuse('open', 'a function that gives two backplanes', options?.open);
+  if (typeof options?.open !== 'function')
+    throw misuse('open', 'a function that returns two backplanes', options?.open);
   const { open, interrupt } = options;
   if (interrupt !== undefined && typeof interrupt !== 'function') throw misuse('interrupt', 'a function', interrupt);
   const test = (name: string, run: (here: Backplane, there: Backplane) => Promise<void>): void => {
@@ -183,7 +184,7 @@ function message(sequence: number, changes: Partial<BackplaneMessage> | { keys: 
   return without;
 }
 
-/** Keeps what arrives, and lets a test wait for it; what never comes is the runner's timeout. */
+/** Keeps the received messages, and lets a test wait for them. One that never comes runs into the runner's timeout. */
 class Recorder implements BackplaneListener {
   readonly received: BackplaneMessage[] = [];
   #losses = 0;

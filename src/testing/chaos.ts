@@ -16,23 +16,23 @@ export type TierOperation =
   | 'sweep'
   | 'close';
 
-/** A storage tier that can be made to fail, and counts what is asked of it. */
+/** A storage tier that can be made to fail, and counts its calls. */
 export interface ChaosTier extends StorageTier {
   /** Calls of each operation so far, the failed and the hanging ones included. */
   readonly calls: Readonly<Record<TierOperation, number>>;
-  /** Makes the next call of `operation` reject, or throw at once if `how` says so. Called twice, it is the next two, and so on. */
+  /** Makes the next call of `operation` reject, or throw at once for `how: 'throw'`. Calling this twice affects the next two, and so on. */
   failNext(operation: TierOperation, error?: unknown, how?: 'reject' | 'throw'): void;
   /** Makes every call of `operation` fail until {@link restore}. */
   failAlways(operation: TierOperation | 'all', error?: unknown, how?: 'reject' | 'throw'): void;
   /** Makes calls of `operation` wait until {@link release}. They reach the wrapped tier only then, if at all. */
   hang(operation: TierOperation | 'all'): void;
-  /** Lets the calls that hang go on, in their order, and later ones pass. */
+  /** Lets hanging calls go on, in their order, and later ones pass. */
   release(): void;
   /** Makes calls of `operation` reach the wrapped tier only after `ms` milliseconds on `clock`. */
   delay(operation: TierOperation | 'all', ms: number, clock: Clock): void;
   /** Makes reads of `key`, or of every key if that is `'all'`, answer `garbage`. @default an object that is no entry */
   corrupt(key: string, garbage?: unknown): void;
-  /** Ends all trouble, and lets calls that hang go on. Counts stay. */
+  /** Ends all trouble, and lets hanging calls go on. Counts stay. */
   restore(): void;
 }
 
@@ -65,8 +65,8 @@ const GARBAGE = Object.freeze({ garbage: true });
 /**
  * Wraps `tier` so that a test can make it fail.
  *
- * Without trouble, calls go straight through: what is synchronous stays so. The result has exactly those optional
- * methods that `tier` has. A call that is to hang, be delayed and fail does so in this order.
+ * Without trouble, calls go straight through: synchronous ones stay synchronous. The result has exactly those optional
+ * methods that `tier` has. A call with several troubles hangs first, then is delayed, then fails.
  *
  * @example
  * ```ts
@@ -107,7 +107,7 @@ export function chaos(tier: StorageAdapter): ChaosTier {
   return Object.assign(defineStorage(adapter), controls);
 }
 
-/** What is wrong with a tier at the moment. */
+/** The current trouble of a tier. */
 class Trouble {
   readonly calls: Record<TierOperation, number> = Object.fromEntries(
     OPERATIONS.map((operation) => [operation, 0]),
@@ -115,12 +115,12 @@ class Trouble {
   readonly failing = new Map<TierOperation, Failure>();
   readonly hanging = new Set<TierOperation>();
   readonly delayed = new Map<TierOperation, Delay>();
-  /** Key, or 'all', to what is read instead of an entry. */
+  /** The garbage that reads answer, by key or for `'all'`. */
   readonly corrupt = new Map<string, unknown>();
   readonly #failingNext = new Map<TierOperation, Failure[]>();
   #held: (() => void)[] = [];
 
-  /** Runs `run` after, or instead of it, whatever awaits a call of `operation`. */
+  /** Puts a call of `operation` through its trouble, and runs `run` unless that ends in failure. */
   meet(operation: TierOperation, run: () => unknown): unknown {
     this.calls[operation] += 1;
     // Decided at the call: `failNext` means the next call, not the next one to be released.
@@ -130,7 +130,7 @@ class Trouble {
     return this.#wait(operation, delay).then(() => finish(failure, run));
   }
 
-  /** What a read answers: what `run` gives, or garbage for the keys that are to be corrupt. */
+  /** Answers a read with the result of `run`, or with garbage for corrupt keys. */
   read(operation: TierOperation, args: readonly unknown[], run: () => unknown): unknown {
     if (this.corrupt.size === 0) return run();
     if (operation === 'get') return this.#garbled(args[0]) ? this.#garbage(args[0]) : run();

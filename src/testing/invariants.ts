@@ -6,7 +6,7 @@ import type { CacheStats } from '../read/stats.js';
 import type { RejectionWatch } from './rejections.js';
 import type { ScriptedCall } from './scripted-upstream.js';
 
-/** What is looked at of a cache: a `TieredCache` of any value type has it. */
+/** The part of a cache that is checked. A `TieredCache` of any value type has it. */
 export interface CheckedCache {
   getStats(): Pick<CacheStats, 'inFlight' | 'size' | 'flights'>;
   idle(): Promise<void>;
@@ -14,11 +14,11 @@ export interface CheckedCache {
 
 /** Options of {@link checkInvariants}. */
 export interface InvariantOptions {
-  /** Entries that memory may hold: what its `max` is. An integer ≥ 1 or `Infinity`. @default Infinity */
+  /** The most entries that memory may hold: its `max`. An integer ≥ 1 or `Infinity`. @default Infinity */
   readonly maxSize?: number;
-  /** The scripted upstream of the cache, so that flights that are left can be told by the keys of its open calls. */
+  /** The scripted upstream of the cache, to name flights that are left by the keys of its open calls. */
   readonly upstream?: { readonly calls: readonly Pick<ScriptedCall<never>, 'key' | 'settled'>[] };
-  /** What `watchRejections()` gave: whatever it saw is wrong as well. */
+  /** The result of `watchRejections()`: every rejection it saw is a problem as well. */
   readonly rejections?: RejectionWatch;
   /** How long flights and deferred work get to finish, in real time whatever the cache's clock. ≥ 0. @default '1s' */
   readonly within?: Duration;
@@ -26,10 +26,10 @@ export interface InvariantOptions {
 
 const OPTIONS: readonly (keyof InvariantOptions)[] = ['maxSize', 'upstream', 'rejections', 'within'];
 
-/** How often it is looked whether work has finished, in milliseconds. */
+/** Interval of the looks at whether work has finished, in milliseconds. */
 const STEP = 5;
 
-/** A cache is not as a test must leave it. */
+/** A test left a cache out of order. */
 export class InvariantError extends Error {
   override readonly name = 'InvariantError';
   /** Everything that is wrong. */
@@ -42,11 +42,11 @@ export class InvariantError extends Error {
 }
 
 /**
- * Resolves if a test has left `cache` in order, and rejects with all that is wrong.
+ * Resolves if a test has left `cache` in order, and rejects with everything that is wrong.
  *
  * In order means that no flight is left, deferred work has settled, memory is within `maxSize`, and no rejection went
- * unhandled. Knows nothing of the test runner: await it at the end of a test, or in `afterEach`. What is still under way
- * gets `within` to finish; a cache at rest is not waited for. No clock is moved: a load that waits for a manual one is
+ * unhandled. Knows nothing of the test runner: await it at the end of a test, or in `afterEach`. Work under way gets
+ * `within` to finish; a cache at rest causes no wait. No clock is moved: a load that waits for a manual one counts as
  * left over.
  *
  * @example
@@ -69,7 +69,7 @@ export async function checkInvariants(cache: CheckedCache, options: InvariantOpt
   checkNames(options, OPTIONS);
   const { maxSize = Infinity, upstream, rejections, within = '1s' } = options;
   checkCount('maxSize', maxSize);
-  if (rejections !== undefined) checkMethods('rejections', 'given by watchRejections', rejections, ['take']);
+  if (rejections !== undefined) checkMethods('rejections', 'the result of watchRejections', rejections, ['take']);
   const patience = parseDuration('within', within);
 
   const problems: string[] = [];

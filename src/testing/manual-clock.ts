@@ -6,7 +6,7 @@ import { TimerQueue } from './timer-queue.js';
 export interface ManualClockOptions {
   /** Where the wall clock starts, epoch milliseconds. @default 1_700_000_000_000 */
   readonly now?: number;
-  /** What `random()` answers. Must give numbers in [0, 1). @default () => 0.5 */
+  /** The clock's `random`. Must return numbers in [0, 1). @default () => 0.5 */
   readonly random?: () => number;
 }
 
@@ -15,20 +15,20 @@ export interface ManualClock extends Clock {
   /** Number of timers set and neither fired nor cancelled. */
   readonly pending: number;
   /**
-   * Moves both clocks on by `ms`, firing what comes due on the way: in order of due time, each at its own instant, equal
-   * ones in the order they were set. Timers set meanwhile are fired too if they come due.
+   * Moves both clocks on by `ms`, and fires the timers that come due: in order of due time, each at its own instant, equal
+   * ones in the order in which they were set. Timers set meanwhile fire, too, if they come due.
    *
-   * What a timer throws is thrown from here, with the clock standing at that timer's instant.
+   * Throws what a timer throws, with the clock standing at that timer's instant.
    */
   advance(ms: number): void;
-  /** As {@link advance}, but lets promises settle before, after and between timers, so that those they set are not missed. */
+  /** Like {@link advance}, but lets promises settle before, after and between timers, so that timers set by them are not missed. */
   advanceAsync(ms: number): Promise<void>;
   /** Sets the wall clock forward or, if negative, back. `monotonic` and the timers don't notice. */
   jump(ms: number): void;
 }
 
 const DEFAULT_NOW = 1_700_000_000_000;
-/** More timers fired at one and the same instant are taken for one that sets itself again and again. */
+/** More timers than this at one instant count as one that sets itself again and again. */
 const MOST_AT_ONCE = 1_000_000;
 /** Turns of the microtask queue that count as "settled". */
 const TURNS = 100;
@@ -36,7 +36,7 @@ const TURNS = 100;
 /**
  * A {@link Clock} for tests.
  *
- * `monotonic()` starts at 0. Nothing of it is real: no timer keeps a process alive or fires by itself.
+ * `monotonic()` starts at 0. No timer keeps a process alive or fires by itself.
  *
  * @example
  * ```ts
@@ -60,7 +60,7 @@ export function manualClock(options: ManualClockOptions = {}): ManualClock {
 
 class StandingClock implements ManualClock {
   readonly random: () => number;
-  /** What the wall clock shows when `monotonic` shows 0. */
+  /** The time of the wall clock when `monotonic()` is 0. */
   #epoch: number;
   #elapsed = 0;
   readonly #timers = new TimerQueue();
@@ -125,7 +125,7 @@ class StandingClock implements ManualClock {
     return true;
   }
 
-  /** A timer may itself have advanced the clock, further than where this was going. */
+  /** Never goes back: a timer may itself have advanced the clock further. */
   #reach(instant: number): void {
     this.#elapsed = Math.max(this.#elapsed, instant);
   }

@@ -3,10 +3,10 @@ import { Namespace } from '../marks/namespace.js';
 import { defineStorage } from '../tiers/define-storage.js';
 
 /**
- * The part of `tier` that is called `path`, as a tier of its own: every key is found under its name there.
+ * The namespace `path` of `tier`, as a tier of its own: every key gets its name in the namespace.
  *
- * Has the optional methods that `tier` has, but for `clear`, which would reach beyond the namespace. `sweep` and
- * `close` do reach beyond it: outlived is outlived, whosever it was.
+ * Has the optional methods of `tier`, except `clear`, which would reach beyond the namespace. `sweep` and `close` do reach
+ * beyond it: an outlived entry is outlived in any namespace.
  */
 export function namespaced(tier: StorageAdapter, path: readonly string[]): StorageTier {
   const namespace = new Namespace(path);

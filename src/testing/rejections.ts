@@ -1,14 +1,14 @@
 import { pause } from '../base/clock.js';
 
-/** The rejections that nobody handled, noted from {@link watchRejections} on. */
+/** The rejections that nobody handled since {@link watchRejections}. */
 export interface RejectionWatch {
-  /** The reasons seen since the last call. Waits for the end of the turn, when platforms tell of them. */
+  /** Takes the reasons seen since the last call. Waits for the end of the turn, when platforms report them. */
   take(): Promise<readonly unknown[]>;
-  /** Ends the watch. What happens later is the platform's again. */
+  /** Ends the watch. The platform handles later rejections itself. */
   stop(): void;
 }
 
-/** What Node, Deno and Bun, and what browsers and Workers have for it. */
+/** The events of Node, Deno and Bun, and those of browsers and Workers. */
 interface Platform {
   readonly process?: {
     on?(event: 'unhandledRejection', listener: (reason: unknown) => void): unknown;
@@ -21,8 +21,8 @@ interface Platform {
 /**
  * Notes every rejection of this process or page that nobody handles, until `stop`.
  *
- * Meanwhile Node does not end the process for one, so look at what was seen: `checkInvariants` does. Where a platform
- * tells of no rejections, none are seen.
+ * Meanwhile Node does not end the process for one, so check the watch, as `checkInvariants` does. On a platform that
+ * reports no rejections, none are seen.
  */
 export function watchRejections(): RejectionWatch {
   const platform = globalThis as Platform;

@@ -1,6 +1,6 @@
 import type { Loaded, LoadContext, LoadReason, StaleValue } from '../contracts.js';
 
-/** What is used of the context that a `Singleflight` gives its work. */
+/** The part of a `Singleflight`'s context that is used here. */
 export interface ScriptedFlight {
   readonly key: string;
   readonly signal: AbortSignal;
@@ -32,7 +32,7 @@ export interface ScriptedUpstream<V> {
   readonly count: number;
   /** Number of calls that wait. */
   readonly pending: number;
-  /** The first call that is not settled and was not given out by `next` before; waits for one if need be. */
+  /** Resolves with the first unsettled call that `next` has not given out before; waits for one if need be. */
   next(): Promise<ScriptedCall<V>>;
   /** Answers all calls that wait now. */
   resolveAll(value: V | Loaded<V>): void;
@@ -108,7 +108,7 @@ class PendingCall<V> implements ScriptedCall<V> {
     });
   }
 
-  /** Asked for only here: contexts make their signal when somebody wants it. */
+  /** Read only on demand: a context makes its signal when somebody reads it. */
   get signal(): AbortSignal {
     return this.#context.signal;
   }

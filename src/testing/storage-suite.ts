@@ -37,9 +37,9 @@ const DEFAULTS: Supports = Object.freeze({
 /**
  * Registers the tests that every storage adapter must pass.
  *
- * Each test opens a tier of its own. All that concerns keys and entries is tested twice, the second time in a
- * namespace (`in a namespace: …`), which is how caches share a storage: every key then has a prefix. What is left out depends on `supports` alone, never on what the adapter happens to
- * have, so a method that got lost is noticed.
+ * Each test opens a tier of its own. Everything about keys and entries is tested twice, the second time in a namespace
+ * (`in a namespace: …`), which is how caches share a storage: every key then has a prefix. `supports` alone decides which
+ * tests are left out, never the methods that an adapter happens to have, so that a lost method is noticed.
  *
  * @example
  * ```ts
@@ -63,7 +63,7 @@ export function storageSuite(runner: StorageSuiteRunner, options: StorageSuiteOp
   addTests(insideNamespace(runner, checks, options));
 }
 
-/** The same checks of tiers that are each a part of one given by `open`. */
+/** The same checks on tiers that are each a namespace of one from `open`. */
 function insideNamespace(runner: StorageSuiteRunner, bare: Checks, { open, clock }: StorageSuiteOptions): Checks {
   const { reopen, ...supports } = bare.supports;
   const whole = new WeakMap<StorageTier, StorageTier>();
@@ -77,7 +77,7 @@ function insideNamespace(runner: StorageSuiteRunner, bare: Checks, { open, clock
     async () => partOf(await open()),
     {
       ...supports,
-      // What empties a namespace is up to the cache; the tier's own `clear` would empty all of them.
+      // The cache empties a namespace by other means; the tier's own `clear` would empty all of them.
       clear: false,
       ...(reopen && { reopen: async (part) => partOf(await reopen(whole.get(part) as StorageTier)) }),
     },
@@ -125,13 +125,13 @@ function resolve(runner: StorageSuiteRunner, options: StorageSuiteOptions): Chec
   if (typeof runner?.test !== 'function') throw misuse('runner.test', 'a function', runner?.test);
   if (typeof runner.equal !== 'function') throw misuse('runner.equal', 'a function', runner.equal);
   if (typeof options?.open !== 'function')
-    throw misuse('open', 'a function that gives an empty storage tier', options?.open);
+    throw misuse('open', 'a function that returns an empty storage tier', options?.open);
   const { open, supports = {}, clock = systemClock } = options;
   checkSupports(supports);
   return new Checks(runner, open, { ...DEFAULTS, ...supports }, clock);
 }
 
-/** A capability that is misspelt would silently count as the default. */
+/** Refuses unknown names: a misspelt capability would silently count as the default. */
 function checkSupports(supports: StorageCapabilities): void {
   if (typeof supports !== 'object' || supports === null) throw misuse('supports', 'an object', supports);
   const { reopen, ...others } = supports;

@@ -7,7 +7,7 @@ export interface QueuedTimer {
   run: (() => void) | undefined;
 }
 
-/** Cancelled timers that may lie around before they are cleared away. */
+/** Cancelled timers that may stay before they are cleared away, beside one for each live timer. */
 const SLACK = 64;
 
 /** Timers in order of due time, equal ones in the order they were added: a binary heap. */
@@ -36,7 +36,7 @@ export class TimerQueue {
     timer.run = undefined;
     this.#size -= 1;
     if (this.#heap.length <= 2 * this.#size + SLACK) return;
-    // What is sorted is a heap.
+    // A sorted array is a heap.
     this.#heap = this.#heap.filter(({ run }) => run !== undefined).sort((a, b) => (isBefore(a, b) ? -1 : 1));
   }
 

@@ -15,7 +15,7 @@ const MEGABYTE = 1_000_000;
 /**
  * Registers the tests that every queue for a `WriteBehind` must pass.
  *
- * Each test opens a queue of its own. What is left out depends on `supports` alone.
+ * Each test opens a queue of its own. `supports` alone decides which tests are left out.
  *
  * @example
  * ```ts

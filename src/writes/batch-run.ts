@@ -4,16 +4,16 @@ import type { BatcherSettings } from './batcher-options.js';
 import { pause, within } from './within.js';
 import { DeliveryTimeoutError } from './write-errors.js';
 
-/** What became of one item. */
+/** The result of one item. */
 export type ItemResult<O> = { readonly value: O } | { readonly error: unknown };
 
 /** A batch on its way through the handler: attempts, pauses, halves. */
 export class BatchRun<I, O> {
   readonly #settings: BatcherSettings<I, O>;
-  /** Ends pauses and further attempts, when nobody waits any more. */
+  /** Aborted once nobody waits any more: ends pauses and further attempts. */
   readonly #abandoned = new AbortController();
   #current = new AbortController();
-  /** Failed calls since one last succeeded. */
+  /** Calls that failed since the last success. */
   #failures = 0;
   #mostFailures = Infinity;
 
@@ -21,7 +21,7 @@ export class BatchRun<I, O> {
     this.#settings = settings;
   }
 
-  /** Stops: aborts the call under way and makes no further one. */
+  /** Aborts the call under way and makes no further one. */
   abandon(reason: unknown): void {
     this.#abandoned.abort(reason);
     this.#current.abort(reason);
@@ -31,14 +31,14 @@ export class BatchRun<I, O> {
   async results(items: readonly I[]): Promise<readonly ItemResult<O>[]> {
     let answer = await this.#attempts(items, this.#settings.retry.attempts);
     if (!('error' in answer) || !this.#settings.split || answer.final) return perItem(items, answer);
-    // Twice the way down to one item: more failures in a row are no poison item but a handler that is down.
+    // Twice the depth of the halving. More failures in a row mean that the handler is down, not that one item is poison.
     this.#failures = 0;
     this.#mostFailures = 2 * (Math.ceil(Math.log2(items.length)) + 1);
     answer = await this.#halves(items, answer);
     return perItem(items, answer);
   }
 
-  /** Handles what failed as a whole in two halves, and those that fail in halves again. */
+  /** Handles a batch that failed as a whole in two halves, and splits each half that fails in the same way. */
   async #halves(items: readonly I[], failed: Failed): Promise<Answer<O>> {
     if (items.length === 1) return failed;
     const middle = items.length >> 1;
@@ -93,7 +93,7 @@ interface Failed {
 
 type Answer<O> = Failed | { readonly results: readonly ItemResult<O>[] };
 
-/** A wrong number of results can't be told apart: all fail, and trying again would do everything twice. */
+/** A wrong number of results can't be matched to the items: all fail, and a retry would do everything twice. */
 function toAnswer<O>(items: readonly unknown[], answer: readonly (O | Error)[] | void): Answer<O> {
   if (answer === undefined) return { results: items.map(() => ({ value: undefined as O })) };
   if (!Array.isArray(answer) || answer.length !== items.length) {

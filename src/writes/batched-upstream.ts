@@ -11,14 +11,14 @@ export interface BatchedUpstreamOptions extends Omit<BatcherOptions<string, unkn
   readonly window?: Duration;
 }
 
-/** What is used of the context of a load. */
+/** The part of a load's context that is used here. */
 type Asked = Partial<Pick<LoadContext<unknown>, 'signal'>>;
 
 /**
  * An upstream whose single loads become calls of `loadMany`: different keys are batched, identical ones coalesced.
  *
- * `loadMany` answers with a Map of what there is, or an array in the order of the keys in which an `Error` fails its key
- * alone. Unlike the option `loadMany` of a cache, which gathers one turn of the event loop, this waits for a window.
+ * `loadMany` answers with a Map of the values found, or with an array in the order of the keys, in which an `Error` fails
+ * its key alone. Unlike the option `loadMany` of a cache, which gathers one turn of the event loop, this waits for a window.
  *
  * @throws TypeError for an option that makes no sense.
  */
@@ -39,7 +39,7 @@ export function batchedUpstream<V>(
       return answer instanceof Map ? keys.map((key) => answer.get(key) as V) : (answer as readonly (V | Error)[]);
     },
   });
-  // The batch has a deadline of its own; that of a flight would have to know how long batches queue.
+  // The batch has a deadline of its own. A flight's deadline would have to include the time that batches queue.
   const clock: { readonly clock?: Clock } = options.clock === undefined ? {} : { clock: options.clock };
   const flights = new Singleflight({ maxDuration: Infinity, ...clock });
   return (key, load) =>

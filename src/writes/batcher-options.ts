@@ -5,7 +5,7 @@ import { parseDuration } from '../base/duration.js';
 import type { Clock, Duration, MaybePromise } from '../contracts.js';
 import { misuse } from '../errors.js';
 
-/** What the handler of a batch is told beside the items. */
+/** The second argument of a batch's handler. */
 export interface BatchContext {
   /** Aborts when the call takes longer than `maxDuration`, or when all callers of the batch have left. */
   readonly signal: AbortSignal;
@@ -14,8 +14,10 @@ export interface BatchContext {
 }
 
 /**
- * Handles several items at once: one result per item in the order of the items, an `Error` failing its item alone;
- * or nothing, which is `undefined` for all of them. What it throws fails all.
+ * Handles several items at once.
+ *
+ * Returns one result per item, in the order of the items; an `Error` among them fails its item alone. Returning nothing
+ * means `undefined` for all items. An exception fails all of them.
  */
 export type HandleBatch<I, O> = (
   items: readonly I[],
@@ -25,8 +27,8 @@ export type HandleBatch<I, O> = (
 /** How a batch that failed as a whole is tried again. */
 export interface BatchRetryOptions extends RetryOptions {
   /**
-   * Whether a batch that failed in all its attempts is handled in halves, and those in halves, down to the items that
-   * fail alone. The others then get their results. The handler must bear seeing an item again. @default false
+   * Whether a batch that failed in all its attempts is split in halves, again and again, down to the single items that
+   * fail. The others then get their results. The handler must bear seeing an item again. @default false
    */
   readonly split?: boolean;
 }
@@ -39,9 +41,9 @@ export interface BatcherOptions<I, O = void> {
   readonly mode?: 'window' | 'debounce';
   /** How long items are collected. @default '10s' */
   readonly window?: Duration;
-  /** In mode `'debounce'`, how long an item waits at most; `Infinity` for no bound. @default ten times `window` */
+  /** In mode `'debounce'`, the longest wait of an item; `Infinity` for no bound. @default ten times `window` */
   readonly maxWait?: Duration;
-  /** A batch of this size does not wait any longer, and none is larger. An integer ≥ 1 or `Infinity`. @default Infinity */
+  /** The largest batch; one that reaches this size waits no longer. An integer ≥ 1 or `Infinity`. @default Infinity */
   readonly maxItems?: number;
   /** A call that takes longer has its signal aborted, and is given up when it takes twice as long. `Infinity` turns it off. @default '30s' */
   readonly maxDuration?: Duration;
@@ -51,7 +53,7 @@ export interface BatcherOptions<I, O = void> {
   readonly clock?: Clock;
 }
 
-/** {@link BatcherOptions} with nothing left open. Durations are milliseconds. */
+/** {@link BatcherOptions} with the defaults filled in. Durations are milliseconds. */
 export interface BatcherSettings<I, O> {
   readonly handle: HandleBatch<I, O>;
   readonly debounce: boolean;

@@ -67,7 +67,7 @@ export class Batcher<I, O = void> {
    * An abort before the batch is handled takes the item out of it. Later it only releases the caller, and the handler's
    * signal aborts once all callers of its batch have left.
    *
-   * @throws {@link BatcherClosedError}, the signal's reason, or what the handler made of the item.
+   * @throws {@link BatcherClosedError}, the signal's reason, or the reason why the item failed.
    */
   add(item: I, options: { readonly signal?: AbortSignal } = {}): Promise<O> {
     const signal = options?.signal;
@@ -131,7 +131,7 @@ export class Batcher<I, O = void> {
   /**
    * Starts the batch that is due, if none is being handled, or waits for it to become due.
    *
-   * `byTime: false` leaves it to the timer to see that its time has come: with a window of 0, a batch is what one turn adds.
+   * `byTime: false` leaves a batch whose time has come to the timer: a window of 0 then gathers what one turn adds.
    */
   #pump(byTime = true): void {
     const [first] = this.#waiting;
@@ -142,7 +142,7 @@ export class Batcher<I, O = void> {
       void this.#handle(this.#take());
       return;
     }
-    // A debounced batch becomes due later and later: the timer looks again when it fires, and is not set anew each time.
+    // Each item moves the due time of a debounced batch: the timer looks again when it fires, instead of being reset.
     this.#cancelTimer ??= this.#settings.clock.after(Math.max(0, dueAt - now), () => {
       this.#cancelTimer = undefined;
       this.#pump();

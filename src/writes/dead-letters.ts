@@ -4,17 +4,17 @@ import { misuse } from '../errors.js';
 import { toDeadLetter, toPendingWrite, type DeadLetter } from './pending-write.js';
 import { UnknownDeadLetterError, WriteQueueError } from './write-errors.js';
 
-/** What {@link DeadLetters} works with. */
+/** The parts that {@link DeadLetters} works with. */
 export interface DeadLettersParts {
   readonly queue: WriteQueue;
   /** Makes sure that the queue is up to date. */
   readonly settled: () => Promise<void>;
-  /** Brings a write that the queue holds back among the pending ones. */
+  /** Makes a write that the queue holds pending again. */
   readonly restore: (write: QueuedWrite) => void;
   readonly failed: (operation: string, error: unknown) => void;
 }
 
-/** Writes that are not delivered any more: to look at, to try again, to let go. */
+/** The writes that are not delivered any more: lists, requeues and drops them. */
 export class DeadLetters<V> {
   readonly #parts: DeadLettersParts;
   #last: Promise<void> = Promise.resolve();
@@ -24,7 +24,7 @@ export class DeadLetters<V> {
     this.#parts = parts;
   }
 
-  /** All dead letters, the one accepted first in front. What can't be read is left out and reported as a `queue-error`. */
+  /** All dead letters, in the order in which they were accepted. Unreadable ones are left out and reported as a `queue-error`. */
   async list(): Promise<DeadLetter<V>[]> {
     return (await this.#dead()).flatMap((write) =>
       write.dead === undefined ? [] : [toDeadLetter<V>(write, write.dead)],
@@ -34,7 +34,7 @@ export class DeadLetters<V> {
   /**
    * Makes a dead letter a pending write again, with the id it had and before all later writes of its key.
    *
-   * What the sink has taken for that key in the meantime will be overwritten.
+   * Overwrites what the sink has taken for that key in the meantime.
    *
    * @throws {@link UnknownDeadLetterError}, {@link WriteQueueError}
    */
@@ -48,7 +48,7 @@ export class DeadLetters<V> {
     });
   }
 
-  /** Forgets a dead letter. One that is not there is not an error. */
+  /** Forgets a dead letter. An unknown id is not an error. */
   drop(id: string): Promise<void> {
     return this.#inTurn(async () => {
       const write = await this.#find(id);
@@ -56,7 +56,7 @@ export class DeadLetters<V> {
     });
   }
 
-  /** One change after the other: two of the same letter would each do what the other one undoes. */
+  /** Makes one change after the other: two changes of the same letter would undo each other. */
   #inTurn(change: () => Promise<void>): Promise<void> {
     const changed = this.#last.then(change);
     this.#last = changed.then(ignore, ignore);

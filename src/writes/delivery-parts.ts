@@ -5,15 +5,15 @@ import type { WriteEvent } from './write-events.js';
 import type { WriteIds } from './write-ids.js';
 import type { WriteSettings } from './write-options.js';
 
-/** What a delivery works with. */
+/** The parts that a delivery works with. */
 export interface DeliveryParts<V> {
   readonly settings: WriteSettings<V>;
   readonly lanes: Lanes;
   readonly journal: Journal;
   readonly events: Events<WriteEvent>;
   readonly ids: WriteIds;
-  /** Makes sure that what the queue holds is known. */
+  /** Resolves when the queue has been read. */
   readonly open: () => Promise<void>;
-  /** Told when there may be room for more writes. */
+  /** Called when there may be room for more writes. */
   readonly freed: () => void;
 }

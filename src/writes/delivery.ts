@@ -10,10 +10,10 @@ import { DeliveryTimeoutError } from './write-errors.js';
 import type { WriteOutcome } from './write-options.js';
 
 /**
- * Brings pending writes to the sink, one batch at a time: as long as something is due, and the sink takes it.
+ * Delivers pending writes to the sink, one batch at a time, as long as something is due and the sink takes it.
  *
- * A batch that fails as a whole is followed by a pause for all and by smaller batches, down to single writes: one that
- * fails alone from then on goes alone and pauses alone, so that it can't hold up the others.
+ * After a batch failed as a whole, all writes pause and batches get smaller, down to single writes. A write that fails as
+ * the only one of its batch goes alone and pauses alone from then on, so that it can't hold up the others.
  */
 export class Delivery<V> {
   readonly #parts: DeliveryParts<V>;
@@ -21,7 +21,7 @@ export class Delivery<V> {
   readonly #verdicts: Verdicts<V>;
   /** Writes up to this sequence are due. */
   #goal = -1;
-  /** Writes per batch at the moment, at most `maxBatch`. */
+  /** The current bound on a batch, at most `maxBatch`. */
   #limit: number;
   /** Batches in a row that failed as a whole. */
   #failures = 0;
@@ -32,7 +32,7 @@ export class Delivery<V> {
   #collecting = false;
   /** Writes accepted since everything last became due, coalesced ones not counted. */
   #fresh = 0;
-  /** Calls of {@link deliver}. */
+  /** Number of calls of {@link deliver}. */
   #demands = 0;
   #passing: Promise<void> | undefined;
   #halted = false;
@@ -63,7 +63,7 @@ export class Delivery<V> {
     return this.#failures;
   }
 
-  /** Told of every accepted write. */
+  /** Called for every accepted write. */
   accepted(coalesced: boolean): void {
     if (!coalesced) this.#fresh += 1;
     const isFull = !coalesced && this.#fresh === this.#parts.settings.maxBatch;
@@ -71,19 +71,19 @@ export class Delivery<V> {
     this.collect(isFull ? 0 : this.#parts.settings.flushEvery);
   }
 
-  /** Whether nothing is planned although something is collected: `schedule` failed. */
+  /** True if writes are collected and no run is planned: `schedule` failed. */
   get #isForgotten(): boolean {
     return this.#due.at === Infinity && this.#windowEnd !== Infinity && this.#passing === undefined;
   }
 
-  /** Has everything become due after `ms` at the latest. */
+  /** Makes everything due in `ms` at the latest. */
   collect(ms: number): void {
     this.#collecting = true;
     this.#windowEnd = Math.min(this.#windowEnd, this.#parts.settings.clock.monotonic() + ms);
     this.#plan();
   }
 
-  /** Tries everything accepted so far at once, pauses or not; resolves when that is over, or the sink failed. */
+  /** Tries everything accepted so far at once, despite pauses. Resolves when all was tried, or the sink failed. */
   async deliver(): Promise<void> {
     this.#raiseGoal();
     this.#demands += 1;
@@ -91,7 +91,7 @@ export class Delivery<V> {
     await this.#drive();
   }
 
-  /** Tries what is due, and leaves pauses alone. */
+  /** Tries what is due, and keeps to pauses. */
   async deliverDue(): Promise<void> {
     if (this.#windowEnd <= this.#parts.settings.clock.monotonic()) this.#raiseGoal();
     await this.#drive();
@@ -133,7 +133,7 @@ export class Delivery<V> {
   }
 
   async #pass(): Promise<void> {
-    // Never over before `#passing` is set. From here on, the decision to stop and the end are one step.
+    // Yields, so that `#passing` is set before this ends. No await below separates the decision to stop from the end.
     await undefined;
     const { lanes, settings } = this.#parts;
     this.#due.set(Infinity);
@@ -143,9 +143,9 @@ export class Delivery<V> {
       const tells = this.#verdicts.pending;
       const batch = tells ? [] : lanes.take(this.#limit, this.#goal, settings.clock.monotonic());
       if (!tells && batch.length === 0) break;
-      // What the queue does not know yet comes first.
+      // The queue learns earlier verdicts before anything more is delivered.
       if (await (tells ? this.#acknowledge() : this.#deliver(batch))) continue;
-      // Somebody who asked meanwhile wants a try of their own.
+      // A `deliver` called meanwhile gets a try of its own.
       if (demands === this.#demands) break;
       this.#resume();
     }
@@ -176,7 +176,7 @@ export class Delivery<V> {
     return this.#answered(marked, outcomes, since);
   }
 
-  /** Has the queue know that the sink may see the writes, before it does. Gives those of which the queue knows. */
+  /** Records in the queue that the sink may see the writes, before it does. Resolves to those that the queue recorded. */
   async #mark(batch: readonly Held[]): Promise<readonly Held[]> {
     const { journal, settings } = this.#parts;
     const now = settings.clock.monotonic();
@@ -222,7 +222,7 @@ export class Delivery<V> {
       retryAt: clock.now() + this.#pausedUntil - clock.monotonic(),
       error,
     });
-    // Those whose retries are used up.
+    // Some writes may have used up their retries.
     await this.#acknowledge();
     return false;
   }

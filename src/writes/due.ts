@@ -1,15 +1,15 @@
 import type { Clock, MaybePromise } from '../contracts.js';
 
-/** What {@link Due} works with. */
+/** The parts that {@link Due} works with. */
 export interface DueOptions {
   readonly clock: Clock;
-  /** Takes the place of a timer: told the epoch millisecond at which `run` is wanted. */
+  /** Replaces the timer: called with the epoch millisecond at which a run is wanted. */
   readonly schedule: ((dueAt: number) => MaybePromise<void>) | undefined;
   readonly run: () => void;
   readonly failed: (error: unknown) => void;
 }
 
-/** When something is to run next: a timer of our own, or somebody else's alarm. */
+/** Plans the next run, with a timer of its own or with somebody else's alarm. */
 export class Due {
   readonly #options: DueOptions;
   #at = Infinity;
@@ -24,7 +24,7 @@ export class Due {
     return this.#at;
   }
 
-  /** Wants to run at `at`, instead of at any other instant. */
+  /** Plans the run for `at`, replacing any earlier plan. */
   set(at: number): void {
     if (at === this.#at) return;
     this.#at = at;
@@ -46,7 +46,7 @@ export class Due {
 
   #tell(schedule: (dueAt: number) => MaybePromise<void>, dueAt: number): void {
     new Promise<void>((resolve) => resolve(schedule(dueAt))).catch((error: unknown) => {
-      // Asked again as soon as anything changes.
+      // Forgets the plan, so that the next change asks again.
       this.#at = Infinity;
       this.#options.failed(error);
     });

@@ -3,10 +3,10 @@ import type { MaybePromise, QueuedWrite, WriteQueue } from '../contracts.js';
 import type { Held } from './lanes.js';
 import { WriteQueueError } from './write-errors.js';
 
-/** What a journal works for. */
+/** Options of a {@link Journal}. */
 export interface JournalOptions {
   readonly queue: WriteQueue;
-  /** Told of a write that the queue refused: it is `held.stored` again, or nothing if that is `undefined`. */
+  /** Takes back a write that the queue refused: it becomes `held.stored` again, or goes if that is `undefined`. */
   readonly withdraw: (held: Held) => void;
   readonly failed: (operation: string, error: unknown) => void;
 }
@@ -17,13 +17,13 @@ interface Waiting {
   readonly reject: (reason: unknown) => void;
 }
 
-/** So many writes refused one after the other: it is not the writes. */
+/** After this many refusals in a row the queue is at fault, not the writes. */
 const HOPELESS = 3;
 
 /**
- * Brings writes into the queue as they are by then, one call at a time: what comes meanwhile goes together into the next.
+ * Stores writes in the queue in their latest state, one call at a time. Writes that come meanwhile share the next call.
  *
- * A queue that answers at once is called at once. Before one that does not, what is written in the same turn is gathered.
+ * A synchronous queue is called at once. For an asynchronous one, the writes of one turn are gathered.
  */
 export class Journal {
   readonly #options: JournalOptions;
@@ -55,7 +55,7 @@ export class Journal {
     while (this.#running !== undefined) await this.#running;
   }
 
-  /** The call that found out is simply repeated with its group: storing and removing twice changes nothing. */
+  /** Repeats the call that proved asynchronous as part of a group: storing and removing twice changes nothing. */
   #becomeAsync(held: Held, answer: PromiseLike<void>): Promise<void> {
     this.#isAsync = true;
     this.#running = Promise.resolve(answer)
@@ -136,7 +136,7 @@ export class Journal {
     }
   }
 
-  /** Reports a refusal and takes back what was refused, with all that was built upon it meanwhile. */
+  /** Reports a refusal and takes back the refused write, with all that was merged into it meanwhile. */
   #refused(held: Held, cause: unknown): WriteQueueError {
     const { queue, withdraw, failed } = this.#options;
     const operation = held.done ? 'forget a write' : 'keep a write';

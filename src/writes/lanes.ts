@@ -4,35 +4,35 @@ import { misuse } from '../errors.js';
 import { toPendingWrite, type PendingWrite } from './pending-write.js';
 import type { WriteIds } from './write-ids.js';
 
-/** A write in memory, beside what the queue holds of it. */
+/** A write in memory, and the state of it that the queue holds. */
 export interface Held {
-  /** What it is now. Replaced, never changed. */
+  /** Its current state. Replaced, never changed. */
   write: QueuedWrite;
-  /** What the queue is known to hold. Written by the journal alone. */
+  /** The state that the queue is known to hold. Written by the journal, and on restore. */
   stored: QueuedWrite | undefined;
-  /** Whether it is over, and only to be removed from the queue. */
+  /** Whether the write is over, and has only to be removed from the queue. */
   done: boolean;
   /** Monotonic milliseconds of the first attempt in this process. */
   triedSince: number | undefined;
   readonly lane: Lane;
 }
 
-/** The writes of one key, in order. At most the first is being delivered, and only the last takes more in. */
+/** The writes of one key, in order. At most the first is being delivered, and only the last absorbs new ones. */
 export interface Lane {
   readonly key: string;
-  /** Replaced before anybody sees the lane, only changed later. */
+  /** Assigned before anybody sees the lane, only mutated later. */
   held: Held[];
-  /** Whether the first is being delivered, or its end is not yet known to the queue. */
+  /** Whether the first write is being delivered, or the queue does not know yet how that ended. */
   busy: boolean;
-  /** Deliveries of the first in a row that failed for this key alone. */
+  /** Failures in a row of the first write that concerned this key alone. */
   failures: number;
-  /** Monotonic milliseconds before which the first is not tried again. */
+  /** Monotonic milliseconds before which the first write is not tried again. */
   notBefore: number;
-  /** Whether the first failed as the only one of its batch: then it must not take others down with it. */
+  /** Whether the first write failed as the only one of its batch. It goes alone, so that it can't take others down. */
   alone: boolean;
 }
 
-/** A write as it comes in. */
+/** A write before it is accepted. */
 export interface Incoming {
   readonly key: string;
   readonly kind: 'put' | 'delete';
@@ -59,16 +59,16 @@ export class Lanes {
     return this.#size;
   }
 
-  /** Whether a write of `key` would be taken in by one that waits. */
+  /** Whether a write of `key` would be coalesced into one that waits. */
   coalesces(key: string): boolean {
     const lane = this.#lanes.get(key);
     return lane !== undefined && isOpen(last(lane));
   }
 
   /**
-   * Takes a write in: into the last one of its key if no sink can have seen that, else behind it.
+   * Accepts a write: coalesces it into the last one of its key if no sink can have seen that, else queues it behind.
    *
-   * `replace` leaves `merge` out. Throws what `merge` throws, and then has changed nothing.
+   * `replace` skips `merge`. Throws what `merge` throws, having changed nothing.
    */
   accept({ key, kind, value, at }: Incoming, replace: boolean): Held {
     const lane = this.#lanes.get(key);
@@ -86,7 +86,7 @@ export class Lanes {
         attempts: 0,
         revision: write.revision,
         triedFor: 0,
-        // What was deleted before is not there to be merged into.
+        // After a delete there is no value to merge into.
         whole: replace || write.whole || write.kind === 'delete',
         dead: undefined,
       };
@@ -100,7 +100,7 @@ export class Lanes {
     );
   }
 
-  /** Takes in a write that the queue holds, at the place its sequence gives it, unless it is there. */
+  /** Adds a write that the queue holds, at the place of its sequence, unless it is already there. */
   restore(write: QueuedWrite): void {
     const lane = this.#lanes.get(write.key);
     if (lane?.held.some((held) => held.write.id === write.id) === true) return;
@@ -112,13 +112,13 @@ export class Lanes {
     all.splice(place === -1 ? all.length : place, 0, held);
   }
 
-  /** Makes `held` what the queue holds of it, or takes it out if that is nothing. */
+  /** Resets `held` to the state that the queue holds, or removes it if the queue holds none. */
   revert(held: Held): void {
     if (held.stored === undefined) this.#remove(held);
     else held.write = held.stored;
   }
 
-  /** Takes `held` out, which was the first of its key, and frees the next one. */
+  /** Removes `held`, the first write of its key, and frees the next one. */
   finish(held: Held): void {
     const { lane } = held;
     this.#remove(held);
@@ -137,7 +137,7 @@ export class Lanes {
     if (lane.held.length === 0) this.#lanes.delete(lane.key);
   }
 
-  /** The newest state of `key` that pending writes make, if there are any: merged as the sink will come to see it. */
+  /** The state of `key` after all its pending writes, if there are any, merged as the sink will see it. */
   find<V>(key: string): PendingWrite<V> | undefined {
     const lane = this.#lanes.get(key);
     if (lane === undefined) return undefined;
@@ -149,8 +149,9 @@ export class Lanes {
   }
 
   /**
-   * Takes up to `limit` first writes that may be delivered at `now`, provided that one of them is due: up to `goal`, or
-   * to be tried again. Their lanes are busy from then on.
+   * Takes up to `limit` writes that may be delivered at `now`, each the first of its key, and marks their lanes busy.
+   *
+   * Takes none unless one of them is due: its sequence is at most `goal`, or it has failed before.
    */
   take(limit: number, goal: number, now: number): Held[] {
     const due: Held[] = [];
@@ -204,7 +205,7 @@ export class Lanes {
     }
     const lane: Lane = { key: write.key, held: [], busy: false, failures: 0, notBefore: 0, alone: false };
     const held: Held = { write, stored: undefined, done: false, triedSince: undefined, lane };
-    // Most lanes never hold a second one; pushed into, an array would get room for many.
+    // Most lanes never hold a second write; `push` would give the array room for many.
     lane.held = [held];
     this.#lanes.set(write.key, lane);
     return held;
@@ -227,7 +228,7 @@ function last(lane: Lane): Held {
   return lane.held[lane.held.length - 1] as Held;
 }
 
-/** Busy lanes, writes in the order they were accepted. */
+/** Marks the lanes of `batch` busy, and sorts it in the order in which its writes were accepted. */
 function started(batch: Held[]): Held[] {
   for (const { lane } of batch) lane.busy = true;
   return batch.sort((a, b) => a.write.sequence - b.write.sequence);

@@ -9,7 +9,7 @@ export function memoryQueue(): WriteQueue {
   return new MemoryQueue();
 }
 
-/** What a `WriteBehind` has if it is given no queue: a place for dead letters, since it holds all other writes itself. */
+/** The queue of a `WriteBehind` that was given none. Keeps dead letters alone: all other writes are in its memory anyway. */
 export function deadLetterQueue(): WriteQueue {
   return new DeadLetterQueue();
 }
@@ -41,7 +41,7 @@ class DeadLetterQueue implements WriteQueue {
 class MemoryQueue implements WriteQueue {
   readonly name = 'memory';
   readonly #writes = new Map<string, QueuedWrite>();
-  /** Apart, so that many of them cost nothing when the others are looked at. */
+  /** Kept apart, so that many dead letters don't slow `load` down. */
   readonly #dead = new Map<string, QueuedWrite>();
 
   load(): QueuedWrite[] {

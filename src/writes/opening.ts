@@ -3,13 +3,13 @@ import type { QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { WriteQueueError } from './write-errors.js';
 
-/** Somebody who came before the queue was read. */
+/** A call that came before the queue was read. */
 interface Early {
   readonly enter: () => void;
   readonly refuse: (reason: unknown) => void;
 }
 
-/** What {@link Opening} works with. */
+/** The parts that {@link Opening} works with. */
 export interface OpeningParts {
   readonly queue: WriteQueue;
   /** Takes each write that the queue holds, in their order. */
@@ -31,12 +31,12 @@ export class Opening {
     this.done = done;
   }
 
-  /** Resolves when the queue was read. One that failed is tried again at the next call. */
+  /** Resolves when the queue has been read. After a failure, the next call tries again. */
   open(): Promise<void> {
     return this.after(() => {});
   }
 
-  /** Runs `run` once the queue was read, in the order of the calls, and gives what it gives. */
+  /** Runs `run` once the queue has been read, in the order of the calls, and resolves with its result. */
   after<T>(run: () => T | PromiseLike<T>): Promise<T> {
     if (this.done) return silenced(new Promise((resolve) => resolve(run())));
     const entered = new Promise<T>((resolve, reject) => {
@@ -56,7 +56,7 @@ export class Opening {
     const { queue, restore, failed } = this.#parts;
     let writes: readonly (QueuedWrite | Error)[];
     try {
-      // What it throws at once must come after `#opening` is set, too.
+      // The async function delays even a synchronous failure until `#opening` is set.
       writes = await (async () => queue.load())();
       if (!Array.isArray(writes)) throw misuse('result of load', 'an array of writes', writes);
     } catch (cause) {
@@ -72,7 +72,7 @@ export class Opening {
       if (!isQueuedWrite(write))
         failed('load', write instanceof Error ? write : misuse('write in the queue', 'a write', write));
     }
-    // All of those who came early before anybody who comes later.
+    // All early calls run before any later one.
     this.done = true;
     for (const { enter } of this.#early.splice(0)) enter();
   }

@@ -2,12 +2,12 @@ import { misuse } from '../errors.js';
 import type { WriteOutcome } from './write-options.js';
 
 /**
- * What `answer` says about each of `count` writes.
+ * The outcome of each of `count` writes, read from the sink's `answer`.
  *
- * An answer for more or fewer writes than were given says nothing about any of them: it can't be told which one is meant.
+ * An answer for another number of writes says nothing about any of them: nobody can tell which ones it means.
  * A single outcome that makes no sense counts as `retry`.
  *
- * @throws TypeError if nobody can know what became of the writes.
+ * @throws TypeError if `answer` does not tell what became of the writes.
  */
 export function readOutcomes<V>(answer: readonly WriteOutcome<V>[] | void, count: number): readonly WriteOutcome<V>[] {
   if (answer === undefined) return Array.from({ length: count }, () => 'ok' as const);
@@ -22,7 +22,7 @@ export function readOutcomes<V>(answer: readonly WriteOutcome<V>[] | void, count
 function readOutcome<V>(outcome: WriteOutcome<V>): WriteOutcome<V> {
   if (outcome === 'ok' || outcome === 'retry' || outcome instanceof Error) return outcome;
   if (typeof outcome === 'object' && outcome !== null) {
-    // Read once, while a failure to do so is still the sink's: what a getter gives later may be something else.
+    // Each field is read once, where a failing getter is still the sink's failure; a second read may give something else.
     const { reject, conflict, at } = outcome as {
       readonly reject?: unknown;
       readonly conflict?: V;

@@ -19,14 +19,14 @@ export interface PendingWrite<V> {
 
 /** A write that is not delivered any more. */
 export interface DeadLetter<V> extends PendingWrite<V> {
-  /** `'rejected'` by the sink, in `'conflict'` with nothing to resolve it, or with its retries `'exhausted'`. */
+  /** `'rejected'` by the sink, a `'conflict'` that nothing resolved, or `'exhausted'` retries. */
   readonly cause: DeadReason['cause'];
   readonly reason: string;
   /** Epoch milliseconds at which it became a dead letter. */
   readonly deadSince: number;
 }
 
-/** The face of `write` that sinks and callers see. */
+/** `write` as sinks and callers see it. */
 export function toPendingWrite<V>(write: QueuedWrite): PendingWrite<V> {
   const { key, kind, at, attempts } = write;
   const id = idOf(write);
@@ -37,7 +37,7 @@ export function toDeadLetter<V>(write: QueuedWrite, { cause, reason, at }: DeadR
   return { ...toPendingWrite<V>(write), cause, reason, deadSince: at };
 }
 
-/** A value that a conflict changed is another value, and a sink that remembers ids must not take it for the old one. */
+/** A value changed by a conflict gets another id: a sink that remembers ids must not take it for the old value. */
 function idOf({ id, revision }: QueuedWrite): string {
   return revision === 0 ? id : `${id}.${revision}`;
 }

@@ -1,6 +1,6 @@
 import { silenced } from '../base/promises.js';
 
-/** Somebody who waits for room, in order of arrival. */
+/** A caller that waits for room. */
 interface Waiting {
   readonly key: string;
   readonly enter: () => void;
@@ -8,7 +8,7 @@ interface Waiting {
 }
 
 /**
- * The bound on pending writes, and those who wait for room under it.
+ * The bound on pending writes, and the callers that wait for room under it.
  *
  * First come, first served, so that no key overtakes itself.
  */
@@ -21,7 +21,7 @@ export class Room {
     this.#admits = admits;
   }
 
-  /** Number of those who wait. */
+  /** Number of waiting callers. */
   get waiting(): number {
     return this.#waiting.size;
   }
@@ -30,7 +30,7 @@ export class Room {
     return this.#waiting.size === 0 && this.#admits(key);
   }
 
-  /** Runs `run` when there is room and gives what it gives, unless `signal` aborts before. */
+  /** Runs `run` when there is room and resolves with its result, unless `signal` aborts first. */
   wait<T>(key: string, run: () => T | PromiseLike<T>, signal: AbortSignal | undefined): Promise<T> {
     const entered = new Promise<T>((resolve, reject) => {
       const leave = (): void => {
@@ -39,14 +39,14 @@ export class Room {
       };
       const abort = (): void => {
         waiting.refuse(signal?.reason);
-        // Who stood behind may need no room.
+        // The callers behind this one may need no room.
         this.open();
       };
       const waiting: Waiting = {
         key,
         enter() {
           leave();
-          // Within the executor's promise: what `run` throws rejects it.
+          // Inside a promise's executor, so that a throw in `run` rejects.
           resolve(new Promise<T>((done) => done(run())));
         },
         refuse(reason) {
@@ -68,7 +68,7 @@ export class Room {
     }
   }
 
-  /** Turns all away. */
+  /** Rejects all waiting callers. */
   close(reason: unknown): void {
     for (const waiting of [...this.#waiting]) waiting.refuse(reason);
   }

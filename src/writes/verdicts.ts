@@ -7,15 +7,15 @@ import type { Held } from './lanes.js';
 import { toPendingWrite } from './pending-write.js';
 import type { WriteOutcome } from './write-options.js';
 
-/** A write that is over, of which the queue has to be told. */
+/** A write that is over, which the queue has yet to learn. */
 interface Verdict {
   readonly held: Held;
-  /** A dead letter; `undefined` for one that is delivered, or given up for the remote value. */
+  /** The dead letter; `undefined` if the write was delivered, or given up for the remote value. */
   readonly dead: QueuedWrite | undefined;
   readonly remote: boolean;
 }
 
-/** What becomes of writes after a delivery: gone, again, changed, or dead letters. */
+/** Decides what becomes of writes after a delivery: over, tried again, changed, or dead letters. */
 export class Verdicts<V> {
   readonly #parts: DeliveryParts<V>;
   #verdicts: Verdict[] = [];
@@ -24,12 +24,12 @@ export class Verdicts<V> {
     this.#parts = parts;
   }
 
-  /** Whether the queue has yet to be told of something. */
+  /** Whether the queue has yet to learn of a verdict. */
   get pending(): boolean {
     return this.#verdicts.length > 0;
   }
 
-  /** Notes what the sink said about `held`, and gives the error there was, if any. */
+  /** Notes the sink's outcome for `held`, and returns its error, if any. */
   judge(held: Held, outcome: WriteOutcome<V>): unknown {
     held.lane.alone = false;
     if (outcome === 'ok') {
@@ -48,7 +48,7 @@ export class Verdicts<V> {
     return this.#conflict(held, outcome.conflict, outcome.at);
   }
 
-  /** Notes that a batch failed as a whole; `alone` if `held` was all of it. */
+  /** Notes that a batch failed as a whole; `alone` if `held` was its only write. */
   failed(held: Held, error: unknown, alone: boolean): void {
     const { lane } = held;
     lane.alone = alone;
@@ -58,16 +58,16 @@ export class Verdicts<V> {
     const { clock, retry } = this.#parts.settings;
     lane.failures += 1;
     lane.notBefore = clock.monotonic() + pauseAfter(lane.failures, retry, clock);
-    // Or it would be the first again when the pause for all is over.
+    // Otherwise it would go first again when the pause for all is over.
     this.#parts.lanes.putLast(lane);
   }
 
-  /** Lets `held` wait for its next try. */
+  /** Makes `held` wait for its next try. Returns the epoch millisecond of that. */
   postpone({ lane }: Held): number {
     const { clock, retry } = this.#parts.settings;
     lane.busy = false;
     lane.failures += 1;
-    // On a grid, so that those who failed together are tried together.
+    // Rounded up to a grid, so that writes that failed together are tried together.
     const grid = retry.initial / 4;
     const notBefore = clock.monotonic() + pauseAfter(lane.failures, retry, clock);
     lane.notBefore = Math.ceil(notBefore / grid) * grid;
@@ -75,9 +75,9 @@ export class Verdicts<V> {
   }
 
   /**
-   * Tells the queue what is over, and tells whether it knows it all now.
+   * Tells the queue which writes are over. Resolves to whether it knows them all now.
    *
-   * The next write of a key waits for that: delivered again after a crash, the first one must not follow the second.
+   * The next write of a key waits for that: after a crash, the first one must not be delivered again behind the second.
    */
   async store(): Promise<boolean> {
     const verdicts = this.#verdicts;
@@ -99,7 +99,7 @@ export class Verdicts<V> {
     const { lanes, events, freed } = this.#parts;
     const { key, attempts } = held.write;
     lanes.finish(held);
-    // Told only now: whoever reads again must not find the write that lost among the pending ones.
+    // Emitted only now: a listener that reads again must not find the write that lost among the pending ones.
     if (remote) events.emit({ type: 'conflict', key, id: toPendingWrite(held.write).id, resolution: 'remote' });
     if (dead?.dead !== undefined && events.wants('dead-letter'))
       events.emit({ type: 'dead-letter', key, id: toPendingWrite(dead).id, reason: dead.dead.reason });
@@ -124,8 +124,9 @@ export class Verdicts<V> {
   }
 
   /**
-   * Whether `held` has been tried often or long enough; then it becomes a dead letter. Often enough only if this failure
-   * was its own: another write may have spoilt the batch.
+   * Makes `held` a dead letter if it has been tried often or long enough, and tells whether it did.
+   *
+   * The number of attempts decides only if this failure was the write's own: another write may have spoilt the batch.
    */
   #isExhausted(held: Held, error: unknown, isOwn: boolean): boolean {
     const { clock, retry, retryFor } = this.#parts.settings;
@@ -135,7 +136,7 @@ export class Verdicts<V> {
     held.triedSince = now;
     const { attempts } = held.write;
     if ((!isOwn || attempts < retry.attempts) && triedFor < retryFor) return false;
-    this.#bury(held, 'exhausted', `not taken in ${attempts} attempts, the last one: ${messageOf(error)}`);
+    this.#bury(held, 'exhausted', `not taken in ${attempts} attempts; last error: ${messageOf(error)}`);
     return true;
   }
 
@@ -166,7 +167,7 @@ export class Verdicts<V> {
     }
   }
 
-  /** Leaves what the sink holds. */
+  /** Drops the write in favour of the value that the sink holds. */
   #giveUp(held: Held): void {
     this.#verdicts.push({ held, dead: undefined, remote: true });
   }
@@ -176,7 +177,7 @@ export class Verdicts<V> {
     const { lane, write } = held;
     const { id, key } = toPendingWrite(write);
     const kind = value === undefined ? 'delete' : 'put';
-    // As late as the decision, so that a sink that goes by time takes it.
+    // Stamps the resolved write with the decision's time, so that a sink that keeps the newest accepts it.
     const at = Math.max(write.at, this.#parts.settings.clock.now());
     held.write = { ...write, kind, value, at, revision: write.revision + 1 };
     const isFirst = lane.failures === 0;

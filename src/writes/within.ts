@@ -1,11 +1,11 @@
 import type { Clock, MaybePromise } from '../contracts.js';
 
 /**
- * What `run` gives, as a promise also where it throws at once.
+ * Runs `run` under a time limit. A synchronous throw rejects as well.
  *
- * After `limit` milliseconds `controller` aborts with what `late` makes. Whoever heeds the signal settles then. An answer that
- * comes within as much time again still counts, since the work was done; after that the call is given up and its
- * outcome ignored.
+ * After `limit` milliseconds `controller` aborts with the error from `late`, so that work that heeds the signal settles.
+ * An answer within as much time again still counts, since the work was done. After that the call rejects with that
+ * error, and its outcome is ignored.
  */
 export function within<T>(
   clock: Clock,

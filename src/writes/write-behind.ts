@@ -21,15 +21,15 @@ import { resolveWriteOptions, type WriteBehindOptions, type WriteSettings } from
 
 /** How a `WriteBehind` is doing. */
 export interface WriteStatus {
-  /** Writes accepted and not over. Those in a queue that was not looked into yet are not counted. */
+  /** Accepted writes that are not over. Those in a queue that was not read yet are not counted. */
   readonly pending: number;
-  /** Writes being delivered, of the pending ones. */
+  /** Pending writes that are being delivered. */
   readonly inFlight: number;
   /** Callers waiting for room under `maxPending`. Their writes are not accepted yet. */
   readonly waiting: number;
   /** Milliseconds since the oldest pending write was accepted; `null` if nothing is pending. */
   readonly oldestAge: number | null;
-  /** What last went wrong at the sink, also if it went well since; `undefined` if nothing did. */
+  /** The sink's last error, even if it succeeded since; `undefined` if there was none. */
   readonly lastError: unknown;
   /** Deliveries in a row that failed as a whole. */
   readonly failures: number;
@@ -41,7 +41,7 @@ export interface WriteStatus {
 
 /** Options of one write. */
 export interface WriteOptions {
-  /** Ends the wait for room under `maxPending`. A write once accepted is not taken back. */
+  /** Ends the wait for room under `maxPending`. An accepted write is not taken back. */
   readonly signal?: AbortSignal;
 }
 
@@ -51,16 +51,16 @@ export interface UpdateOptions<V> extends WriteOptions {
   readonly current?: () => MaybePromise<V | undefined>;
 }
 
-/** What `put` answers where nothing has to be waited for. */
+/** The result of a `put` that has nothing to wait for. */
 const ACCEPTED: Promise<void> = Promise.resolve();
 
 /**
  * Accepts writes into a queue and delivers them to a sink in batches.
  *
- * A promise of `put`, `update` or `delete` resolves once the write is accepted: from then on it is as safe as the queue
- * is, and reaches the sink at least once, in the order of its key, or ends among the dead letters. Writes of one key that
- * no sink can have seen become one. What nobody awaits never counts as an unhandled rejection, and no timer keeps a
- * process alive: `close` before it ends.
+ * A promise of `put`, `update` or `delete` resolves once the write is accepted. From then on the write is as safe as the
+ * queue is: it reaches the sink at least once, in the order of its key, or becomes a dead letter. Writes of one key that
+ * no sink can have seen become one. A rejection that nobody awaits never counts as unhandled. No timer keeps a process
+ * alive: `close` before it ends.
  *
  * @example
  * ```ts
@@ -91,7 +91,7 @@ export class WriteBehind<V> implements Writes<V> {
   #closing: Promise<void> | undefined;
 
   /**
-   * Given a queue, begins to deliver what that holds within `flushEvery`; does nothing else outside its own memory.
+   * Given a queue, starts to deliver its writes within `flushEvery`. Does nothing else outside its own memory.
    *
    * @throws TypeError for an option that makes no sense.
    */
@@ -120,12 +120,12 @@ export class WriteBehind<V> implements Writes<V> {
     });
     const settled = (): Promise<void> => this.open().then(() => journal.idle());
     this.deadLetters = new DeadLetters<V>({ queue, restore: requeue, failed, settled });
-    // Where there is an alarm instead of timers, the one set before a restart is still set.
+    // Unlike a timer, an alarm (`schedule`) is still set after a restart.
     if (!settings.ownQueue && settings.schedule === undefined) this.#delivery.collect(settings.flushEvery);
   }
 
   /**
-   * Reads what the queue holds. Other calls do that by themselves; only {@link peek} does not.
+   * Reads the queue. Other calls do that by themselves; only {@link peek} does not.
    *
    * @throws {@link WriteQueueError}; the next call tries again.
    */
@@ -139,7 +139,8 @@ export class WriteBehind<V> implements Writes<V> {
    * @throws {@link TooManyWritesError}, {@link WriteQueueError}, {@link WritesClosedError}, or what `merge` throws.
    */
   put(key: string, value: V, options?: WriteOptions): Promise<void> {
-    if (value === undefined) return rejection(misuse('value', 'anything but undefined (there is `delete`)', value));
+    if (value === undefined)
+      return rejection(misuse('value', 'anything but undefined (use `delete` to remove a key)', value));
     if (isThenable(value)) return rejection(misuse('value', 'a value, not a promise of one: `await` it first', value));
     return this.#write(key, 'put', value, options);
   }
@@ -150,10 +151,10 @@ export class WriteBehind<V> implements Writes<V> {
   }
 
   /**
-   * Writes what `fn` makes of the current value, and resolves with that once it is accepted.
+   * Writes the result of `fn` for the current value, and resolves with that result once it is accepted.
    *
-   * The current value is the pending one, or what the option `current` gives where nothing is pending. No other write of
-   * this `WriteBehind` comes in between. The result replaces what is pending, whatever `merge` there is.
+   * The current value is the pending one, or, where nothing is pending, that of the option `current`. No other write of
+   * this `WriteBehind` comes in between. The result replaces the pending value, whether there is a `merge` or not.
    */
   update(key: string, fn: (current: V | undefined) => V, options?: UpdateOptions<V>): Promise<V> {
     return silenced(this.#update(key, fn, options));
@@ -170,15 +171,19 @@ export class WriteBehind<V> implements Writes<V> {
     return this.#lanes.find<V>(key)?.value;
   }
 
-  /** What pending writes will make of `key`, if there are any: at once, but only after {@link open}. Throws what `merge` throws. */
+  /**
+   * The state of `key` after its pending writes, if there are any. Synchronous, so it knows the queue only after {@link open}.
+   *
+   * Throws what `merge` throws.
+   */
   peek(key: string): PendingWrite<V> | undefined {
     checkKey(key);
     return this.#lanes.find<V>(key);
   }
 
   /**
-   * Delivers what was accepted so far, without waiting for anything, pauses after failures included. With `due: true` only
-   * what is due by now: for a `schedule` that calls this when it was told to.
+   * Delivers what was accepted so far at once, despite pauses after failures. With `due: true`, delivers only what is due
+   * by now: for the alarm that `schedule` sets.
    *
    * Resolves when each of these writes was tried, or the sink failed as a whole; {@link status} tells what is left.
    *
@@ -188,7 +193,7 @@ export class WriteBehind<V> implements Writes<V> {
     try {
       await this.open();
     } catch (error) {
-      // Whoever calls this when it is due must be asked again.
+      // Plans again: the alarm that called this would not call again by itself.
       if (this.#closing === undefined) this.#delivery.collect(this.#settings.flushEvery);
       throw error;
     }
@@ -215,7 +220,7 @@ export class WriteBehind<V> implements Writes<V> {
     return this.#events.on(type, listener);
   }
 
-  /** How things stand. Looks at each pending key once. */
+  /** The current state. Looks at each pending key once. */
   status(): WriteStatus {
     const { clock } = this.#settings;
     const delivery = this.#delivery;
@@ -244,7 +249,7 @@ export class WriteBehind<V> implements Writes<V> {
 
   #write(key: string, kind: Incoming['kind'], value: unknown, options: WriteOptions | undefined): Promise<void> {
     if (this.#closing !== undefined) return rejection(new WritesClosedError(key));
-    // The usual case, without anything made for it.
+    // The usual case, without an allocation.
     const isPlain = options === undefined && typeof key === 'string' && this.#opening.done;
     if (isPlain && this.#room.admits(key)) return this.#accept(key, kind, value, false);
     return silenced(this.#opening.after(() => this.#enter(key, options, () => this.#accept(key, kind, value, false))));
@@ -303,7 +308,7 @@ export class WriteBehind<V> implements Writes<V> {
   }
 
   async #close(flush: boolean): Promise<void> {
-    // Let `#closing` be set first, so that what happens from here on sees it.
+    // Yields, so that `#closing` is set before anything below runs.
     await undefined;
     this.#room.close(new WritesClosedError());
     await this.#opening.settled();

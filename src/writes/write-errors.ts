@@ -54,7 +54,7 @@ export class WriteQueueError extends SoloflightError {
   }
 }
 
-/** Writes were left when a `WriteBehind` over its own memory was closed: they are lost. */
+/** A `WriteBehind` that keeps its writes in memory was closed with writes left: they are lost. */
 export class WritesUndeliveredError extends SoloflightError {
   readonly pending: number;
 
@@ -71,17 +71,17 @@ export class WritesUndeliveredError extends SoloflightError {
 /**
  * The write was made without knowing `current`, and was not accepted.
  *
- * Thrown by the `apply` of an object that takes writes: who sent the change is told the current value, as far as it has a
- * JSON form, and may decide anew.
+ * Thrown by the `apply` of an object that takes writes. The sender of the change receives the current value, as far as it
+ * has a JSON form, and may decide anew.
  */
 export class WriteConflictError extends SoloflightError {
-  /** The value that the change must not replace; `undefined` where there is none. */
+  /** The stored value that the change must not replace; `undefined` where there is none. */
   readonly current: unknown;
 
   constructor(key: string, current: unknown) {
     super(
       'SOLOFLIGHT_WRITE_CONFLICT',
-      `The write was made without knowing what is stored for it now. Look at \`current\`, and write again if that still makes sense`,
+      `The write was made without knowing the value that is stored now. Look at \`current\`, and write again if that still makes sense`,
       { key },
     );
     this.current = current;

@@ -1,12 +1,12 @@
-/** What happens to writes, as plain objects. Durations are milliseconds, instants epoch milliseconds. Keys are given as they are, values never. */
+/** The events of writes, as plain objects with keys but no values. Durations are milliseconds, instants epoch milliseconds. */
 export type WriteEvent =
-  /** A write was accepted; `coalesced` into one that waited already. Also a dead letter that was requeued. */
+  /** A write was accepted, or a dead letter was requeued. `coalesced`: into a write that waited already. */
   | { readonly type: 'accept'; readonly key: string; readonly id: string; readonly coalesced: boolean }
   /** The queue held the write when it was opened: from an earlier process, or from another tab. */
   | { readonly type: 'restore'; readonly key: string; readonly id: string }
   /** The sink has taken the write. */
   | { readonly type: 'deliver'; readonly key: string; readonly id: string; readonly attempts: number }
-  /** The write alone is tried again. */
+  /** This write alone will be tried again. */
   | {
       readonly type: 'retry';
       readonly key: string;

@@ -49,7 +49,7 @@ export function acceptedAt(sequence: number): number {
   return sequence / PER_MILLISECOND;
 }
 
-/** Unique even where a test holds chance still: two processes with the same ids would make a sink drop writes. */
+/** Unique even where a test fixes `random`: if two processes had the same ids, a sink would drop writes. */
 function newWriter(clock: Clock): string {
   const { crypto } = globalThis as { crypto?: { randomUUID?(): string } };
   if (typeof crypto?.randomUUID === 'function') return crypto.randomUUID();

@@ -7,16 +7,16 @@ import { misuse } from '../errors.js';
 import { deadLetterQueue } from './memory-queue.js';
 import type { PendingWrite } from './pending-write.js';
 
-/** What a sink is told beside the writes. */
+/** The second argument of a sink. */
 export interface SinkContext {
   /** Aborts when the delivery takes longer than `maxDuration`. */
   readonly signal: AbortSignal;
-  /** The most attempts that one of these writes has had, this one included. */
+  /** The highest number of attempts among these writes, this one included. */
   readonly attempt: number;
 }
 
 /**
- * What became of one write.
+ * The outcome of one write.
  *
  * `'ok'`: taken. `'retry'`, or an `Error`: to be tried again. `reject`: never to be tried again. `conflict`: not taken, since
  * the sink holds this value; `at` (epoch milliseconds) tells since when.
@@ -29,8 +29,10 @@ export type WriteOutcome<V> =
   | { readonly conflict: V; readonly at?: number };
 
 /**
- * Takes a batch of writes, never two of one key, oldest first: one outcome per write in their order, or nothing if all
- * were taken. What it throws, and an answer of another shape, means that nobody knows: all are tried again.
+ * Takes a batch of writes, oldest first, never two of one key.
+ *
+ * Returns one outcome per write, in their order, or nothing if all were taken. After an exception, or an answer of another
+ * shape, nobody knows what was taken: all are tried again.
  */
 export type Sink<V> = (
   writes: readonly PendingWrite<V>[],
@@ -43,32 +45,32 @@ export interface WriteBehindOptions<V> {
   readonly sink: Sink<V>;
   /** Where accepted writes live until they are delivered. @default the memory of this `WriteBehind` */
   readonly queue?: WriteQueue;
-  /** How long the first write waits for others at most. `Infinity`: until `maxBatch` or `flush()`. @default '5s' */
+  /** The longest time that the first write waits for others. `Infinity`: until `maxBatch` or `flush()`. @default '5s' */
   readonly flushEvery?: Duration;
-  /** Writes per delivery at most; so many new ones don't wait for `flushEvery`. An integer ≥ 1. @default 100 */
+  /** The most writes per delivery; that many new ones don't wait for `flushEvery`. An integer ≥ 1. @default 100 */
   readonly maxBatch?: number;
-  /** Pending writes at most; those of one key that the sink has not seen yet count as one. An integer ≥ 1 or `Infinity`. @default Infinity */
+  /** The most pending writes. Those of one key that the sink has not seen yet count as one. An integer ≥ 1 or `Infinity`. @default Infinity */
   readonly maxPending?: number;
   /** What happens to writes beyond `maxPending`. @default 'wait' */
   readonly overflow?: 'wait' | 'reject';
-  /** Combines a value that waits with the next one of its key. @default the next one alone */
+  /** Combines a waiting value with the next one of its key. @default the next one alone */
   readonly merge?: (pending: V, incoming: V, key: string) => V;
   /**
-   * Decides a conflict: what to write instead, or `'remote'` to leave what the sink holds. Before a delete, `local` is
-   * `undefined`, and returning that deletes all the same. Without this, the later one wins if the sink tells `at`;
-   * otherwise the write becomes a dead letter.
+   * Decides a conflict: returns the value to write instead, or `'remote'` to leave the sink's. For a delete, `local` is
+   * `undefined`, and returning that deletes anyway. Without this option, the later value wins if the sink tells
+   * `at`; otherwise the write becomes a dead letter.
    */
   readonly resolve?: (local: V, remote: V, key: string, write: PendingWrite<V>) => V | 'remote';
-  /** The current value of a key of which no write is pending, for `update`. @default () => undefined */
+  /** Gives `update` the current value of a key without pending writes. @default () => undefined */
   readonly current?: (key: string) => MaybePromise<V | undefined>;
   /** A write that has been tried for longer becomes a dead letter. Time in which no process lived does not count. @default Infinity */
   readonly retryFor?: Duration;
-  /** Pauses between attempts, and how many there are. @default { initial: '1s', max: '1m', attempts: Infinity } */
+  /** Pauses between attempts, and the number of attempts. @default { initial: '1s', max: '1m', attempts: Infinity } */
   readonly retry?: RetryOptions;
   /** A delivery that takes longer has its signal aborted, and is given up when it takes twice as long. `Infinity` turns it off. @default '30s' */
   readonly maxDuration?: Duration;
   /**
-   * Takes the place of timers: told the epoch millisecond at which `flush()` is to be called next, whenever that changes.
+   * Replaces timers: called with the epoch millisecond at which `flush()` is due next, whenever that changes.
    * For a Durable Object, `(dueAt) => storage.setAlarm(dueAt)`.
    */
   readonly schedule?: (dueAt: number) => MaybePromise<void>;
@@ -78,7 +80,7 @@ export interface WriteBehindOptions<V> {
 
 type Required_ = 'sink' | 'queue' | 'maxBatch' | 'maxPending' | 'clock';
 
-/** {@link WriteBehindOptions} with nothing left open. Durations are milliseconds. */
+/** {@link WriteBehindOptions} with the defaults filled in. Durations are milliseconds. */
 export interface WriteSettings<V> extends Required<Pick<WriteBehindOptions<V>, Required_>> {
   /** Whether the queue ends with the `WriteBehind`. */
   readonly ownQueue: boolean;

@@ -1,4 +1,4 @@
-/** Chance that can be repeated: the same seed gives the same numbers. */
+/** Repeatable chance: the same seed gives the same numbers. */
 export interface Chance {
   readonly seed: number;
   /** A number from 0 up to, but not including, 1. */
@@ -6,7 +6,7 @@ export interface Chance {
   /** A whole number from 0 up to, but not including, `below`. */
   below(below: number): number;
   oneOf<T>(items: readonly T[]): T;
-  /** Chance of its own for one of several that take turns in an order nobody promises. */
+  /** A chance of its own for one of several users that take turns in an unpredictable order. */
   fork(): Chance;
 }
 
@@ -37,7 +37,7 @@ export function seedOfRun(): number {
   return Number(given);
 }
 
-/** Chance for one test. If the test fails, it says how to get the same chance again. */
+/** The chance of one test. If the test fails, a message tells how to repeat it. */
 export function chanceFor(test: { readonly onTestFailed: (run: () => void) => void }): Chance {
   const seed = seedOfRun();
   test.onTestFailed(() => console.error(`Repeat the chance of this test with SOLOFLIGHT_SEED=${seed}`));

@@ -11,19 +11,19 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { chanceFor, type Chance } from './chance.ts';
 
-/** How a writer was killed: once it has said so often that a write was accepted. */
+/** When a writer is killed: after it has reported this many accepted writes. */
 interface Kill {
   readonly run: number;
   readonly after: number;
 }
 
-/** Registers the test of a process that puts writes and is killed so often. */
+/** Registers the test of a process that puts writes and is killed `crashes` times. */
 export function crashSuite(crashes: number): void {
   const directory = mkdtempSync(join(tmpdir(), 'soloflight-'));
   const [queueFile, sinkFile] = [join(directory, 'queue.db'), join(directory, 'sink.db')];
   const children: ChildProcess[] = [];
 
-  // Bundled from the source as it is now: neither an old build nor a missing one can get in between.
+  // Bundled from the current source, so that neither an old build nor a missing one can interfere.
   beforeAll(async () => {
     await build({
       entry: [join(import.meta.dirname, '../writes/fixtures/writer.ts')],
@@ -42,7 +42,7 @@ export function crashSuite(crashes: number): void {
     rmSync(directory, { recursive: true });
   });
 
-  /** Runs the writer, and notes what it says was accepted. Without a `kill` it delivers what is left. */
+  /** Runs the writer, and notes the writes it reports as accepted. Without a `kill`, the writer delivers the rest. */
   async function runWriter(accepted: Map<string, number[]>, chance: Chance, kill?: Kill): Promise<unknown[]> {
     const words = [String(kill?.run ?? 0), kill === undefined ? 'drain' : 'put', String(chance.below(2 ** 32))];
     const child = spawn(process.execPath, [join(directory, 'writer.mjs'), queueFile, sinkFile, ...words], {
@@ -57,7 +57,7 @@ export function crashSuite(crashes: number): void {
         accepted.set(key, [...(accepted.get(key) ?? []), Number(token)]);
         heard += 1;
       }
-      // It goes on while this is read, so where it is killed is anywhere between its steps.
+      // The writer goes on while this is read, so the kill may hit it between any two of its steps.
       if (kill !== undefined && heard >= kill.after) child.kill('SIGKILL');
     }
     return exited;
@@ -81,7 +81,7 @@ export function crashSuite(crashes: number): void {
       const accepted = new Map<string, number[]>();
 
       for (let run = 1; run <= crashes; run += 1)
-        // The first one gets as far as to accept something; others may be killed before.
+        // The first writer lives long enough to accept something; later ones may be killed before that.
         expect(await runWriter(accepted, chance, { run, after: run === 1 ? 20 : chance.below(150) })).toEqual([
           null,
           'SIGKILL',
@@ -95,7 +95,7 @@ export function crashSuite(crashes: number): void {
         expect(of).toEqual([...new Set(of)].toSorted((a, b) => a - b));
         const reached = new Set(of);
         expect(tokens.filter((token) => !reached.has(token))).toEqual([]);
-        // The final value: nothing acknowledged comes after it, and what comes after what was acknowledged was put later.
+        // The final value is the last acknowledged one, or one that was put after it.
         expect(of.at(-1)).toBeGreaterThanOrEqual(Math.max(...tokens));
       }
       const queue = new DatabaseSync(queueFile);

@@ -13,7 +13,7 @@ export async function startedFleet(...args: Parameters<typeof startFleet>): Prom
   return fleet;
 }
 
-/** Registers what so many processes over one Redis promise together. */
+/** Registers the tests of `processes` processes over one Redis. */
 export function fleetSuite(redis: { readonly url: string }, processes: number): void {
   describe(`${processes} processes over one Redis`, () => {
     test('load a cold key once for 100 calls in each, again after an invalidation, and keep nothing old', async () => {
@@ -56,7 +56,7 @@ export function fleetSuite(redis: { readonly url: string }, processes: number): 
     let calls = 0;
     const { members } = await startedFleet(4, { url: redis.url, cache: PATIENT }, () => {
       calls += 1;
-      // The first one never gets its answer.
+      // The first call never gets its answer.
       return calls === 1 ? new Promise(() => {}) : answer.promise;
     });
 

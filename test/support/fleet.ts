@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Answer, Order, Question, Settings } from '../services/fixtures/orders.ts';
 
 type Unnumbered<T> = T extends { readonly id: number } ? Omit<T, 'id'> : never;
-/** What a member of a fleet can be told. */
+/** The commands for a member of a fleet. */
 export type Command = Unnumbered<Exclude<Order, { kind: 'loaded' }>>;
 
 const MEMBER = fileURLToPath(new URL('../services/fixtures/member.ts', import.meta.url));
@@ -15,7 +15,7 @@ export class Member {
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #orders = 0;
-  /** Keys it has asked the upstream for. */
+  /** The keys of its calls to the upstream. */
   readonly loads: string[] = [];
 
   constructor(settings: Settings, upstream: (key: string, member: Member) => Promise<unknown>) {

@@ -6,15 +6,15 @@ import type { OriginStep, SeenRequest } from './scripted-origin.ts';
 interface Script {
   readonly paths: Readonly<Record<string, readonly OriginStep[]>>;
   readonly seen: SeenRequest[];
-  /** Told of every request. */
+  /** Called for every request. */
   readonly watching: Set<() => void>;
   readonly used: Map<string, number>;
-  /** Gates that were opened, and those who wait for the others. */
+  /** Gates that were opened, and the requests that wait for the others. */
   readonly opened: Set<string>;
   readonly waiting: Map<string, (() => void)[]>;
 }
 
-/** An HTTP server on loopback that answers as it is told by requests to itself, so that tests in any runtime can use it. */
+/** An HTTP server on loopback that is scripted by requests to itself, so that tests in any runtime can use it. */
 export async function startOrigin(): Promise<{ readonly url: string; close(): Promise<void> }> {
   const scripts = new Map<string, Script>();
   const server = createServer((request, response) => {
@@ -101,7 +101,7 @@ function send(response: ServerResponse, step: OriginStep, body: string): void {
   response.writeHead(step.status ?? 200, [...fields, ...length]);
 }
 
-/** Resolves when there were `count` requests, for `path` if it is given. */
+/** Resolves after `count` requests, or after that many for `path` if it is given. */
 function reached(script: Script, count: number, path: string | undefined): Promise<void> {
   return new Promise((resolve) => {
     const look = (): void => {

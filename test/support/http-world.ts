@@ -6,10 +6,10 @@ import { manualClock } from '../../src/testing/index.js';
 
 const URL = 'http://origin/';
 
-/** Lets everything go on that can; streams need more than microtasks. */
+/** Lets everything that can go on do so; streams need more than microtasks. */
 export const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** What the origin says of each answer. Those under `personal` are for nobody but who asked. */
+/** The headers of each kind of answer. Those under `personal` are for their caller alone. */
 export const KINDS = {
   shared: { 'cache-control': 'max-age=5' },
   public: { 'cache-control': 'public, max-age=5, stale-while-revalidate=5' },
@@ -21,11 +21,11 @@ export const KINDS = {
   silent: {},
 } as const;
 const PERSONAL: readonly Kind[] = ['private', 'secret', 'cookie'];
-/** Those for everybody, unless who asked gave their credentials. A `silent` one is shared after the origin confirmed it. */
+/** Kinds for everybody, unless the caller gave credentials. A `silent` one is shared once the origin confirmed it. */
 const IMPLICIT: readonly Kind[] = ['shared', 'silent'];
 export type Kind = keyof typeof KINDS;
 
-/** One thing that happens. */
+/** One step of a scenario. */
 export type Step =
   | { readonly do: 'get'; readonly language: string; readonly auth: boolean; readonly noCache: boolean }
   | { readonly do: 'post' | 'advance' }
@@ -34,14 +34,14 @@ export type Step =
 
 interface Body {
   readonly kind: Kind;
-  /** Who asked the origin, in which language and with which credentials, and what there was then. */
+  /** The caller whose request reached the origin, its language and credentials, and the version at that time. */
   readonly caller: string;
   readonly language: string;
   readonly auth: boolean;
   readonly version: number;
 }
 
-/** One origin whose answers wait to be told, and the callers before it. */
+/** One origin whose answers wait for the test, and the callers before it. */
 export class HttpWorld {
   readonly #clock = manualClock();
   readonly #pending: ((kind: Kind | 'fail' | 'error') => void)[] = [];
@@ -49,7 +49,7 @@ export class HttpWorld {
   readonly #aborts: AbortController[] = [];
   readonly #fetch: ReturnType<typeof cachedFetch>;
   #version = 1;
-  /** What everybody who asks from now on must at least see. */
+  /** The version that every later caller must see at least. */
   #published = 1;
 
   constructor(stored: boolean) {
@@ -70,7 +70,7 @@ export class HttpWorld {
       this.#pending.splice(step.which % Math.max(1, this.#pending.length), 1)[0]?.(step.do);
   }
 
-  /** What fails in it is told at the end. */
+  /** Collects the caller's failure, which is reported at the end. */
   #watch(caller: Promise<void>): void {
     caller.catch(() => {});
     this.#callers.push(caller);

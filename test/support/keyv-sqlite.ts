@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 
-/** A backend for Keyv in a SQLite file, as its own are: asynchronous, for one text per key. */
+/** A backend for Keyv in a SQLite file. Like Keyv's own backends, it is asynchronous and keeps one text per key. */
 export class KeyvSqlite {
   readonly #database: DatabaseSync;
 

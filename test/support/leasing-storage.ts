@@ -4,15 +4,15 @@ import { defineStorage, mapStorage, type StorageAdapter, type StorageTier } from
 /** A storage with leases that several caches in this process share as if each were a process of its own. */
 export interface LeasingStorage extends StorageTier {
   readonly lease: (key: string, ms: number, newerThan: number) => Promise<LeaseAnswer>;
-  /** How often a lease was asked for. */
+  /** Number of requests for a lease. */
   readonly asked: () => number;
   /** The token of the lease on `key`, if there is one. */
   readonly holder: (key: string) => string | undefined;
-  /** Whether those who wait are told of the end of leases. */
+  /** Whether waiting callers are told of the end of leases. */
   messages: boolean;
 }
 
-/** `mapStorage` that answers later, with leases that end by `clock`. */
+/** A `mapStorage` with asynchronous answers, and with leases that end by `clock`. */
 export function leasingStorage(clock: Clock): LeasingStorage {
   const map = mapStorage();
   const leases = new Map<string, { readonly token: string; until: number }>();

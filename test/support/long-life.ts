@@ -1,10 +1,10 @@
 import { lruMemory, TieredCache } from '../../src/index.js';
 
 const MAX = 1_000;
-/** By then everything that is bounded is full: memory, failures, invalidations remembered. */
+/** After this many keys, everything bounded is full: memory, failures, remembered invalidations. */
 const WARM_UP = 100_000;
 
-/** What is found after a long life and should not be there. */
+/** Leftovers of a long life that should not exist. */
 interface Remains {
   readonly entriesTooMany: number;
   readonly flights: number;
@@ -13,7 +13,7 @@ interface Remains {
 
 export const nothing: Remains = { entriesTooMany: 0, flights: 0, bytesTooMany: 0 };
 
-/** Asks a cache for ever new keys, with failures, aborts and invalidations, and tells what they leave behind. */
+/** Asks a cache for ever new keys, with failures, aborts and invalidations, and returns what they leave behind. */
 export async function liveLong(keys: number): Promise<Remains> {
   const cache = new TieredCache<string>({
     ttl: '1h',
@@ -45,7 +45,7 @@ export async function liveLong(keys: number): Promise<Remains> {
   const late = await pass(WARM_UP, keys);
 
   const { size, inFlight } = cache.getStats();
-  // A megabyte for hash tables that grow once more and compiled code. A forgotten entry costs more than 7 bytes.
+  // A megabyte for hash tables that grow once more and for compiled code. A forgotten entry costs more than 7 bytes.
   const allowed = 1_000_000 + 7 * (keys - WARM_UP);
   await cache.close();
   return {

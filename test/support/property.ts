@@ -9,7 +9,7 @@ export { default as fc } from 'fast-check';
 const { SOLOFLIGHT_SEED = String(Date.now() % 2 ** 31), SOLOFLIGHT_RUNS = '1' } = process.env;
 
 /**
- * How often a property is tried: `times` a factor that is 0.2 in `npm test` and 3 in `npm run test:all`.
+ * The number of tries of a property: `times` a factor that is 0.2 in `npm test` and 3 in `npm run test:all`.
  *
  * `SOLOFLIGHT_RUNS=20` sets the factor.
  */
@@ -19,9 +19,9 @@ export function runs(times: number): number {
 
 fc.configureGlobal({ seed: Number(SOLOFLIGHT_SEED), numRuns: runs(500) });
 
-// The seed alone leads to the same failure again: fast-check makes the same values in the same order, however many follow.
+// The seed alone repeats a failure: fast-check makes the same values in the same order, however many follow.
 fc.installGlobalPlugin(() => ({
-  // Between two runs the event loop turns: what is weakly referenced is kept until then, and timers wait for it.
+  // The event loop turns between two runs: until then, weakly referenced objects are kept and timers wait.
   decorateRun: (run) => (value) => {
     const failure = run(value);
     return failure instanceof Promise ? failure.then((it) => setImmediate(it)) : failure;

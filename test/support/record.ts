@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 
 import type { Reporter, TestModule } from 'vitest/node';
 
-/** What happened in a run of Vitest. */
+/** The record of a run of Vitest. */
 export interface RunRecord {
   readonly files: readonly FileRecord[];
   /** The messages of errors outside of any file. */
@@ -36,7 +36,7 @@ export function recordTo(path: string): Reporter {
   };
 }
 
-/** Reads what {@link recordTo} wrote. */
+/** Reads the file of {@link recordTo}. */
 export function readRecord(path: string): RunRecord {
   return JSON.parse(readFileSync(path, 'utf8')) as RunRecord;
 }

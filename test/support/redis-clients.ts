@@ -5,7 +5,7 @@ import { createClient as createClient5 } from 'redis-client-5';
 
 import type { IoredisLike, NodeRedisLike } from '../../src/redis/client.js';
 
-/** A connected client, and how it ends. */
+/** A connected client, and the function that ends it. */
 export interface ConnectedClient {
   readonly client: IoredisLike | NodeRedisLike;
   readonly end: () => Promise<void>;
@@ -14,7 +14,7 @@ export interface ConnectedClient {
 /** Connects to the Redis at `url`. */
 export type Connect = (url: string) => Promise<ConnectedClient>;
 
-/** Every client and protocol that is supported, by name. */
+/** All supported clients and protocols, by name. */
 export const CLIENTS = {
   'node-redis 6, RESP3': (url) => nodeRedis(createClient({ url, RESP: 3 }) as never),
   'node-redis 6, RESP2': (url) => nodeRedis(createClient({ url, RESP: 2 }) as never),
@@ -29,7 +29,7 @@ export type ClientName = keyof typeof CLIENTS;
 /** The client of the quick tests. */
 export const FIRST = 'node-redis 6, RESP3' satisfies ClientName;
 
-/** All others. */
+/** All other clients. */
 export const OTHERS = (Object.keys(CLIENTS) as ClientName[]).filter((name) => name !== FIRST);
 
 async function nodeRedis(client: ReturnType<typeof createClient>): Promise<ConnectedClient> {
@@ -41,12 +41,12 @@ async function nodeRedis(client: ReturnType<typeof createClient>): Promise<Conne
 async function ioredis(client: Ioredis): Promise<ConnectedClient> {
   client.on('error', () => {});
   await client.ping();
-  // Not `disconnect`: a connection that was interrupted may just be listening to its channels again, which ioredis does
-  // by itself, and nobody handles its rejection. What was sent before `QUIT` is answered before.
+  // Not `disconnect`: after an interruption ioredis may just be subscribing again by itself, and nobody handles the
+  // rejection of that. Commands sent before `QUIT` are answered before it.
   return { client, end: async () => void (await client.quit()) };
 }
 
-/** Sends `words` over `client`, whichever it is. */
+/** Sends `words` over `client`, whichever library it is of. */
 export async function command(client: IoredisLike | NodeRedisLike, words: readonly string[]): Promise<unknown> {
   if ('callBuffer' in client) return client.callBuffer(...(words as never[]));
   return client.sendCommand(words as never);

@@ -11,7 +11,7 @@ export interface RedisClusterServers {
   readonly stop: () => Promise<void>;
 }
 
-/** Starts a cluster and resolves when all its nodes say that it is complete. */
+/** Starts a cluster and resolves once all its nodes report it complete. */
 export async function startCluster(size = 3): Promise<RedisClusterServers> {
   const settings = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--cluster-announce-ip', '127.0.0.1'];
   const nodes = await Promise.all(Array.from({ length: size }, () => startRedis(settings)));

@@ -5,18 +5,18 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A Redis server of its own, on loopback, that keeps nothing on disk. */
+/** A Redis server of its own on loopback, without persistence. */
 export interface RedisServer {
   readonly port: number;
   readonly url: string;
   readonly pid: number;
-  /** Ends it as it likes to be ended; what it held is lost. */
+  /** Ends it in an orderly way; its data are lost. */
   readonly stop: () => Promise<void>;
-  /** Ends it without any notice. */
+  /** Kills it without notice. */
   readonly kill: () => Promise<void>;
-  /** Starts another one, empty, on the same port. The old one must have ended. */
+  /** Starts another, empty server on the same port. The old one must have ended. */
   readonly restart: () => Promise<void>;
-  /** Holds it still (`SIGSTOP`), and lets it go on. */
+  /** Stops it (`SIGSTOP`), and lets it go on. */
   readonly pause: () => void;
   readonly resume: () => void;
   /** Sends one command of plain words. Does not wait for the reply. */
@@ -26,7 +26,7 @@ export interface RedisServer {
 const WHAT_TO_DO =
   'The tests need a redis-server 6.2 or later on the path. Install it (Debian: apt-get install redis-server; macOS: brew install redis)';
 
-/** Called once before the tests: sees to it that there is a redis-server. */
+/** Called once before the tests. Makes sure that there is a redis-server. */
 export function setup(): void {
   if (isInstalled()) return;
   if (process.platform !== 'linux' || process.getuid?.() !== 0) throw new Error(WHAT_TO_DO);
@@ -51,14 +51,14 @@ function isInstalled(): boolean {
   }
 }
 
-/** Starts a server, on a free port unless one is given, and resolves when it answers. `settings`: words of its command line. */
+/** Starts a server, on a free port unless one is given, and resolves when it answers. `settings` go to its command line. */
 export async function startRedis(settings: readonly string[] = [], given?: number): Promise<RedisServer> {
   const port = given ?? (await freePort());
   let running = await launch(port, settings);
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     const { child, folder } = running;
     if (child.exitCode === null && child.signalCode === null) {
-      // One that is held still would not hear of anything else.
+      // A paused server would not receive any other signal.
       child.kill('SIGCONT');
       child.kill(signal);
       await once(child, 'exit');
@@ -87,7 +87,7 @@ export async function startRedis(settings: readonly string[] = [], given?: numbe
   };
 }
 
-/** A port of loopback that nobody listens on. */
+/** A loopback port that nobody listens on. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -109,7 +109,7 @@ async function launch(
     stream.setEncoding('utf8').on('data', (text: string) => {
       output = (output + text).slice(-2_000);
     });
-  // Nothing here outlives the tests, not even where they end by `process.exit`.
+  // The server must not outlive the tests, even if they end by `process.exit`.
   const last = (): void => void child.kill('SIGKILL');
   process.once('exit', last);
   child.once('exit', () => process.off('exit', last));
@@ -123,7 +123,7 @@ async function launch(
   return { child, folder };
 }
 
-/** Whether a server answers `PING`, be it with an error. */
+/** Whether a server answers `PING`, even with an error. */
 async function answers(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1');
   try {

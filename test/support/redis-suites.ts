@@ -11,8 +11,8 @@ import { startRedis, type RedisServer } from './redis-server.ts';
 export const runner: StorageSuiteRunner = { test, equal: (actual, expected) => expect(actual).toEqual(expected) };
 
 /**
- * The same runner without the second run of the storage suite, in a namespace. That run is about prefixes of keys, which
- * no client looks into: one client proves it for all.
+ * The same runner without the storage suite's second run, in a namespace. That run tests prefixes of keys, which no client
+ * looks into, so one client proves it for all.
  */
 export const withoutNamespaces: StorageSuiteRunner = {
   ...runner,
@@ -41,7 +41,7 @@ export function sharedRedis(): { readonly url: string } {
   };
 }
 
-/** Connections of one client for the tests of one `describe`, which end with them. */
+/** Connections of one client for the tests of one `describe`. They end with those tests. */
 export function connections(redis: { readonly url: string }, name: ClientName, count = 1): readonly ConnectedClient[] {
   const connected: ConnectedClient[] = [];
   beforeAll(async () => {

@@ -5,17 +5,17 @@ import { afterEach, expect } from 'vitest';
 import type { Clock } from '../../src/index.js';
 import { manualClock, type ManualClock } from '../../src/testing/index.js';
 
-/** One request of a Worker: what it set up ends with it. */
+/** One request of a Worker: its timers end with it. */
 export interface MortalRequest {
   /** Runs `work` as part of this request. */
   run<T>(work: () => T): T;
-  /** Ends the request as the runtime does: its timers never fire, and nothing is told. */
+  /** Ends the request as the runtime does: its timers never fire, and nobody is told. */
   end(): void;
 }
 
-/** Requests in one isolate, over a clock that moves when the test says so. */
+/** Requests in one isolate, over a clock that the test moves. */
 export interface Requests {
-  /** What the cache gets. Timers belong to the request that sets them. */
+  /** The clock for the cache. Timers belong to the request that sets them. */
   readonly clock: Clock;
   readonly time: ManualClock;
   /** Starts a request. */
@@ -61,7 +61,7 @@ const unhandled: unknown[] = [];
 process.on('unhandledRejection', (reason) => unhandled.push(reason));
 
 afterEach(async () => {
-  // Rejections nobody handled are reported once the turn is over.
+  // Unhandled rejections are reported at the end of the turn.
   await new Promise((resolve) => setImmediate(resolve));
   expect(unhandled.splice(0)).toEqual([]);
 });

@@ -1,29 +1,29 @@
-/** How the origin answers one request. */
+/** The origin's answer to one request. */
 export interface OriginStep {
   /** @default 200 */
   readonly status?: number;
   /** Several fields of one name are an array. No `Date` is sent unless given here. */
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: string;
-  /** A body of so many bytes instead. */
+  /** A body of this many bytes instead. */
   readonly size?: number;
   /** The name of a request header whose value ends the body. */
   readonly echo?: string;
-  /** Without `Content-Length`. */
+  /** Whether `Content-Length` is left out. */
   readonly chunked?: boolean;
   /** Waits for this gate before the headers. */
   readonly hold?: string;
-  /** Waits for this gate when the first `before` characters of the body are sent. */
+  /** Waits for this gate after the first `before` characters of the body. */
   readonly holdBody?: string;
   /** @default 1 */
   readonly before?: number;
-  /** `reset`: the connection breaks, after the part `before` if there is a body. */
+  /** `reset` breaks the connection, after the first `before` characters if there is a body. */
   readonly then?: 'reset';
-  /** These bytes instead of a response. */
+  /** Sent as they are, instead of a response. */
   readonly raw?: string;
 }
 
-/** What the origin noted of a request. */
+/** The origin's note of a request. */
 export interface SeenRequest {
   readonly method: string;
   readonly path: string;
@@ -32,18 +32,18 @@ export interface SeenRequest {
   readonly aborted: boolean;
 }
 
-/** One script on a running origin, told and asked by HTTP. */
+/** One script on a running origin, controlled by HTTP. */
 export interface ScriptedOrigin {
   /** The absolute URL of a path of this script. */
   url(path?: string): string;
-  /** All requests so far, those for `path` alone if it is given. */
+  /** All requests so far, or only those for `path`. */
   seen(path?: string): Promise<SeenRequest[]>;
   /** Resolves when the origin has got `count` requests for `path`. */
   reached(count: number, path?: string): Promise<void>;
   open(gate: string): Promise<void>;
 }
 
-/** Writes a script: by path, what each request in turn gets; the last step answers all further ones. */
+/** Writes a script: for each path, the answers to its requests in turn. The last step answers all further requests. */
 export async function scriptOrigin(
   base: string,
   paths: Readonly<Record<string, readonly OriginStep[]>>,
@@ -62,7 +62,7 @@ export async function scriptOrigin(
   };
 }
 
-/** A script may have broken the connection that is kept alive; another one will do. */
+/** Tries again on another connection: a script may have broken the one that is kept alive. */
 async function tell(url: string, init?: RequestInit): Promise<string> {
   for (let attempt = 1; ; attempt += 1) {
     try {

@@ -5,29 +5,29 @@ import { defineStorage, mapStorage } from '../../src/index.js';
 export interface TierCall {
   readonly operation: 'get' | 'set' | 'setIfNewer' | 'delete';
   readonly key: string;
-  /** What is to be stored. */
+  /** The entry to store. */
   readonly entry: Entry | undefined;
   readonly settled: boolean;
-  /** Does what was asked, or reads what is stored now, without answering yet. */
+  /** Carries the operation out, without answering yet. A read takes what is stored now. */
   land(): void;
-  /** Answers; does first what was asked unless that was done already. */
+  /** Answers, after carrying the operation out unless that was done already. */
   pass(): void;
-  /** Answers with `result` instead, and does nothing. */
+  /** Answers with `result` instead, without carrying anything out. */
   answer(result: unknown): void;
-  /** Fails, whether or not what was asked was done. */
+  /** Fails, whether the operation was carried out or not. */
   fail(error?: unknown): void;
 }
 
 /** A storage tier whose every call waits until the test settles it, so that every interleaving is written out. */
 export interface ScriptedTier {
   readonly tier: StorageTier;
-  /** What is really stored. */
+  /** The storage itself. */
   readonly stored: StorageTier;
   /** All calls so far, in order. */
   readonly calls: readonly TierCall[];
-  /** The calls that wait, oldest first. */
+  /** The waiting calls, oldest first. */
   readonly waiting: readonly TierCall[];
-  /** The oldest call of `operation` that waits. @throws Error if there is none. */
+  /** The oldest waiting call of `operation`. @throws Error if there is none. */
   next(operation: TierCall['operation'], key?: string): TierCall;
 }
 

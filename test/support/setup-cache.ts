@@ -10,7 +10,7 @@ import {
   type ScriptedUpstream,
 } from '../../src/testing/index.js';
 
-/** The parts of one cache under test. The upstream answers when the test says so, time moves when the test says so. */
+/** The parts of one cache under test. The test decides when the upstream answers and when time moves. */
 export interface Parts<V> {
   readonly cache: TieredCache<V>;
   readonly clock: ManualClock;
@@ -22,7 +22,7 @@ interface Checked {
   readonly upstream: ScriptedUpstream<never>;
 }
 
-/** Entries that memory holds at most, unless a test says otherwise. */
+/** The most entries in memory, unless a test says otherwise. */
 const DEFAULT_MAX = 10_000;
 
 const opened: Checked[] = [];

@@ -14,12 +14,12 @@ export interface Parts {
   readonly connection: Connectivity;
   readonly clock: ManualClock;
   readonly asked: Asked[];
-  /** All states told so far. */
+  /** All states reported so far. */
   readonly told: string[];
   readonly browser: Browser;
 }
 
-/** What a window is to a signal. */
+/** The parts of a window that a signal sees. */
 class Browser extends EventTarget {
   readonly navigator = { onLine: true };
   readonly listeners = new Set<unknown>();
@@ -60,7 +60,7 @@ export function setup(options: Partial<ConnectivityOptions> & { readonly onLine?
   return parts;
 }
 
-/** Probes of the signals of one test. */
+/** The probes of all signals of one test. */
 export const asked: Asked[] = [];
 export const probe = ({ signal }: ProbeContext): Promise<unknown> =>
   new Promise((answer, fail) => asked.push({ signal, answer, fail }));

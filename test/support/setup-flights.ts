@@ -3,7 +3,7 @@ import { afterEach, expect } from 'vitest';
 import { Singleflight, type FlightEvent, type SingleflightOptions } from '../../src/index.js';
 import { manualClock, scriptedUpstream, type ManualClock, type ScriptedUpstream } from '../../src/testing/index.js';
 
-/** The parts of one `Singleflight` under test. Work ends when the test says so, time moves when the test says so. */
+/** The parts of one `Singleflight` under test. The test decides when work ends and when time moves. */
 export interface Parts {
   readonly flights: Singleflight;
   readonly clock: ManualClock;
@@ -14,7 +14,7 @@ export interface Parts {
 
 type Checked = Pick<Parts, 'flights' | 'clock' | 'work'>;
 
-/** Beyond the deadline of every flight that has one. */
+/** Longer than the deadline of every flight that has one. */
 const LONG = 100_000_000;
 
 const opened: Checked[] = [];
@@ -35,17 +35,17 @@ export async function settle(): Promise<void> {
   for (let turn = 0; turn < 50; turn += 1) await null;
 }
 
-/** Resolves once rejections that nobody handled have been reported. */
+/** Resolves once unhandled rejections have been reported. */
 export function turnEnd(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** The rejections reported so far, which are thereby taken note of. */
+/** Takes the rejections reported so far, which count as noticed then. */
 function takeUnhandled(): unknown[] {
   return unhandled.splice(0);
 }
 
-/** Bytes in use once garbage is collected, which vitest.config.ts lets tests do. */
+/** Bytes in use after a garbage collection, which vitest.config.ts lets tests run. */
 export function heapUsed(): number {
   const collect = (globalThis as { gc?: () => void }).gc;
   if (collect === undefined) throw new Error('Garbage can only be collected with --expose-gc');
@@ -53,7 +53,7 @@ export function heapUsed(): number {
   return process.memoryUsage().heapUsed;
 }
 
-/** How each of `promises` ended, or that it did not. */
+/** The end of each of `promises`, or `'pending'`. */
 export async function fates(promises: readonly Promise<unknown>[]): Promise<unknown[]> {
   const found: unknown[] = promises.map(() => 'pending');
   for (const [index, promise] of promises.entries()) {
@@ -81,7 +81,7 @@ afterEach(async () => {
   expect(takeUnhandled()).toEqual([]);
 });
 
-/** Every flight that was led has ended one way, or is under way. */
+/** Every flight has ended in exactly one way, or is under way. */
 function expectBalance(flights: Pick<Singleflight, 'getStats'>): void {
   const { led, joined, succeeded, failed, timedOut, aborted, inFlightCount, coalescingRatio, totalSubscribers } =
     flights.getStats();

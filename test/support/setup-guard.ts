@@ -8,19 +8,19 @@ import { GuardedTier } from '../../src/tiers/guard.js';
 /** Whether the users of a tier share one I/O context, or each request has its own. */
 export type ScopeKind = 'shared' | 'request';
 
-/** A failure of the tier, as the guard told it. */
+/** A failure of the tier, as reported by the guard. */
 interface Reported {
   readonly operation: string;
   readonly key: string | undefined;
   readonly error: unknown;
 }
 
-/** One guard under test. Time moves when the test says so. */
+/** One guard under test. The test moves the time. */
 export interface GuardParts {
   readonly guard: GuardedTier;
   readonly clock: ManualClock;
   readonly reports: Reported[];
-  /** Work in the background that is not over. */
+  /** Background work that is not over. */
   readonly background: ReadonlySet<Promise<void>>;
 }
 
@@ -75,16 +75,16 @@ export async function settle(): Promise<void> {
   for (let turn = 0; turn < 50; turn += 1) await null;
 }
 
-/** After every test: once time is up, nothing waits any more, no timer is left, and no rejection went unhandled. */
+/** After every test: once time is up, nothing waits, no timer is left, and no rejection went unhandled. */
 afterEach(async () => {
   for (const { clock, background } of opened.splice(0)) {
     await clock.advanceAsync(LONG);
-    // A replay of thousands takes more turns of the microtask queue than that.
+    // A replay of thousands takes more turns of the microtask queue than `settle` gives.
     await new Promise((resolve) => setImmediate(resolve));
     expect(background.size).toBe(0);
     expect(clock.pending).toBe(0);
   }
-  // Rejections nobody handled are reported once the turn is over.
+  // Unhandled rejections are reported at the end of the turn.
   await new Promise((resolve) => setImmediate(resolve));
   expect(unhandled.splice(0)).toEqual([]);
 });

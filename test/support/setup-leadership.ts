@@ -3,15 +3,15 @@ import { afterEach, expect, vi } from 'vitest';
 import { whileLeading, type Leadership } from '../../src/browser/while-leading.js';
 import { manualClock, type ManualClock } from '../../src/testing/index.js';
 
-/** One tab's part in who leads, with a clock of its own, so that it can be suspended. */
+/** One tab's part in the election, with a clock of its own, so that it can be suspended. */
 export interface TabParts {
   readonly leadership: Leadership;
   readonly clock: ManualClock;
-  /** The signals of each time it led. */
+  /** The signal of each term in which it led. */
   readonly terms: AbortSignal[];
 }
 
-/** What the tabs of one test share. */
+/** The localStorage that the tabs of one test share. */
 export const stored = new Map<string, string>();
 
 const opened: TabParts[] = [];

@@ -50,7 +50,7 @@ export function setupWrites<V = string>(options: Partial<WriteBehindOptions<V>> 
   };
 }
 
-/** What each promise came to. */
+/** The value or the rejection of each promise. */
 export function outcomesOf(promises: readonly Promise<unknown>[]): Promise<unknown[]> {
   return Promise.all(promises.map((promise) => promise.catch((reason: unknown) => ({ reason }))));
 }

@@ -7,7 +7,7 @@ import { sampleEntry } from '../../src/testing/storage-suite/samples.js';
 const AT = 1_700_000_000_000;
 const ENTRY = sampleEntry(AT);
 
-/** What a storage promises over a handle of the caller's, whichever driver it is of. `connect` opens an empty database. */
+/** The promises of a storage over a caller's handle, for any driver. `connect` opens an empty database. */
 export function sqliteHandleSuite(driver: string, connect: () => SqliteDatabase): void {
   describe(`a handle of ${driver}`, () => {
     test('is not closed', async () => {

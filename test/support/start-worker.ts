@@ -16,32 +16,32 @@ interface UpstreamCall {
 
 /** A request whose client can leave. */
 export interface Client {
-  /** Leaves without a word, as a closed browser does. Resolves when the Worker must have noticed. */
+  /** Leaves without notice, as a closed browser does. Resolves when the Worker must have noticed. */
   leave(): Promise<void>;
 }
 
-/** One Worker under workerd, reached without a proxy. It answers `/arrived?key=` with how many requests for `key` there were. */
+/** One Worker under workerd, reached without a proxy. It answers `/arrived?key=` with the number of requests for `key`. */
 export interface StartedWorker {
-  /** The body of the answer, or `'hangs'` where there is none for `patience` milliseconds. */
+  /** The body of the answer, or `'hangs'` if there is none within `patience` milliseconds. */
   get(path: string, patience?: number): Promise<string>;
   /** Sends a request by hand. */
   open(path: string): Promise<Client>;
-  /** Resolves when so many requests for `key` have reached the Worker. */
+  /** Resolves when `count` requests for `key` have reached the Worker. */
   arrived(key: string, count: number): Promise<void>;
-  /** Resolves when the Worker has done what it could do by now: it has answered later requests. */
+  /** Resolves when the Worker has done all it can do by now: it has answered later requests. */
   settled(): Promise<void>;
-  /** Keys of all upstream calls so far that are `key`, or begin with it. */
+  /** The keys of all upstream calls so far that equal `key` or begin with it. */
   calls(key: string): readonly string[];
-  /** The next call for `key`, come or to come. */
+  /** The next call for `key`, whether it has come already or not. */
   called(key: string): Promise<UpstreamCall>;
-  /** Answers the calls that wait, for keys that begin with `prefix`, with their keys. */
+  /** Answers the waiting calls for keys that begin with `prefix`, with their keys. */
   answerWaiting(prefix: string): void;
-  /** What the runtime complained of. */
+  /** The complaints of the runtime. */
   readonly complaints: readonly string[];
   stop(): Promise<void>;
 }
 
-/** How a Worker is run. */
+/** The settings under which a Worker runs. */
 export interface WorkerRuntime {
   readonly compatibilityDate: string;
   readonly compatibilityFlags: readonly string[];
@@ -73,7 +73,7 @@ export async function startWorker(entry: URL, runtime: WorkerRuntime): Promise<S
   const sockets = new Set<Socket>();
   const get = (path: string, patience = HANGS_AFTER): Promise<string> => bodyOf(new URL(path, url), patience);
   const arrivals = async (key: string): Promise<number> => Number(await get(`/arrived?key=${encodeURIComponent(key)}`));
-  // What has reached the runtime's sockets before these requests is taken before their last one is answered.
+  // The Worker takes everything that its sockets received before these requests before it answers the last of them.
   const settled = async (): Promise<void> => {
     for (let turn = 0; turn < 3; turn += 1) await arrivals('');
   };
@@ -153,7 +153,7 @@ function heldUpstream() {
   };
 }
 
-/** On a connection of its own, so that it waits for no other request. */
+/** Uses a connection of its own, so that it waits for no other request. */
 function bodyOf(url: URL, patience: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const signal = AbortSignal.timeout(patience);

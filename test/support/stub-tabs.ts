@@ -12,11 +12,11 @@ export class StubTabs {
   readonly #channels = new Set<StubChannel>();
   readonly #waiting: { readonly tab: number; readonly grant: () => void }[] = [];
   #holder: number | undefined;
-  /** Which tab runs: what it makes belongs to it. */
+  /** The tab that runs. Everything made meanwhile belongs to it. */
   current = 0;
   readonly dead = new Set<number>();
 
-  /** `delay`: microtasks that a message takes. */
+  /** `delay`: the microtasks that a message takes. */
   constructor(delay: () => number) {
     const post = (from: StubChannel, data: unknown): void => {
       if (this.dead.has(from.tab)) return;
@@ -35,7 +35,7 @@ export class StubTabs {
     };
     vi.stubGlobal(
       'BroadcastChannel',
-      // What `new` gives is the channel.
+      // `new` returns the channel.
       function (name: string) {
         return open(name);
       },
@@ -43,7 +43,7 @@ export class StubTabs {
     vi.stubGlobal('navigator', { locks: { request: this.#request } });
   }
 
-  /** Ends a tab as a crash would: it neither sends nor hears any more, and its lock is another's. */
+  /** Ends a tab as a crash would: it neither sends nor receives any more, and another tab gets its lock. */
   crash(tab: number): void {
     this.dead.add(tab);
     if (this.#holder === tab) this.#release();
@@ -108,7 +108,7 @@ class StubChannel {
     this.#parts.post(this, data);
   }
 
-  /** In the order in which they were sent, `delay` microtasks after the one before. */
+  /** Delivers messages in the order in which they were sent, each `delay` microtasks after the one before. */
   receive(data: unknown, delay: number): void {
     this.#last = this.#last
       .then(() => turns(delay))

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** A network between clients and a server on loopback, as bad as the test wants it. */
 export interface TcpProxy {
   readonly port: number;
-  /** How long each chunk takes, milliseconds. */
+  /** Delay of each chunk, milliseconds. */
   delay: number;
   /** Chunks vanish, in both directions, while connections stay: half-open. */
   swallow: boolean;

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A limit for what hangs. Nothing is measured by it. */
+/** A limit for hanging tests. Nothing is measured by it. */
 const PATIENCE = 45_000;
 
-/** Resolves once `isSo` gives `true`. `what` says in the error what was waited for in vain. */
+/** Resolves once `isSo` returns `true`. After a wait in vain, `what` names it in the error. */
 export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
   const end = performance.now() + PATIENCE;
   while (!(await isSo())) {

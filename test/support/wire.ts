@@ -1,7 +1,7 @@
 import type { Backplane, BackplaneListener, BackplaneMessage } from '../../src/contracts.js';
 import { defineBackplane } from '../../src/index.js';
 
-/** A channel between the caches of one test: what is sent arrives when, as often and in the order the test says. */
+/** A channel between the caches of one test, which decides when, how often and in which order messages arrive. */
 export interface Wire {
   /** A backplane for one more cache. */
   readonly plug: () => Backplane;
@@ -9,7 +9,7 @@ export interface Wire {
   readonly sent: readonly BackplaneMessage[];
   /** Whether messages arrive as soon as they are published. On at first. */
   open: boolean;
-  /** Makes `publish` reject until it is `undefined` again. */
+  /** While set, `publish` rejects with it. */
   failure: unknown;
   /** Delivers `messages` to all listeners. */
   readonly deliver: (...messages: readonly BackplaneMessage[]) => void;
@@ -17,7 +17,7 @@ export interface Wire {
   readonly lose: () => void;
   /** Called before each subscription, which waits for what it returns. */
   admit: () => Promise<void>;
-  /** Listeners there are. */
+  /** The current listeners. */
   readonly listeners: ReadonlySet<BackplaneListener>;
   /** Calls of `publish` so far. */
   readonly publications: () => number;
@@ -36,7 +36,7 @@ export function wire(): Wire {
     admit: async () => {},
     deliver: (...messages) => {
       for (const message of messages)
-        // As over a wire: nobody shares objects with the sender.
+        // Cloned as on a wire: nobody shares objects with the sender.
         for (const listener of listeners) listener.receive(structuredClone(message));
     },
     lose: () => {

@@ -741,7 +741,7 @@ describe('misuse', () => {
   test.each<[unknown, unknown, string]>([
     [undefined, { open: mapStorage }, 'Expected `runner.test` to be a function, got `undefined`'],
     [{ test: () => {} }, { open: mapStorage }, 'Expected `runner.equal` to be a function, got `undefined`'],
-    [runner, undefined, 'Expected `open` to be a function that gives an empty storage tier, got `undefined`'],
+    [runner, undefined, 'Expected `open` to be a function that returns an empty storage tier, got `undefined`'],
     [
       runner,
       { open: mapStorage, supports: { sweep: 1 } },

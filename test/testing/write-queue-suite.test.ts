@@ -160,7 +160,7 @@ describe('a queue that is not sound fails where it should', () => {
 test.each([
   [{ test: 1, equal: () => {} }, { open: memoryQueue }, 'Expected `runner.test` to be a function'],
   [{ test: () => {} }, { open: memoryQueue }, 'Expected `runner.equal` to be a function'],
-  [{ test: () => {}, equal: () => {} }, {}, 'Expected `open` to be a function that gives an empty queue'],
+  [{ test: () => {}, equal: () => {} }, {}, 'Expected `open` to be a function that returns an empty queue'],
   [{ test: () => {}, equal: () => {} }, { open: memoryQueue, supports: null }, 'Expected `supports` to be an object'],
   [
     { test: () => {}, equal: () => {} },

@@ -383,7 +383,7 @@ describe('a write that is to be tried again', () => {
 
     expect(calls).toHaveLength(2);
     expect(await writes.deadLetters.list()).toMatchObject([
-      { key: 'a', value: '1', attempts: 2, cause: 'exhausted', reason: 'not taken in 2 attempts, the last one: down' },
+      { key: 'a', value: '1', attempts: 2, cause: 'exhausted', reason: 'not taken in 2 attempts; last error: down' },
     ]);
   });
 

@@ -1,4 +1,4 @@
-/** What a client wants to know: a product, and which of its fields (none named: all). */
+/** A client's question: a product, and which of its fields (none named: all). */
 export interface ProductQuery {
   readonly productId: string;
   readonly fields: readonly string[];
@@ -6,7 +6,7 @@ export interface ProductQuery {
 
 const LONGEST = 256;
 
-/** The query of a request, or what is wrong with it. `price, name` and `name,price,name` are the same query. */
+/** The query in `params`, or the reason why it is invalid. `price, name` and `name,price,name` are the same query. */
 export function parseQuery(params: URLSearchParams): ProductQuery | string {
   const productId = params.get('productId')?.trim() ?? '';
   if (productId === '') return 'Expected `productId`, as in /products?productId=SKU123';
@@ -26,7 +26,7 @@ export function keyFor({ productId, fields }: ProductQuery): string {
   ]).toString();
 }
 
-/** The query that {@link keyFor} made `key` of. */
+/** The query that {@link keyFor} turned into `key`. */
 export function queryOf(key: string): ProductQuery {
   const params = new URLSearchParams(key);
   return { productId: params.get('productId') ?? '', fields: params.get('fields')?.split(',') ?? [] };

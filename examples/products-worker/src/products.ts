@@ -12,14 +12,14 @@ export interface Env {
   readonly STALE_TTL_MS: string;
 }
 
-/** What the API said: a product (200), or that it has none for this client (4xx). */
+/** The API's answer: a product (200), or that it has none for this client (4xx). */
 export interface ProductAnswer {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
 }
 
-/** One object per product, wherever its clients are: the API is asked once per expiry, not once per data centre. */
+/** One object per product, wherever its clients are: the API gets one request per expiry, not one per data centre. */
 export class Products extends CacheObject<Env, ProductAnswer> {
   protected override configure({ FRESH_TTL_MS, STALE_TTL_MS }: Env): DurableCacheOptions<ProductAnswer> {
     const fresh = Number(FRESH_TTL_MS);

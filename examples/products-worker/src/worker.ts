@@ -32,7 +32,7 @@ async function getProduct(products: DurableCacheClient<ProductAnswer>, params: U
   }
 }
 
-/** What the object of a product did since it was last loaded into memory. */
+/** The counts of a product's object since it was last loaded into memory. */
 async function getStats(products: DurableCacheClient<ProductAnswer>, params: URLSearchParams): Promise<Response> {
   const query = parseQuery(params);
   if (typeof query === 'string') return failure(400, query);
@@ -40,7 +40,7 @@ async function getStats(products: DurableCacheClient<ProductAnswer>, params: URL
   return Response.json({ loads, loadFailures, hits, staleHits, coalesced });
 }
 
-/** A refusal of the API is passed on; of a product it is said how old it is, and how long it may be kept. */
+/** Passes a refusal of the API on. For a product, adds its age and how long it may be kept. */
 function respond(lookup: Lookup<ProductAnswer>): Response {
   const { value, age, freshFor, staleFor } = lookup;
   const headers = { 'content-type': value.contentType, 'cache-status': toCacheStatus(lookup, 'products') };

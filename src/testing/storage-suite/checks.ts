@@ -2,7 +2,7 @@ import type { Clock, MaybePromise, StorageTier } from '../../contracts.js';
 import type { Entry } from '../../entry.js';
 import { pictureOf } from './samples.js';
 
-/** The test runner, as far as the suite needs it: vitest, node:test, or any other. */
+/** The part of a test runner that the suite needs: vitest, node:test, or any other. */
 export interface StorageSuiteRunner {
   /** Registers a test, which fails if `run` rejects. */
   readonly test: (name: string, run: () => Promise<void>) => unknown;
@@ -11,10 +11,10 @@ export interface StorageSuiteRunner {
 }
 
 /**
- * What an adapter can and can't do. This alone decides which tests are left out.
+ * The capabilities of an adapter. They alone decide which tests are left out.
  *
- * What is not mentioned counts as the default. A method that is declared and missing, or there and declared `false`, is
- * a failure.
+ * A capability that is not mentioned has its default. A method that is declared and missing, or present and declared
+ * `false`, is a failure.
  */
 export interface StorageCapabilities {
   /** `true`: values come back as the same objects. `false`: a change to a value does not reach the stored one. Left out: neither is checked. */
@@ -31,7 +31,7 @@ export interface StorageCapabilities {
   readonly binary?: boolean;
   /** `delete` tells whether the key was there. @default true */
   readonly deleteReports?: boolean;
-  /** Overlapping calls of `set` for one key leave one of their entries, whole. `false`: they may also leave what `get` throws an `UndecodableError` for. @default true */
+  /** Overlapping calls of `set` for one key leave one of their entries, whole. `false`: they may also leave something for which `get` throws an `UndecodableError`. @default true */
   readonly atomicSet?: boolean;
   /** Has `getMany`. @default true */
   readonly getMany?: boolean;
@@ -49,17 +49,17 @@ export interface StorageCapabilities {
   readonly lease?: boolean;
   /** Has `close`. @default true */
   readonly close?: boolean;
-  /** Closes `tier` and gives another over the same storage, which must hold the same entries. Left out: nothing outlives a tier. */
+  /** Closes `tier` and returns another over the same storage, which must hold the same entries. Left out: nothing outlives a tier. */
   readonly reopen?: (tier: StorageTier) => MaybePromise<StorageTier>;
 }
 
 /** Options of `storageSuite`. */
 export interface StorageSuiteOptions {
-  /** Gives a tier that holds nothing. Called once per test, which closes it at its end. */
+  /** Returns an empty tier. Called once per test, which closes it at its end. */
   readonly open: () => MaybePromise<StorageTier>;
-  /** What the adapter can and can't do. @default {}: everything that is on by default */
+  /** The capabilities of the adapter. @default {}: everything that is on by default */
   readonly supports?: StorageCapabilities;
-  /** Where "now" comes from: storages that drop outlived entries by themselves go by real time. @default systemClock */
+  /** The source of "now". Storages that drop outlived entries themselves go by real time. @default systemClock */
   readonly clock?: Clock;
 }
 
@@ -81,7 +81,7 @@ export const OPTIONAL_METHODS = [
 
 const HOUR = 3_600_000;
 
-/** What the tests of the suite are made of. */
+/** The parts that the suite's tests are made of. */
 export class Checks {
   readonly supports: Supports;
   readonly #runner: StorageSuiteRunner;
@@ -104,7 +104,7 @@ export class Checks {
   test(name: string, run: (tier: StorageTier) => Promise<void>): void {
     this.#runner.test(name, async () => {
       const tier = await this.#open();
-      // Not in a `finally`: what the test found must not be hidden by a `close` that fails as well.
+      // Not in a `finally`: a failing `close` must not hide the failure of the test.
       try {
         await run(tier);
       } catch (error) {
@@ -134,6 +134,6 @@ async function closeQuietly(tier: StorageTier): Promise<void> {
   try {
     await tier.close?.();
   } catch {
-    // Only told where nothing else went wrong.
+    // Reported only if nothing else failed.
   }
 }

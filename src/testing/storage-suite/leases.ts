@@ -146,11 +146,12 @@ async function ask(tier: StorageTier, key: string, ms = LONG, newerThan = -Infin
 
 async function take(tier: StorageTier, key: string, ms = LONG): Promise<Lease> {
   const answer = await ask(tier, key, ms);
-  if (answer.kind !== 'lease') throw new Error(`The lease on ${JSON.stringify(key)} was not to be had: ${answer.kind}`);
+  if (answer.kind !== 'lease')
+    throw new Error(`The lease on ${JSON.stringify(key)} could not be taken: ${answer.kind}`);
   return answer.lease;
 }
 
-/** The lease on `key` as soon as the one before has ended. */
+/** Takes the lease on `key` as soon as the one before has ended. */
 async function eventually(tier: StorageTier, key: string, ms = LONG): Promise<Lease> {
   for (;;) {
     const answer = await ask(tier, key, ms);
@@ -159,10 +160,10 @@ async function eventually(tier: StorageTier, key: string, ms = LONG): Promise<Le
 }
 
 /**
- * Takes the lease on `key` for a short time and renews it for `ms`. Gives the short time.
+ * Takes the lease on `key` for a short time and renews it for `ms`. Resolves with the short time.
  *
- * On a busy machine the short time may be over before the renewal arrives, which is then refused rightly: it is tried
- * again with more time.
+ * On a busy machine the short time may be over before the renewal arrives, which is then refused rightly. The next try
+ * takes more time.
  */
 async function renewInTime(tier: StorageTier, key: string, ms: number): Promise<number> {
   for (let short = SHORT; short < 5_000; short *= 2) {

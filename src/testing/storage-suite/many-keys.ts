@@ -7,7 +7,7 @@ import { pictureOf, sampleEntry } from './samples.js';
 /** More than many drivers take as parameters of one query. */
 const MANY = 1_500;
 
-/** `getMany`, `setMany` and `deleteMany`, as far as they are there. */
+/** `getMany`, `setMany` and `deleteMany`, as far as they are supported. */
 export function addBatchTests(checks: Checks): void {
   if (checks.supports.getMany) addGetManyTests(checks);
   if (checks.supports.setMany) addSetManyTests(checks);

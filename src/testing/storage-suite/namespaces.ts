@@ -27,12 +27,12 @@ const LOOK_ALIKES: readonly (readonly [path: readonly string[], key: string])[] 
   [['1:a'], 'k'],
 ];
 
-/** Lengths at which storages, or what adapters put before keys, begin to cut or to hash. */
+/** Lengths at which storages begin to cut or to hash names, in which adapters put something before the keys. */
 const LIMITS: readonly number[] = [0, 64, 128, 180, 250, 256, 512];
-/** How far from a limit, on account of what is put before a key. */
+/** How far around a limit is tested, because of what adapters put before a key. */
 const AROUND = 16;
 
-/** What lies side by side in one tier: several namespaces, and what is in none. */
+/** Several namespaces side by side in one tier, and keys outside of any. */
 export function addNamespaceTests(checks: Checks): void {
   const { supports } = checks;
   const pairs = supports.anyKey ? LOOK_ALIKES : LOOK_ALIKES.filter(([path, key]) => isPlain([...path, key]));

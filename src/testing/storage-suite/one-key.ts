@@ -7,7 +7,7 @@ import { deepFreeze, FALSY_VALUES, META, ODD_VALUES, pictureOf, sampleEntry, TAG
 
 const MEGABYTE = 1_000_000;
 
-/** What comes back from `get` after `set`. */
+/** `get` after `set`: entries come back as they were. */
 export function addEntryTests(checks: Checks): void {
   const { supports } = checks;
 
@@ -113,7 +113,7 @@ export function addEntryTests(checks: Checks): void {
   }
 }
 
-/** What `set` and `delete` do to what is there. */
+/** `set` and `delete` where something is stored already. */
 export function addChangeTests(checks: Checks): void {
   checks.test('set replaces an entry as a whole', async (tier) => {
     const now = checks.now();
@@ -192,7 +192,7 @@ export function addChangeTests(checks: Checks): void {
   });
 }
 
-/** That keys are data, and stay apart. */
+/** Keys are data, and stay apart. */
 export function addKeyTests(checks: Checks): void {
   const keys = checks.supports.anyKey ? HOSTILE_KEYS : PLAIN_KEYS;
   const kind = checks.supports.anyKey ? 'keys of any kind' : 'plain keys';

@@ -16,7 +16,7 @@ export function sampleEntry(now: number, changes: Partial<Entry> = {}): Entry {
   };
 }
 
-/** The fields of `entry` that count, for comparing; anything that is no object as it is. */
+/** The fields of `entry` that count, for comparing. Anything but an object is returned as it is. */
 export function pictureOf(entry: Entry | undefined): unknown {
   if (typeof entry !== 'object' || entry === null) return entry;
   const { value, startedAt, createdAt, freshUntil, staleUntil, errorUntil, loadMs, tags, meta } = entry;

@@ -61,7 +61,7 @@ export function addSetIfNewerTests(checks: Checks): void {
   });
 }
 
-/** `sweep`: what is outlived goes, and nothing else. */
+/** `sweep`: outlived entries go, and no others. */
 export function addSweepTests(checks: Checks): void {
   if (!checks.supports.sweep) return;
 
@@ -131,7 +131,7 @@ export function addSweepTests(checks: Checks): void {
   }
 }
 
-/** `clear`, `close`, and what is there after reopening. */
+/** `clear`, `close`, and the entries after reopening. */
 export function addLifeTests(checks: Checks): void {
   const { clear, close, reopen, anyKey } = checks.supports;
   const keys = anyKey ? HOSTILE_KEYS : PLAIN_KEYS;

@@ -1,7 +1,7 @@
 import type { MaybePromise, QueuedWrite, WriteQueue } from '../../contracts.js';
 import { misuse } from '../../errors.js';
 
-/** The test runner, as far as the suite needs it: vitest, node:test, or any other. */
+/** The part of a test runner that the suite needs: vitest, node:test, or any other. */
 export interface WriteQueueSuiteRunner {
   /** Registers a test, which fails if `run` rejects. */
   readonly test: (name: string, run: () => Promise<void>) => unknown;
@@ -9,7 +9,7 @@ export interface WriteQueueSuiteRunner {
   readonly equal: (actual: unknown, expected: unknown) => unknown;
 }
 
-/** What a queue can and can't do. This alone decides which tests are left out. */
+/** The capabilities of a queue. They alone decide which tests are left out. */
 export interface WriteQueueCapabilities {
   /** `true`: values come back as the same objects. `false`: a change to a value does not reach the stored one. Left out: not checked. */
   readonly references?: boolean;
@@ -17,17 +17,17 @@ export interface WriteQueueCapabilities {
   readonly anyKey?: boolean;
   /** Keeps a value of a megabyte. @default true */
   readonly largeValues?: boolean;
-  /** A value that the queue refuses. Then a call that has one among others must store none of them. Left out: not checked. */
+  /** A value that the queue refuses. A call with it must then store none of its writes. Left out: not checked. */
   readonly unstorable?: unknown;
-  /** Closes `queue` and gives another over the same storage, which must hold the same writes. Left out: nothing outlives a queue. */
+  /** Closes `queue` and returns another over the same storage, which must hold the same writes. Left out: nothing outlives a queue. */
   readonly reopen?: (queue: WriteQueue) => MaybePromise<WriteQueue>;
 }
 
 /** Options of `writeQueueSuite`. */
 export interface WriteQueueSuiteOptions {
-  /** Gives a queue that holds nothing. Called once per test, which closes it at its end. */
+  /** Returns an empty queue. Called once per test, which closes it at its end. */
   readonly open: () => MaybePromise<WriteQueue>;
-  /** What the queue can and can't do. @default {} */
+  /** The capabilities of the queue. @default {} */
   readonly supports?: WriteQueueCapabilities;
 }
 
@@ -35,7 +35,7 @@ type Supports = Required<Pick<WriteQueueCapabilities, 'anyKey' | 'largeValues'>>
 
 const NAMES = ['references', 'anyKey', 'largeValues', 'unstorable', 'reopen'];
 
-/** What the tests of the suite are made of. */
+/** The parts that the suite's tests are made of. */
 export class WriteQueueChecks {
   readonly supports: Supports;
   readonly #runner: WriteQueueSuiteRunner;
@@ -46,7 +46,7 @@ export class WriteQueueChecks {
     if (typeof runner?.test !== 'function') throw misuse('runner.test', 'a function', runner?.test);
     if (typeof runner.equal !== 'function') throw misuse('runner.equal', 'a function', runner.equal);
     if (typeof options?.open !== 'function')
-      throw misuse('open', 'a function that gives an empty queue', options?.open);
+      throw misuse('open', 'a function that returns an empty queue', options?.open);
     const { open, supports = {} } = options;
     if (typeof supports !== 'object' || supports === null) throw misuse('supports', 'an object', supports);
     const unknown = Object.keys(supports).find((name) => !NAMES.includes(name));
@@ -60,7 +60,7 @@ export class WriteQueueChecks {
   test(name: string, run: (queue: WriteQueue) => Promise<void>): void {
     this.#runner.test(name, async () => {
       const queue = await this.#open();
-      // Not in a `finally`: what the test found must not be hidden by a `close` that fails as well.
+      // Not in a `finally`: a failing `close` must not hide the failure of the test.
       try {
         await run(queue);
       } catch (error) {
@@ -102,7 +102,7 @@ export function sampleWrite(sequence: number, changes: Partial<QueuedWrite> = {}
   };
 }
 
-/** The fields of `write` that count, for comparing; anything that is no write as it is. */
+/** The fields of `write` that count, for comparing. Anything but a write is returned as it is. */
 export function pictureOf(write: unknown): unknown {
   if (typeof write !== 'object' || write === null || write instanceof Error) return write;
   const { id, sequence, key, kind, value, at, attempts, revision, triedFor, whole, dead } = write as QueuedWrite;

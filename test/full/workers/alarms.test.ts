@@ -164,7 +164,7 @@ describe('an alarm whose handler fails', () => {
         await run;
 
         expect([done, told?.signal.aborted]).toEqual([['other'], true]);
-        expect(failures[0]).toContain('was not done after 5000 ms');
+        expect(failures[0]).toContain('was not finished after 5000 ms');
       },
       { maxDuration: '5s' },
     ));
