@@ -14,6 +14,9 @@ export default defineConfig({
     testing: 'src/testing/index.ts',
     unstorage: 'src/storage/unstorage.ts',
     writes: 'src/writes/index.ts',
+    // The same two for plain Workers: see the condition `workerd` in package.json.
+    'index.workerd': 'src/cloudflare/worker-core.ts',
+    'http.workerd': 'src/cloudflare/worker-http.ts',
   },
   format: 'esm',
   target: 'es2022',

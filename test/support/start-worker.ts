@@ -115,6 +115,8 @@ async function bundled(entry: URL): Promise<string> {
     format: 'esm',
     target: 'es2022',
     conditions: ['workerd', 'worker', 'browser'],
+    // Else `soloflight` would be its source, by the `paths` of tsconfig.json, whatever the conditions.
+    tsconfigRaw: '{}',
     external: ['cloudflare:workers'],
   });
   return outputFiles[0]!.text;
