@@ -1,23 +1,9 @@
 import { defineConfig } from 'tsup';
 
+import { ENTRIES } from './test/package/entries.ts';
+
 export default defineConfig({
-  entry: {
-    index: 'src/index.ts',
-    backplane: 'src/backplane/index.ts',
-    browser: 'src/browser/index.ts',
-    cloudflare: 'src/cloudflare/index.ts',
-    codecs: 'src/codecs/index.ts',
-    http: 'src/http/index.ts',
-    keyv: 'src/storage/keyv.ts',
-    redis: 'src/redis/index.ts',
-    sqlite: 'src/storage/sqlite.ts',
-    testing: 'src/testing/index.ts',
-    unstorage: 'src/storage/unstorage.ts',
-    writes: 'src/writes/index.ts',
-    // The same two for plain Workers: see the condition `workerd` in package.json.
-    'index.workerd': 'src/cloudflare/worker-core.ts',
-    'http.workerd': 'src/cloudflare/worker-http.ts',
-  },
+  entry: Object.fromEntries(ENTRIES.map(({ name, source }) => [name, source])),
   format: 'esm',
   target: 'es2022',
   platform: 'neutral',

@@ -1,5 +1,5 @@
 import { isThenable } from '../base/promises.js';
-import { type Codec, type MaybePromise, type QueuedWrite, type WriteQueue } from '../contracts.js';
+import type { Codec, MaybePromise, QueuedWrite, WriteQueue } from '../contracts.js';
 import type { WebArea } from './web-area.js';
 import { isDeadRow, readQueueRow, writeQueueRow } from './web-queue-row.js';
 import { resolveWebStorage, type WebStorageOptions } from './web-storage-options.js';

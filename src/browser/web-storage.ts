@@ -1,12 +1,6 @@
 import { isThenable } from '../base/promises.js';
 import { chain } from '../codecs/chain.js';
-import {
-  type Codec,
-  type MaybePromise,
-  type StorageAdapter,
-  type StorageTier,
-  type StorageWrite,
-} from '../contracts.js';
+import type { Codec, MaybePromise, StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError } from '../errors.js';
 import { keyInStorage } from '../marks/namespace.js';

@@ -1,7 +1,7 @@
 import { isThenable } from '../base/promises.js';
 import { chain } from '../codecs/chain.js';
 import { structuredCloneCodec } from '../codecs/structured-clone.js';
-import { type Codec, type MaybePromise, type QueuedWrite, type WriteQueue } from '../contracts.js';
+import type { Codec, MaybePromise, QueuedWrite, WriteQueue } from '../contracts.js';
 import type { SqliteValue } from '../storage/sqlite-database.js';
 import { fromQueueRow, toQueueRow } from '../storage/sqlite-queue-row.js';
 import { toKey } from '../storage/sqlite-row.js';

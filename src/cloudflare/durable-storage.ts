@@ -1,14 +1,14 @@
 import { isThenable } from '../base/promises.js';
 import { chain } from '../codecs/chain.js';
 import { structuredCloneCodec } from '../codecs/structured-clone.js';
-import {
-  type Codec,
-  type Lease,
-  type LeaseAnswer,
-  type MaybePromise,
-  type StorageAdapter,
-  type StorageTier,
-  type StorageWrite,
+import type {
+  Codec,
+  Lease,
+  LeaseAnswer,
+  MaybePromise,
+  StorageAdapter,
+  StorageTier,
+  StorageWrite,
 } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse } from '../errors.js';

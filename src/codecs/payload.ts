@@ -1,5 +1,5 @@
 import { isThenable } from '../base/promises.js';
-import { type Codec, type MaybePromise } from '../contracts.js';
+import type { Codec, MaybePromise } from '../contracts.js';
 import { misuse, UndecodableError } from '../errors.js';
 import { chain } from './chain.js';
 

@@ -2,13 +2,7 @@ import { isThenable } from '../base/promises.js';
 import { chain } from '../codecs/chain.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
-import {
-  type Codec,
-  type MaybePromise,
-  type StorageAdapter,
-  type StorageTier,
-  type StorageWrite,
-} from '../contracts.js';
+import type { Codec, MaybePromise, StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
 import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';

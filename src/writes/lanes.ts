@@ -1,5 +1,5 @@
 import { isThenable } from '../base/promises.js';
-import { type QueuedWrite } from '../contracts.js';
+import type { QueuedWrite } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { toPendingWrite, type PendingWrite } from './pending-write.js';
 import type { WriteIds } from './write-ids.js';

@@ -1,5 +1,5 @@
 import { isThenable } from '../base/promises.js';
-import { type MaybePromise } from '../contracts.js';
+import type { MaybePromise } from '../contracts.js';
 import { misuse } from '../errors.js';
 import type { PendingWrite } from './pending-write.js';
 

@@ -1,6 +1,6 @@
 import { pauseAfter } from '../base/backoff.js';
 import { isThenable } from '../base/promises.js';
-import { type DeadReason, type QueuedWrite } from '../contracts.js';
+import type { DeadReason, QueuedWrite } from '../contracts.js';
 import { misuse } from '../errors.js';
 import type { DeliveryParts } from './delivery-parts.js';
 import type { Held } from './lanes.js';

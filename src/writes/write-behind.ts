@@ -2,7 +2,7 @@ import { checkFunction, checkSignal } from '../base/checks.js';
 import { turnClock, type TurnClock } from '../base/clock.js';
 import { Events } from '../base/events.js';
 import { isThenable, rejection, silenced } from '../base/promises.js';
-import { type MaybePromise, type QueuedWrite, type Writes } from '../contracts.js';
+import type { MaybePromise, QueuedWrite, Writes } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { connectPending } from '../pending/behind.js';
 import type { WritesConnector } from '../ports.js';

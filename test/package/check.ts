@@ -6,28 +6,16 @@ import ts from 'typescript';
 
 import { attempt, root, run, tool } from './command.ts';
 import { createConsumer, importIn, loadInWorker, requireIn, typecheck, TYPINGS } from './consumer.ts';
+import { ENTRIES, IMPORTS } from './entries.ts';
 import { executableOf, LOWEST_NODE, nodeOf, NODES, OTHERS } from './nodes.ts';
 
-/** What each built entry may import, chunks aside. Only one is bound to a platform: sqlite asks for node:sqlite when it first needs it. */
-const IMPORTS: Readonly<Record<string, readonly string[]>> = {
-  index: ['lru-cache'],
-  backplane: [],
-  browser: [],
-  cloudflare: ['cloudflare:workers', 'lru-cache'],
-  codecs: [],
-  http: ['lru-cache'],
-  keyv: [],
-  redis: [],
-  sqlite: [],
-  testing: [],
-  unstorage: [],
-  writes: [],
-};
+/** The entries of the build. */
+const BUILT = ENTRIES.map(({ name }) => name);
 
 /** What the tarball may hold. Code and declarations that entries share are in files of their own. */
 const FILES = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
-  /^dist\/(index|backplane|browser|cloudflare|codecs|keyv|redis|sqlite|testing|unstorage|writes|http)(\.d\.ts|\.js)$/,
+  new RegExp(String.raw`^dist/(${BUILT.join('|')})(\.d\.ts|\.js)$`),
   /^dist\/[a-z-]+-[\w-]{8}\.d\.ts$/,
   /^dist\/chunk-[A-Z0-9]{8}\.js$/,
 ];
@@ -36,7 +24,7 @@ const NEEDED = [
   'README.md',
   'LICENSE',
   'CHANGELOG.md',
-  ...Object.keys(IMPORTS).flatMap((name) => [`dist/${name}.js`, `dist/${name}.d.ts`]),
+  ...BUILT.flatMap((name) => [`dist/${name}.js`, `dist/${name}.d.ts`]),
 ];
 
 interface Limit {
@@ -81,7 +69,7 @@ async function checkAll(folder: string): Promise<void> {
 
   await check('engines', verifyEngines);
   await check('files', () => verifyFiles(packed));
-  for (const name of Object.keys(IMPORTS)) await check(`imports of ${name}`, () => verifyImports(name));
+  for (const name of BUILT) await check(`imports of ${name}`, () => verifyImports(name));
   await check('publint', async () => lastLine(await run(tool('publint'), ['run', tarball, '--strict'])));
   await check('are the types wrong', () => verifyTypes(tarball));
   await checkSizes();

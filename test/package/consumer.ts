@@ -5,75 +5,14 @@ import { build } from 'esbuild';
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
 
 import { root, run, tool } from './command.ts';
+import { IN_WORKERS, NAMES } from './entries.ts';
 
-/** The public names of each entry point that a user's program starts from. */
-const ENTRIES: Readonly<Record<string, readonly string[]>> = {
-  soloflight: [
-    'Singleflight',
-    'SoloflightError',
-    'TieredCache',
-    'isSoloflightError',
-    'jsonCodec',
-    'loaded',
-    'lruMemory',
-    'mapStorage',
-    'noMemory',
-    'notModified',
-    'toCacheStatus',
-  ],
-  'soloflight/backplane': ['broadcastChannelBackplane'],
-  'soloflight/browser': [
-    'connectivity',
-    'indexedDbQueue',
-    'indexedDbStorage',
-    'sharedWrites',
-    'webStorageQueue',
-    'webStorageStorage',
-    'whileLeading',
-  ],
-  'soloflight/codecs': ['gzip', 'structuredCloneCodec'],
-  'soloflight/http': [
-    'HttpStatusError',
-    'cachedFetch',
-    'cachedHandler',
-    'fetchUpstream',
-    'honoCache',
-    'sizeOfResponse',
-  ],
-  'soloflight/keyv': ['keyvStorage'],
-  'soloflight/redis': ['redisBackplane', 'redisQueue', 'redisStorage'],
-  'soloflight/sqlite': ['sqliteQueue', 'sqliteStorage'],
-  'soloflight/testing': [
-    'InvariantError',
-    'chaos',
-    'checkInvariants',
-    'manualClock',
-    'scriptedUpstream',
-    'storageSuite',
-    'watchRejections',
-    'writeQueueSuite',
-  ],
-  'soloflight/unstorage': ['unstorageStorage'],
-  'soloflight/writes': ['Batcher', 'WriteBehind', 'batchedUpstream', 'memoryQueue'],
-};
-
-/** The public names of the entry points that exist only inside Workers. */
-const WORKER_ENTRIES: typeof ENTRIES = {
-  'soloflight/cloudflare': [
-    'Alarms',
-    'CacheObject',
-    'cacheApiStorage',
-    'durableCache',
-    'durableQueue',
-    'durableStorage',
-    'workerCache',
-    'workersKvStorage',
-  ],
-};
+/** The entry points outside of Workers. */
+const PORTABLE = Object.keys(NAMES).filter((entry) => !IN_WORKERS.includes(entry));
 
 /** Loads every entry point both ways, and prints the names that each gives, as JSON. */
 const PROBE = `
-const entries = ${JSON.stringify(Object.keys(ENTRIES))};
+const entries = ${JSON.stringify(PORTABLE)};
 const names = (entry) => Object.keys(entry).filter((name) => name !== '__esModule' && name !== 'module.exports').sort();
 `;
 const IMPORTED = `${PROBE}
@@ -129,10 +68,10 @@ Promise.all([new Singleflight().execute('key', () => 1), cache.get('key')]).then
 /** A Worker that answers with the names of every entry point, and with what an object of its own caches. */
 const WORKER = `
 import { CacheObject, durableCache } from 'soloflight/cloudflare';
-${Object.keys({ ...ENTRIES, ...WORKER_ENTRIES })
+${Object.keys(NAMES)
   .map((entry, at) => `import * as entry${at} from '${entry}';`)
   .join('\n')}
-const found = {${Object.keys({ ...ENTRIES, ...WORKER_ENTRIES })
+const found = {${Object.keys(NAMES)
   .map((entry, at) => `'${entry}': Object.keys(entry${at})`)
   .join(', ')}};
 let loads = 0;
@@ -319,12 +258,12 @@ export async function createConsumer(folder: string, tarball: string): Promise<s
 /** Loads every entry point of the installed package in a runtime, checks the names that it gives, and uses what they name. */
 export async function importIn(folder: string, executable: string, args: readonly string[] = []): Promise<string> {
   const printed = await run(executable, [...args, 'imported.mjs'], folder);
-  return verifyFound(JSON.parse(printed) as Found, ENTRIES, '1,1,stored,answer 1,answer 1,written,in SQLite');
+  return verifyFound(JSON.parse(printed) as Found, PORTABLE, '1,1,stored,answer 1,answer 1,written,in SQLite');
 }
 
 /** The same by `require` in Node. */
 export async function requireIn(folder: string, node: string): Promise<string> {
-  return verifyFound(JSON.parse(await run(node, ['required.cjs'], folder)) as Found, ENTRIES, '1,2');
+  return verifyFound(JSON.parse(await run(node, ['required.cjs'], folder)) as Found, PORTABLE, '1,2');
 }
 
 /** Bundles a Worker over the installed package as wrangler does, runs it in workerd, and checks what it gives. */
@@ -348,7 +287,7 @@ export async function loadInWorker(folder: string): Promise<string> {
   );
   try {
     const response = await worker.dispatchFetch('http://worker/');
-    return verifyFound((await response.json()) as Found, { ...ENTRIES, ...WORKER_ENTRIES }, '42,1');
+    return verifyFound((await response.json()) as Found, Object.keys(NAMES), '42,1');
   } finally {
     await worker.dispose();
   }
@@ -356,14 +295,14 @@ export async function loadInWorker(folder: string): Promise<string> {
 
 type Found = Readonly<Record<string, readonly unknown[]>>;
 
-function verifyFound(found: Found, entries: typeof ENTRIES, answers: string): string {
-  for (const [entry, names] of Object.entries(entries)) {
-    const missing = names.filter((name) => !found[entry]?.includes(name));
+function verifyFound(found: Found, entries: readonly string[], answers: string): string {
+  for (const entry of entries) {
+    const missing = NAMES[entry]!.filter((name) => !found[entry]?.includes(name));
     if (missing.length > 0) throw new Error(`${entry} lacks ${missing.join(', ')}`);
   }
   if (String(found['answers']) !== answers)
     throw new Error(`its classes answered ${String(found['answers'])}, not ${answers}`);
-  return `${Object.keys(entries).length} entries`;
+  return `${entries.length} entries`;
 }
 
 /** Type-checks the programs of the consumer. */

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 
-import { lruMemory, mapStorage, TieredCache, type CacheEvent } from '../src/index.js';
-import { scriptedUpstream } from '../src/testing/index.js';
-import { liveLong, nothing } from './support/long-life.js';
-import { overridden } from './support/overridden.js';
-import { settle, setupCache } from './support/setup-cache.js';
+import { lruMemory, mapStorage, TieredCache, type CacheEvent } from '../../src/index.js';
+import { scriptedUpstream } from '../../src/testing/index.js';
+import { liveLong, nothing } from '../support/long-life.js';
+import { overridden } from '../support/overridden.js';
+import { settle, setupCache } from '../support/setup-cache.js';
 
 const ALL: readonly CacheEvent['type'][] = [
   ...(['hit', 'stale', 'miss', 'fallback', 'coalesced', 'load', 'load-error'] as const),

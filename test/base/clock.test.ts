@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 
-import { systemClock, turnClock } from '../src/base/clock.js';
-import { manualClock } from '../src/testing/index.js';
+import { systemClock, turnClock } from '../../src/base/clock.js';
+import { manualClock } from '../../src/testing/index.js';
 
 afterEach(() => {
   vi.restoreAllMocks();

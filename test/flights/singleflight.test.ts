@@ -10,8 +10,8 @@ import {
   TooManySubscribersError,
   type Clock,
   type FlightContext,
-} from '../src/index.js';
-import { fates, settle, setupFlights } from './support/setup-flights.js';
+} from '../../src/index.js';
+import { fates, settle, setupFlights } from '../support/setup-flights.js';
 
 const never = new Promise<never>(() => {});
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { settle, setupCache } from './support/setup-cache.js';
+import { settle, setupCache } from '../support/setup-cache.js';
 
 describe('a wrapped function', () => {
   test('runs once for concurrent and later calls with equal arguments', async () => {

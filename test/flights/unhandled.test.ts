@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { Singleflight, type SingleflightOptions } from '../src/index.js';
-import { manualClock } from '../src/testing/index.js';
+import { Singleflight, type SingleflightOptions } from '../../src/index.js';
+import { manualClock } from '../../src/testing/index.js';
 
 /** Nobody in this file handles a promise of the library, unless the test says so. */
 const unhandled: unknown[] = [];

@@ -1,8 +1,8 @@
 import { describe, expect, test, vi } from 'vitest';
 
-import type { ConnectivityOptions } from '../src/browser/connectivity-options.js';
-import { connectivity } from '../src/browser/connectivity.js';
-import { manualClock } from '../src/testing/index.js';
+import type { ConnectivityOptions } from '../../src/browser/connectivity-options.js';
+import { connectivity } from '../../src/browser/connectivity.js';
+import { manualClock } from '../../src/testing/index.js';
 import {
   asked,
   failRequest,
@@ -12,7 +12,7 @@ import {
   settle,
   setup,
   type Asked,
-} from './support/setup-connectivity.js';
+} from '../support/setup-connectivity.js';
 
 describe('what the browser says', () => {
   test.each([

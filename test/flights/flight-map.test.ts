@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 
-import { FlightMap, type FlightHooks } from '../src/flights/flight-map.js';
-import type { Flight } from '../src/flights/flight.js';
-import { resolveFlightOptions, type SingleflightOptions } from '../src/flights/options.js';
-import { manualClock } from '../src/testing/index.js';
-import { fates, settle } from './support/setup-flights.js';
+import { FlightMap, type FlightHooks } from '../../src/flights/flight-map.js';
+import type { Flight } from '../../src/flights/flight.js';
+import { resolveFlightOptions, type SingleflightOptions } from '../../src/flights/options.js';
+import { manualClock } from '../../src/testing/index.js';
+import { fates, settle } from '../support/setup-flights.js';
 
 type OwnFlight = Flight<string, string>;
 

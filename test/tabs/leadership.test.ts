@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { whileLeading } from '../src/browser/while-leading.js';
-import { openTab, pass, stored, stubBrowser, stubWindow } from './support/setup-leadership.js';
+import { whileLeading } from '../../src/browser/while-leading.js';
+import { openTab, pass, stored, stubBrowser, stubWindow } from '../support/setup-leadership.js';
 
 const LEASE = 10_000;
 const SETTLED = 600;

@@ -1,7 +1,15 @@
 import { describe, expect, test } from 'vitest';
 
-import { loaded, lruMemory, mapStorage, Singleflight, TieredCache, toCacheStatus, type Lookup } from '../src/index.js';
-import { setupCache } from './support/setup-cache.js';
+import {
+  loaded,
+  lruMemory,
+  mapStorage,
+  Singleflight,
+  TieredCache,
+  toCacheStatus,
+  type Lookup,
+} from '../../src/index.js';
+import { setupCache } from '../support/setup-cache.js';
 
 const ok = { ttl: 1_000 };
 

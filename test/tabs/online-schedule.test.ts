@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 
-import { onlineSchedule } from '../src/browser/online-schedule.js';
-import { manualClock } from '../src/testing/index.js';
-import { memoryQueue, WriteBehind } from '../src/writes/index.js';
-import { asked, failRequest, probe, settle, setup, type Parts } from './support/setup-connectivity.js';
+import { onlineSchedule } from '../../src/browser/online-schedule.js';
+import { manualClock } from '../../src/testing/index.js';
+import { memoryQueue, WriteBehind } from '../../src/writes/index.js';
+import { asked, failRequest, probe, settle, setup, type Parts } from '../support/setup-connectivity.js';
 
 /** A schedule that notes when it runs. */
 function setupSchedule(options: Parameters<typeof setup>[0] = {}): Parts & {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 
-import { lruMemory, mapStorage, noMemory, TieredCache, type MemoryTier } from '../src/index.js';
-import { overridden } from './support/overridden.js';
-import { settle, setupCache } from './support/setup-cache.js';
+import { lruMemory, mapStorage, noMemory, TieredCache, type MemoryTier } from '../../src/index.js';
+import { overridden } from '../support/overridden.js';
+import { settle, setupCache } from '../support/setup-cache.js';
 
 describe('a cold key', () => {
   test('ten thousand callers cost one load and all get its value', async () => {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 
-import { Singleflight } from '../src/index.js';
-import { Counters, Latency } from '../src/read/stats.js';
-import { fc } from './support/property.js';
-import { heapUsed } from './support/setup-flights.js';
+import { Singleflight } from '../../src/index.js';
+import { Counters, Latency } from '../../src/read/stats.js';
+import { fc } from '../support/property.js';
+import { heapUsed } from '../support/setup-flights.js';
 
 const FLIGHTS = new Singleflight().getStats();
 const NOW = { evictions: 3, size: 2, inFlight: 1, flights: FLIGHTS };

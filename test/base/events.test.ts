@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { Events, isEventType, type CacheEvent } from '../src/base/events.js';
+import { Events, isEventType, type CacheEvent } from '../../src/base/events.js';
 
 const hit: CacheEvent = { type: 'hit', key: 'k', tier: 'memory' };
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
-import { keyOf } from '../src/index.js';
-import { fc, runs } from './support/property.js';
+import { keyOf } from '../../src/index.js';
+import { fc, runs } from '../support/property.js';
 
 class Money {
   readonly #amount: number;

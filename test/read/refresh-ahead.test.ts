@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 
-import { mapStorage } from '../src/index.js';
-import { manualClock } from '../src/testing/index.js';
-import { settle, setupCache } from './support/setup-cache.js';
+import { mapStorage } from '../../src/index.js';
+import { manualClock } from '../../src/testing/index.js';
+import { settle, setupCache } from '../support/setup-cache.js';
 
 describe('refreshing ahead by a fraction of the ttl', () => {
   test('the first read past it starts one reload, and all go on being hits', async () => {

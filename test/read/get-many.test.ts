@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 
-import { isSoloflightError, loaded, mapStorage, type Entry, type StorageTier } from '../src/index.js';
-import { overridden } from './support/overridden.js';
-import { settle, setupCache } from './support/setup-cache.js';
+import { isSoloflightError, loaded, mapStorage, type Entry, type StorageTier } from '../../src/index.js';
+import { overridden } from '../support/overridden.js';
+import { settle, setupCache } from '../support/setup-cache.js';
 
 /** A `loadMany` whose every call waits for the test. */
 function scriptedLoadMany() {

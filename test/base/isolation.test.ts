@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
-import { mapStorage } from '../src/index.js';
-import { settle, setupCache } from './support/setup-cache.js';
+import { mapStorage } from '../../src/index.js';
+import { settle, setupCache } from '../support/setup-cache.js';
 
 interface Post {
   title: string;
