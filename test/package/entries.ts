@@ -93,6 +93,8 @@ export const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   index: ['lru-cache'],
   cloudflare: ['cloudflare:workers', 'lru-cache'],
   http: ['lru-cache'],
+  'index.workerd': ['cloudflare:workers', 'lru-cache'],
+  'http.workerd': ['cloudflare:workers', 'lru-cache'],
 };
 
 /** The entry points that `exports` offers. */
@@ -113,9 +115,9 @@ function builtFor(target: Target, condition?: string): (readonly [name: string, 
   return name === undefined ? [] : [[name, condition]];
 }
 
-/** A folder's index, an adapter in `storage`, or a file of `src` itself. */
+/** A folder's index, an adapter in `storage`, a variant for Workers in `cloudflare`, or a file of `src` itself. */
 function sourceOf(name: string, specifier: string): string {
-  const candidates = [`src/${name}.ts`, `src/${name}/index.ts`, `src/storage/${name}.ts`];
+  const candidates = [`src/${name}.ts`, `src/${name}/index.ts`, `src/storage/${name}.ts`, `src/cloudflare/${name}.ts`];
   const source = candidates.find((file) => existsSync(new URL(file, ROOT)));
   if (source === undefined) throw new Error(`${specifier} has no source: there is none of ${candidates.join(', ')}`);
   return source;

@@ -17,7 +17,6 @@ describe('caches at module scope of a plain Worker that say nothing of their sco
   test.each([
     ['`new TieredCache`', (key: string) => `/get?key=${key}`],
     ['`cachedFetch`', (key: string) => `/fetch?key=${key}`],
-    ['`honoCache`', (key: string) => `/hono/${key}`],
   ])('%s: fifty who follow are answered although the client that led has left', async (name, pathOf) => {
     const key = name.replaceAll(/\W/g, '');
     const client = await worker.open(pathOf(key));
