@@ -41,13 +41,6 @@ export function checkMethods(name: string, expectation: string, value: unknown, 
   if (missing.length > 0) throw misuse(name, `${expectation} (missing: ${missing.join(', ')})`, value);
 }
 
-export function checkTier(tier: StorageTier): void {
-  checkMethods('storage', 'a storage tier or an array of them', tier, ['get', 'set', 'delete']);
-  // A bare `Map` has the methods too; it is `mapStorage()` that is meant.
-  if (typeof tier.name !== 'string' || tier.name === '')
-    throw misuse('storage', 'a storage tier or an array of them (missing: name)', tier);
-}
-
 export function checkClock(clock: unknown): void {
   checkMethods('clock', 'a clock', clock, ['now', 'monotonic', 'after', 'random']);
 }

@@ -1,4 +1,4 @@
-import { checkClock, checkCount, checkFunction, checkMethods, checkNames, checkObject } from '../base/checks.js';
+import { checkClock, checkFunction, checkMethods, checkNames, checkObject } from '../base/checks.js';
 import { systemClock } from '../base/clock.js';
 import { parseDuration } from '../base/duration.js';
 import { isolationOf, type Isolate, type Isolation } from '../base/isolation.js';
@@ -184,10 +184,11 @@ const PEERS_CURE = 'a backplane. An adapter becomes one by `defineBackplane(adap
 const WRITES_CURE = 'a WriteBehind, sharedWrites, or `writeThrough((key, value) => …)`';
 
 /** What `value` brings of its own. */
-function connectorOf<C>(name: string, value: unknown, cure: string): C {
-  const connector = (Object(value) as { readonly [CONNECT]?: C })[CONNECT];
+function connectorOf(name: string, value: unknown, cure: string): never {
+  const connector = (Object(value) as { readonly [CONNECT]?: unknown })[CONNECT];
   if (connector === undefined) throw misuse(name, cure, value);
-  return connector;
+  // What it is, only its maker knows: `never` is any of them.
+  return connector as never;
 }
 
 function resolveScope(scope: unknown = defaultScope()): ScopePort | undefined {

@@ -53,5 +53,6 @@ export function applyRemote<V>(changes: Changes<V>, message: BackplaneMessage): 
   const { kind, keys = [], tags = [], mode = 'invalidate', at } = message;
   if (kind === 'tags') changes.marks.mark(changes.space, tags, mode, at);
   else if (kind === 'clear') clearHere(changes, at);
-  else for (const key of keys) kind === 'expire' ? expireHere(changes, key, at) : dropHere(changes, key);
+  else if (kind === 'expire') for (const key of keys) expireHere(changes, key, at);
+  else for (const key of keys) dropHere(changes, key);
 }

@@ -8,7 +8,7 @@ import { plainLoadMany, plainUpstream } from './plain-values.js';
 import { resolveWriteOptions, type ObjectWriteOptions, type ObjectWriteSettings } from './write-options.js';
 
 /** Options of a `CacheObject`: those of a `TieredCache`, whose storage is the object's own. */
-export interface DurableCacheOptions<V> extends Omit<TieredCacheOptions<V>, 'storage' | 'writes'> {
+export interface DurableCacheOptions<V> extends Omit<TieredCacheOptions<V>, 'storage' | 'writes' | 'scope'> {
   /** Takes writes, keeps them in the object and delivers them to a main database in batches. @default none are taken */
   readonly writes?: ObjectWriteOptions<V>;
   /**
@@ -26,7 +26,7 @@ export interface DurableCacheOptions<V> extends Omit<TieredCacheOptions<V>, 'sto
 
 /** {@link DurableCacheOptions}, checked where the cache does not check them itself. */
 export interface ObjectSettings<V> {
-  readonly cache: Omit<TieredCacheOptions<V>, 'storage' | 'writes'>;
+  readonly cache: Omit<TieredCacheOptions<V>, 'storage' | 'writes' | 'scope'>;
   readonly writes: ObjectWriteSettings<V> | undefined;
   readonly name: string;
   readonly codec: Codec | undefined;

@@ -41,6 +41,10 @@ export class DoubtedMemory<V> implements MemoryTier<V> {
     this.#memory.clear();
   }
 
+  get ttl(): number | undefined {
+    return this.#memory.ttl;
+  }
+
   get size(): number {
     return this.#memory.size;
   }

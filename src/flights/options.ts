@@ -24,7 +24,7 @@ export interface SingleflightOptions<K = string> {
 }
 
 /** Age at which flights are ended unless an option says otherwise, milliseconds. */
-export const DEFAULT_MAX_DURATION = 30_000;
+const DEFAULT_MAX_DURATION = 30_000;
 
 const NAMES = ['maxSubscribers', 'maxDuration', 'maxFlights', 'coalesce', 'clock', 'onEvent', 'asyncContext'];
 

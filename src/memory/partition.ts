@@ -74,6 +74,10 @@ export class MemoryPartition<V> implements MemoryTier<V> {
     this.#partitions.clear(this.#id);
   }
 
+  get ttl(): number | undefined {
+    return this.#memory.ttl;
+  }
+
   /** Size of the whole memory. */
   get size(): number {
     return this.#memory.size;

@@ -85,7 +85,9 @@ function seekerOf<V>(reads: Reads<V>, flight: CacheFlight<V>): TurnSeeker<V> {
     },
     // Others have changed the key since the load began, so what it brought is not to be kept here either.
     refused: () => {
-      if (reads.held.peek(key) === detail.made?.entry) reads.held.drop(key);
+      const held = reads.held.peek(key);
+      // Memory may hold a copy, cut to its own `ttl`.
+      if (held !== undefined && held.startedAt === detail.made?.entry.startedAt) reads.held.drop(key);
     },
   };
 }

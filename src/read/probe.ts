@@ -50,11 +50,11 @@ async function probe<V>(reads: Reads<V>, key: string, ask: Ask<V>): Promise<Stor
   if (flight instanceof Error) throw flight;
   const result = probes.subscribe(flight, ask.read.signal);
   probes.start(flight, async () => {
+    const starting = peers?.start();
+    if (starting !== undefined) await starting;
     const written = pending === undefined ? undefined : await pending(key);
     if (written !== undefined)
       return { entry: pendingEntryOf({ reads, key, lifetime: ask.lifetime }, written.value), tier: WRITES, depth: 0 };
-    const starting = peers?.start();
-    if (starting !== undefined) await starting;
     const found = await storage?.find<V>(key, undefined);
     if (found !== undefined && !flight.fenced && flight.end === undefined) promote(reads, key, found, ask);
     return found;

@@ -15,7 +15,7 @@ const GRACE = 250;
  * nothing that the leader has to do at its end. The leader renews it with timers of its own request, the others only
  * read it, with theirs.
  */
-export class RequestClaim implements Claim {
+class RequestClaim implements Claim {
   readonly #clock: Clock;
   readonly #since: number;
   readonly #maxDuration: number;

@@ -11,7 +11,7 @@ interface Slot {
   written: { readonly intent: Intent; readonly outcome: WriteOutcome } | undefined;
   /** The write that goes last. It belongs to the request that makes it. */
   last: Promise<WriteOutcome> | undefined;
-  /** OutboxPort that missed their deadline and are not over. Each may still overwrite what is written meanwhile. */
+  /** Writes that missed their deadline and are not over. Each may still overwrite what is written meanwhile. */
   late: number;
   /** Monotonic instant at which all writes count as over, whether or not anybody is left to say so. */
   until: number;
@@ -123,7 +123,7 @@ export class RequestOutbox implements OutboxPort {
     return this.#queue(key, slot, undefined, true);
   }
 
-  /** OutboxPort what `slot` intends, from this request, when the write before is over. */
+  /** Writes what `slot` intends, from this request, when the write before is over. */
   #queue(key: string, slot: Slot, after: Promise<unknown> | undefined, replay = false): Promise<WriteOutcome> {
     const now = this.#options.clock.monotonic();
     const before = slot.last;

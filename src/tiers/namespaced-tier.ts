@@ -4,7 +4,7 @@ import { type Namespace, MARKER_LIFE } from '../marks/namespace.js';
 import { ClearMarker } from './clear-marker.js';
 import { UNREADABLE, type GuardedPut, type GuardedTier, type Reading } from './guard.js';
 import type { GuardedLease } from './guarded-lease.js';
-import { type StoredMarks, type Judge } from './judge.js';
+import type { Judge, StoredMarks } from './judge.js';
 
 /** Stays for as long as the entries might. */
 const CLEAR_MARKER_LIFE = 100 * 365 * 24 * 3_600_000;

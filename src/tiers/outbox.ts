@@ -1,7 +1,6 @@
 import { ignore } from '../base/promises.js';
-import type { Clock } from '../contracts.js';
 import { expiredAt, type Entry } from '../entry.js';
-import type { Attempt, Intent, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
+import type { Intent, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
 
 /** A write that was not even tried. */
 export const REFUSED: WriteOutcome = Object.freeze({ done: false, held: false, late: undefined });
@@ -12,7 +11,7 @@ interface Slot {
   intent: Intent;
   /** The writes under way, one at a time: the latest wish follows, without those in between. */
   writing: Promise<void> | undefined;
-  /** OutboxPort that missed their deadline and are not over. Each may still overwrite what is written meanwhile. */
+  /** Writes that missed their deadline and are not over. Each may still overwrite what is written meanwhile. */
   late: number;
   /** Those who wait for the next write. */
   waiting: ((outcome: WriteOutcome) => void)[];
@@ -131,7 +130,7 @@ export class Outbox implements OutboxPort {
     return (slot.writing = this.#write(key, slot, replay));
   }
 
-  /** OutboxPort what `slot` intends, again whenever that has changed meanwhile, until storage has it or refuses. */
+  /** Writes what `slot` intends, again whenever that has changed meanwhile, until storage has it or refuses. */
   async #write(key: string, slot: Slot, replay: boolean): Promise<void> {
     const isCurrent = (): boolean => this.#slots.get(key) === slot;
     for (;;) {

@@ -256,12 +256,14 @@ describe('a cache over a WriteBehind', () => {
 
   test('nor is it kept when it is given up while storage still takes it', async () => {
     const storage = mapStorage();
-    const { set, setIfNewer } = storage;
+    const inner = mapStorage();
     const stored: (() => void)[] = [];
     const gate = (): Promise<void> => new Promise((resolve) => stored.push(resolve));
     Object.assign(storage, {
-      set: (...args: Parameters<typeof set>) => gate().then(() => set(...args)),
-      setIfNewer: (...args: Parameters<typeof set>) => gate().then(() => setIfNewer?.(...args)),
+      set: (...args: Parameters<typeof inner.set>) => gate().then(() => inner.set(...args)),
+      setIfNewer: (...args: Parameters<typeof inner.set>) => gate().then(() => inner.setIfNewer?.(...args)),
+      get: (key: string) => inner.get(key),
+      delete: (key: string) => inner.delete(key),
     });
     const { cache, database, writes } = setup({ storage }, { sink: () => [{ reject: 'no' }] });
     database.set('k', 'theirs');

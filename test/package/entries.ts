@@ -115,9 +115,9 @@ function builtFor(target: Target, condition?: string): (readonly [name: string, 
   return name === undefined ? [] : [[name, condition]];
 }
 
-/** A folder's index, an adapter in `storage`, a variant for Workers in `cloudflare`, or a file of `src` itself. */
+/** A folder's index, an adapter in `storage`, or a file of `src` itself. */
 function sourceOf(name: string, specifier: string): string {
-  const candidates = [`src/${name}.ts`, `src/${name}/index.ts`, `src/storage/${name}.ts`, `src/cloudflare/${name}.ts`];
+  const candidates = [`src/${name}.ts`, `src/${name}/index.ts`, `src/storage/${name}.ts`];
   const source = candidates.find((file) => existsSync(new URL(file, ROOT)));
   if (source === undefined) throw new Error(`${specifier} has no source: there is none of ${candidates.join(', ')}`);
   return source;

@@ -163,6 +163,10 @@ export const FAULTS: Readonly<Record<string, Sample>> = {
       '../marks/held.js',
     ],
   ),
+  'src/index.workerd.ts': imports(
+    ['./cache/tiered-cache.js', './cloudflare/client.js', './tiers/guard.js', 'lru-cache', 'node:fs'],
+    ['./index.js', './http/index.js', './cache/default-scope.js', './requests/scope.js', 'cloudflare:workers'],
+  ),
   'src/index.ts': imports(
     [
       './ports.js',

@@ -128,7 +128,7 @@ describe('an update that fails', () => {
     let stored = 'old';
     const { cache } = setupCache({ writes: writeThrough(through), ttl: '1h', upstream: () => stored });
     await cache.get('k');
-    const update = cache.update('k', (value) => `${value}!`).catch(() => {});
+    const update = cache.update('k', (value) => `${String(value)}!`).catch(() => {});
     await settle();
     stored = 'theirs';
     await cache.invalidate('k');

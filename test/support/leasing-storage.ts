@@ -80,6 +80,7 @@ export function leasingStorage(clock: Clock): LeasingStorage {
       return () => listeners.delete(listener);
     },
   };
-  const storage: LeasingStorage = Object.assign(defineStorage(adapter), controls, { lease: adapter.lease });
+  const lease: LeasingStorage['lease'] = async (key, ms, newerThan) => adapter.lease(key, ms, newerThan);
+  const storage: LeasingStorage = Object.assign(defineStorage(adapter), controls, { lease });
   return storage;
 }
