@@ -49,6 +49,10 @@ export class DoubtedMemory<V> implements MemoryTier<V> {
     return this.#memory.evictions ?? 0;
   }
 
+  get ttl(): number | undefined {
+    return this.#memory.ttl;
+  }
+
   #doubted(entry: Entry<V> | undefined): Entry<V> | undefined {
     if (entry === undefined || entry.createdAt > this.#doubtUntil || entry.freshUntil <= this.#doubtUntil) return entry;
     return HeldEntry.from(entry).expired(this.#doubtUntil);

@@ -84,6 +84,11 @@ export class MemoryPartition<V> implements MemoryTier<V> {
     return this.#memory.evictions ?? 0;
   }
 
+  /** Of the whole memory. */
+  get ttl(): number | undefined {
+    return this.#memory.ttl;
+  }
+
   #keyOf(key: string): string {
     if (this.#version !== this.#partitions.version) {
       this.#prefix = this.#partitions.prefixOf(this.#id);
