@@ -210,6 +210,11 @@ export function cutAt<V>(entry: Entry<V>, at: number): Entry<V> {
   };
 }
 
+/** Whether two entries come of one load: one may be a copy of the other that a tier holds for a shorter time. */
+export function isSameLoad(one: Entry | undefined, other: Entry | undefined): boolean {
+  return one?.startedAt === other?.startedAt && one?.value === other?.value;
+}
+
 /** Whether there is any instant after `createdAt` at which `entry` could be served. */
 export function isStorable(entry: Entry): boolean {
   return entry.errorUntil > entry.createdAt;

@@ -1,4 +1,4 @@
-import { freshness, type HeldEntry } from '../entry.js';
+import { freshness, isSameLoad, type HeldEntry } from '../entry.js';
 import { LEADER_LOST } from '../flights/claims.js';
 import type { Found, Stored, TurnSeeker } from '../ports.js';
 import { announceFallback, load } from './load.js';
@@ -84,7 +84,7 @@ function seekerOf<V>(reads: Reads<V>, flight: CacheFlight<V>): TurnSeeker<V> {
     },
     // Others have changed the key since the load began, so what it brought is not to be kept here either.
     refused: () => {
-      if (reads.held.peek(key) === detail.made?.entry) reads.held.drop(key);
+      if (isSameLoad(reads.held.peek(key), detail.made?.entry)) reads.held.drop(key);
     },
   };
 }
