@@ -19,6 +19,7 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
     'mapStorage',
     'noMemory',
     'notModified',
+    'sieveMemory',
     'toCacheStatus',
   ],
   'soloflight/backplane': ['broadcastChannelBackplane'],

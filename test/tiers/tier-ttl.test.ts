@@ -258,11 +258,19 @@ describe('a storage with a ttl of ten seconds', () => {
 
   test('counts for what is stored with a lease', async () => {
     const clock = manualClock({ random: () => 0.999 });
-    const { name, get, set, lease, ...rest } = leasingStorage(clock);
-    const storage = defineStorage({ name, get, set, lease, delete: rest.delete }, { ttl: '10s' });
+    const leasing = leasingStorage(clock);
+    const { name } = leasing;
+    const adapter: StorageAdapter = {
+      name,
+      get: (key) => leasing.get(key),
+      set: (...write) => leasing.set(...write),
+      delete: (key) => leasing.delete(key),
+      lease: (...question) => leasing.lease(...question),
+    };
+    const storage = defineStorage(adapter, { ttl: '10s' });
     const { tierOf } = setup({ storage, clock, memory: false });
     await tierOf('k');
-    expect(rest.asked()).toBe(1);
+    expect(leasing.asked()).toBe(1);
 
     clock.advance(9_999);
     expect(await tierOf('k')).toBe(name);
