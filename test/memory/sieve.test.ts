@@ -27,7 +27,11 @@ function setup(keys: string) {
     for (const key of used) memory.get(key);
   };
   /** Those of `asked` that are held. */
-  const held = (asked: string): string => asked.split('').filter((key) => memory.peek(key) !== undefined).join('');
+  const held = (asked: string): string =>
+    asked
+      .split('')
+      .filter((key) => memory.peek(key) !== undefined)
+      .join('');
   write(keys);
   return { memory, write, read, held };
 }
