@@ -82,7 +82,7 @@ export class HeldEntry<V> implements Entry<V> {
   readonly #staleUntil: number;
   readonly #errorUntil: number;
   /** What few entries have. */
-  readonly #more: (Tagging & { readonly meta: unknown }) | undefined;
+  readonly #more: (Tagging & Pick<Origin, 'meta' | 'uncut'>) | undefined;
   /** Made at the first hit. */
   #answer: Promise<V> | undefined;
 
@@ -95,8 +95,9 @@ export class HeldEntry<V> implements Entry<V> {
     this.#freshUntil = ends.freshUntil - base;
     this.#staleUntil = ends.staleUntil - base;
     this.#errorUntil = ends.errorUntil - base;
-    const { tags = NO_TAGS, meta, epoch = 0 } = origin;
-    if (tags.length > 0 || meta !== undefined) this.#more = { tags, meta, epoch, seen: epoch };
+    const { tags = NO_TAGS, meta, epoch = 0, uncut } = origin;
+    if (tags.length > 0 || meta !== undefined || uncut !== undefined)
+      this.#more = { tags, meta, epoch, seen: epoch, uncut };
   }
 
   /** `entry` itself if it is held already, else a held copy that is as new as `epoch` says. */
@@ -112,7 +113,9 @@ export class HeldEntry<V> implements Entry<V> {
 
   /** A copy that is not used beyond `at`. */
   cut(at: number): HeldEntry<V> {
-    return HeldEntry.from(cutAt(this, at), this.#more?.epoch ?? 0);
+    const entry = cutAt(this, at);
+    if (entry === this) return this;
+    return new HeldEntry(entry.value, { ...entry, epoch: this.#more?.epoch ?? 0, uncut: this.uncut }, entry);
   }
 
   /** A copy with another value. */
@@ -136,6 +139,11 @@ export class HeldEntry<V> implements Entry<V> {
 
   get freshUntil(): number {
     return base + this.#freshUntil;
+  }
+
+  /** Until when the entry would be fresh if it had not been {@link cut}. */
+  get uncut(): number {
+    return this.#more?.uncut ?? this.freshUntil;
   }
 
   get staleUntil(): number {
@@ -179,6 +187,8 @@ export interface Origin {
   readonly meta?: unknown;
   /** @default 0 @see Tagging */
   readonly epoch?: number;
+  /** Until when the value is fresh, where a tier holds it for a shorter time. @default the end that the entry has itself */
+  readonly uncut?: number | undefined;
 }
 
 type Ends = Pick<Entry, 'freshUntil' | 'staleUntil' | 'errorUntil'>;
@@ -208,6 +218,11 @@ export function cutAt<V>(entry: Entry<V>, at: number): Entry<V> {
     staleUntil: until(entry.staleUntil),
     errorUntil: until(entry.errorUntil),
   };
+}
+
+/** Whether two entries come of one load: one may be a copy of the other that a tier holds for a shorter time. */
+export function isSameLoad(one: Entry | undefined, other: Entry | undefined): boolean {
+  return one?.startedAt === other?.startedAt && one?.value === other?.value;
 }
 
 /** Whether there is any instant after `createdAt` at which `entry` could be served. */

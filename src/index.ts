@@ -51,6 +51,7 @@ export type { LoadMany, LoadManyContext } from './read/load-many.js';
 export { loaded, notModified } from './read/loaded.js';
 export { lruMemory, type LruMemoryOptions } from './memory/lru.js';
 export { noMemory } from './memory/none.js';
+export { sieveMemory, type SieveMemoryOptions } from './memory/sieve.js';
 export type { LifetimeOptions } from './read/lifetime.js';
 export type { TieredCacheOptions } from './cache/options.js';
 export type { ReadOptions } from './read/read-options.js';

@@ -1,4 +1,3 @@
-import type { StorageTier } from '../contracts.js';
 import { misuse } from '../errors.js';
 
 /** @throws TypeError unless `signal` is absent or can be used as an `AbortSignal`, also one from another realm. */

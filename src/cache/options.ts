@@ -145,8 +145,7 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
   if (options.ttl === undefined)
     throw misuse('ttl', "set: how long is a value fresh? For example `ttl: '10s'`", options.ttl);
   if (name !== undefined && (typeof name !== 'string' || name === '')) throw misuse('name', 'a non-empty string', name);
-  if (memory !== undefined && memory !== false)
-    checkMethods('memory', 'a memory tier or false', memory, ['get', 'peek', 'set', 'delete', 'clear']);
+  if (memory !== undefined && memory !== false) checkMemory(memory);
   checkFunction('upstream', upstream);
   checkFunction('loadMany', loadMany);
   checkFunction('defer', defer);
@@ -175,6 +174,13 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
     defer: defer ?? scope?.waitUntil,
     clock,
   };
+}
+
+function checkMemory<V>(memory: MemoryTier<V>): void {
+  checkMethods('memory', 'a memory tier or false', memory, ['get', 'peek', 'set', 'delete', 'clear']);
+  const { ttl } = memory;
+  if (ttl !== undefined && !(typeof ttl === 'number' && ttl > 0))
+    throw misuse('memory.ttl', 'milliseconds > 0, as a number', ttl);
 }
 
 type DurationOption = 'clockSkew' | 'leaseWait' | 'readTimeout' | 'writeTimeout';

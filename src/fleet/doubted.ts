@@ -41,16 +41,16 @@ export class DoubtedMemory<V> implements MemoryTier<V> {
     this.#memory.clear();
   }
 
-  get ttl(): number | undefined {
-    return this.#memory.ttl;
-  }
-
   get size(): number {
     return this.#memory.size;
   }
 
   get evictions(): number {
     return this.#memory.evictions ?? 0;
+  }
+
+  get ttl(): number | undefined {
+    return this.#memory.ttl;
   }
 
   #doubted(entry: Entry<V> | undefined): Entry<V> | undefined {

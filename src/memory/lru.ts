@@ -1,17 +1,24 @@
 import { LRUCache } from 'lru-cache';
 
-import type { MemoryTier } from '../contracts.js';
+import { checkFunction, checkNames, checkObject } from '../base/checks.js';
+import type { Duration, MemoryTier } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { misuse } from '../errors.js';
+import { checkLimit, checkMax, resolveTtl } from './checks.js';
 
 /** Options of {@link lruMemory}. */
 export interface LruMemoryOptions<V> {
-  /** Entries held at most. An integer ≥ 1. @default 10_000, or unlimited where `maxSize` is given */
+  /**
+   * Entries held at most. An integer from 1 to 16,777,216. lru-cache allocates 16 bytes for each of them at construction.
+   * @default 10_000, or unlimited where `maxSize` is given
+   */
   readonly max?: number;
   /** Sum of sizes held at most, in the unit of `sizeOf`. An integer ≥ 1. @default unlimited */
   readonly maxSize?: number;
   /** Size of one value, > 0. Needed with `maxSize`. An entry whose size can't be told, or exceeds `maxSize`, is not held. */
   readonly sizeOf?: (value: V, key: string) => number;
+  /** How long this tier holds an entry at most, > 0. It shortens an entry's life here, and never lengthens it. @default as long as the entry lives */
+  readonly ttl?: Duration;
 }
 
 const DEFAULT_MAX = 10_000;
@@ -27,17 +34,19 @@ const READS_UNREMEMBERED = 15;
  * @throws TypeError for an option that makes no sense.
  */
 export function lruMemory<V>(options: LruMemoryOptions<V> = {}): MemoryTier<V> {
-  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
-  const { max, maxSize, sizeOf } = options;
-  checkLimit('max', max);
+  checkObject('options', options);
+  checkNames(options, ['max', 'maxSize', 'sizeOf', 'ttl']);
+  const { max, maxSize, sizeOf, ttl } = options;
+  checkMax(max);
   checkLimit('maxSize', maxSize);
-  if (sizeOf !== undefined && typeof sizeOf !== 'function') throw misuse('sizeOf', 'a function', sizeOf);
+  checkFunction('sizeOf', sizeOf);
   if ((maxSize === undefined) !== (sizeOf === undefined))
     throw misuse('sizeOf', 'given together with `maxSize`', sizeOf);
-  return new LruMemory(options);
+  return new LruMemory(options, resolveTtl(ttl));
 }
 
 class LruMemory<V> implements MemoryTier<V> {
+  readonly ttl: number | undefined;
   readonly #entries: LRUCache<string, Entry<V>>;
   #evictions = 0;
   /** What the last `get` found, until anything changes: spares a hot key the map and the list. */
@@ -46,7 +55,8 @@ class LruMemory<V> implements MemoryTier<V> {
   /** Reads to come before the next is remembered. */
   #unremembered = 0;
 
-  constructor({ max, maxSize, sizeOf }: LruMemoryOptions<V>) {
+  constructor({ max, maxSize, sizeOf }: LruMemoryOptions<V>, ttl: number | undefined) {
+    this.ttl = ttl;
     const dispose = (_entry: Entry<V>, _key: string, reason: string): void => {
       if (reason === 'evict') this.#evictions += 1;
     };
@@ -112,9 +122,4 @@ function sizeIn<V>(sizeOf: (value: V, key: string) => number, entry: Entry<V>, k
   const size = sizeOf(entry.value, key);
   if (typeof size !== 'number' || !(size > 0)) throw misuse('result of sizeOf', 'a number > 0', size);
   return Math.ceil(size);
-}
-
-function checkLimit(name: string, value: unknown): void {
-  if (value !== undefined && !(Number.isSafeInteger(value) && (value as number) >= 1))
-    throw misuse(name, 'an integer ≥ 1', value);
 }

@@ -74,10 +74,6 @@ export class MemoryPartition<V> implements MemoryTier<V> {
     this.#partitions.clear(this.#id);
   }
 
-  get ttl(): number | undefined {
-    return this.#memory.ttl;
-  }
-
   /** Size of the whole memory. */
   get size(): number {
     return this.#memory.size;
@@ -86,6 +82,11 @@ export class MemoryPartition<V> implements MemoryTier<V> {
   /** Evictions of the whole memory. */
   get evictions(): number {
     return this.#memory.evictions ?? 0;
+  }
+
+  /** Of the whole memory. */
+  get ttl(): number | undefined {
+    return this.#memory.ttl;
   }
 
   #keyOf(key: string): string {

@@ -1,4 +1,4 @@
-import { freshness, isStorable, type HeldEntry } from '../entry.js';
+import { freshness, isSameLoad, isStorable, type HeldEntry } from '../entry.js';
 import { LEADER_LOST } from '../flights/claims.js';
 import type { Found, Stored, TurnSeeker } from '../ports.js';
 import { announceFallback, load, writeBack } from './load.js';
@@ -85,9 +85,7 @@ function seekerOf<V>(reads: Reads<V>, flight: CacheFlight<V>): TurnSeeker<V> {
     },
     // Others have changed the key since the load began, so what it brought is not to be kept here either.
     refused: () => {
-      const held = reads.held.peek(key);
-      // Memory may hold a copy, cut to its own `ttl`.
-      if (held !== undefined && held.startedAt === detail.made?.entry.startedAt) reads.held.drop(key);
+      if (isSameLoad(reads.held.peek(key), detail.made?.entry)) reads.held.drop(key);
     },
   };
 }

@@ -180,9 +180,12 @@ function revalidate<V>(reads: Reads<V>, key: string, found: Found<V>, ask: Ask<V
 
 /** Reloads `found`, which is still fresh, where the cache refreshes ahead and it is time. */
 function refreshAhead<V>(reads: Reads<V>, key: string, found: Found<V>, ask: Ask<V>): void {
-  const { clock, rules } = reads;
+  const { clock, rules, storage } = reads;
+  const { entry } = found;
   const ahead = rules.refreshAhead;
-  if (ahead !== undefined && isDueAhead(found.entry, clock.now(), ahead, clock)) revalidate(reads, key, found, ask);
+  // Where storage goes on with an entry, the end of the tier's own ttl costs a read of storage, and no load.
+  const until = storage === undefined ? entry.freshUntil : entry.uncut;
+  if (ahead !== undefined && isDueAhead(entry, until, ahead, clock)) revalidate(reads, key, found, ask);
 }
 
 /** What reads have to say of their flights. */

@@ -4,6 +4,7 @@ import {
   loaded,
   lruMemory,
   mapStorage,
+  sieveMemory,
   Singleflight,
   TieredCache,
   toCacheStatus,
@@ -160,12 +161,43 @@ describe('a call that makes no sense', () => {
     expect(() => loaded('v', { tags: [1] as never })).toThrow('Expected `tags`');
     expect(() => loaded('v', { store: 'no' as never })).toThrow('Expected `store`');
     expect(() => loaded('v', null as never)).toThrow('Expected `control` to be an object');
-    expect(() => lruMemory({ max: 0 })).toThrow('Expected `max` to be an integer ≥ 1, got `0` (number)');
-    expect(() => lruMemory({ maxSize: 10 })).toThrow('Expected `sizeOf`');
     expect(() => cache.on('hit', undefined as never)).toThrow('Expected `listener` to be a function');
     expect(() => cache.on('hits' as never, () => {})).toThrow('Expected `type` to be the name of an event');
     expect(() => toCacheStatus({ status: 'hit' } as Lookup<string>, 'naïve')).toThrow(
       'Expected `cacheName` to be printable ASCII text',
     );
   });
+});
+
+describe.each([
+  ['lruMemory', lruMemory],
+  ['sieveMemory', sieveMemory],
+])('%s with an option that makes no sense', (_, memory: (options: never) => unknown) => {
+  test.each([
+    [null, 'Expected `options` to be an object, got `null`'],
+    [100, 'Expected `options` to be an object, got `100` (number)'],
+    [{ max: 0 }, 'Expected `max` to be an integer ≥ 1, got `0` (number)'],
+    [{ max: 1.5 }, 'Expected `max` to be an integer ≥ 1'],
+    [{ max: Infinity }, 'Expected `max` to be an integer ≥ 1'],
+    [{ max: '10' }, "Expected `max` to be an integer ≥ 1, got `'10'` (string)"],
+    [{ max: 16_777_217 }, 'Expected `max` to be at most 16,777,216'],
+    [{ max: 2 ** 31 }, 'Expected `max` to be at most 16,777,216, which is all that a Map can hold, got `2147483648`'],
+    [{ ttl: 0 }, 'Expected `ttl` to be a duration > 0 or Infinity'],
+    [{ ttl: 'soon' }, "Expected `ttl` to be a duration > 0 or Infinity (milliseconds or '10s'), got `'soon'`"],
+    [{ size: 10 }, 'Expected `options` to be without unknown names (known: max, '],
+  ])('%j is a TypeError: %s', (options, message) => {
+    const build = (): unknown => memory(options as never);
+
+    expect(build).toThrow(TypeError);
+    expect(build).toThrow(message);
+  });
+});
+
+test.each<[options: unknown, message: string]>([
+  [{ maxSize: 10 }, 'Expected `sizeOf` to be given together with `maxSize`'],
+  [{ sizeOf: () => 1 }, 'Expected `sizeOf` to be given together with `maxSize`'],
+  [{ sizeOf: 1 }, 'Expected `sizeOf` to be a function'],
+  [{ maxSize: 0, sizeOf: () => 1 }, 'Expected `maxSize` to be an integer ≥ 1'],
+])('lruMemory with half of what a size needs (%#) is a TypeError: %s', (options, message) => {
+  expect(() => lruMemory(options as never)).toThrow(message);
 });

@@ -37,6 +37,7 @@ export const NAMES: Readonly<Record<string, readonly string[]>> = {
     'mapStorage',
     'noMemory',
     'notModified',
+    'sieveMemory',
     'toCacheStatus',
   ],
   'soloflight/backplane': ['broadcastChannelBackplane'],

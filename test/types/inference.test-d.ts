@@ -5,6 +5,7 @@ import {
   loaded,
   lruMemory,
   notModified,
+  sieveMemory,
   Singleflight,
   TieredCache,
   type Entry,
@@ -97,6 +98,9 @@ describe('what is refused', () => {
     const texts = lruMemory<string>();
     // @ts-expect-error a memory tier of another type
     void new TieredCache<Post>({ ttl: 1, memory: texts });
+    void new TieredCache<string>({ ttl: 1, memory: sieveMemory({ max: 10, ttl: '10s' }) });
+    // @ts-expect-error a memory tier of another type
+    void new TieredCache<Post>({ ttl: 1, memory: sieveMemory<string>() });
     const entry = {} as Entry<Post>;
     expectTypeOf(entry.freshUntil).toEqualTypeOf<number>();
     // @ts-expect-error entries are read-only

@@ -48,3 +48,20 @@ describe('the bench of HTTP caches', () => {
     expect(stdout).toMatch(/^\| `undici` cache interceptor, in memory \| [\d,]+ \| [\d,]+ \| [\d,]+ \|$/m);
   });
 });
+
+describe('the bench of memory tiers', () => {
+  test('draws the same traces from the same seed, and prints a time for each memory', async () => {
+    const ask = async (): Promise<{ hits: string; times: string }> => {
+      const args = ['bench/hit-ratio.ts', '--quick', '--seed', '1'];
+      const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root });
+      const [, hits = '', times = ''] = stdout.split('\n\n');
+      return { hits, times };
+    };
+
+    const [once, again] = [await ask(), await ask()];
+
+    expect(once.hits).toContain('| Zipf 1.0 | 50.4 % | 58.8 % | 73.6 % | 74.8 % |');
+    expect(again.hits).toBe(once.hits);
+    expect(once.times.match(/^\| .* \| [\d.]+ × \| [\d.]+ × \|$/gm)).toHaveLength(4);
+  });
+});
