@@ -91,10 +91,12 @@ export class FlightMap<K, R, D = undefined, V = R> {
   readonly #budget: { live: number };
   readonly #arrived: (this: Flight<K, R, D, V>, result: R) => void;
   readonly #lost: (this: Flight<K, R, D, V>, error: unknown) => void;
-  /** The flight joined last, if it may be joined again without being looked for: in a rush, that is one comparison (D31). */
+  /** The flight that a rush of callers joins. Set by the owner; forgotten as soon as anything happens to any flight (D31). */
   rush: Flight<K, R, D, V> | undefined;
   /** Whether several flights for one key may be under way. */
   readonly overlaps: boolean;
+  /** Whether joining concerns anybody but the flight and its subscribers. */
+  readonly #isWatched: boolean;
   #live = 0;
   #subscribers = 0;
   #oldest: Flight<K, R, D, V> | undefined;
@@ -106,6 +108,8 @@ export class FlightMap<K, R, D = undefined, V = R> {
     this.#options = options;
     this.#budget = options.budget ?? { live: 0 };
     this.overlaps = options.coalesce !== true;
+    this.#isWatched =
+      this.overlaps || [options.onEvent, options.asyncContext, options.claims].some((option) => option !== undefined);
     this.#hooks = { ...(BARE as FlightHooks<K, R, D, V>), ...hooks };
     this.#arrived = forFlights((flight, result) => this.#arrive(flight, result));
     this.#lost = forFlights((flight, reason) => this.#fail(flight, 'failed', reason));
@@ -173,9 +177,21 @@ export class FlightMap<K, R, D = undefined, V = R> {
     if (flight.subscribers >= maxSubscribers)
       return this.#refuse(new TooManySubscribersError(key, maxSubscribers), key);
     this.#totals.joined += 1;
-    if (!this.overlaps && flight.claim === undefined) this.rush = flight;
     if (onEvent !== undefined) this.#emit({ type: 'join', key, subscribers: flight.subscribers + 1 });
     return undefined;
+  }
+
+  /**
+   * `join` and `follow` in one for a rush: no signal, no listener, no call from inside other work. `undefined` where the case
+   * is not that plain.
+   */
+  rejoin(flight: Flight<K, R, D, V>): Promise<V> | undefined {
+    const { maxSubscribers } = this.#options;
+    if (this.#isWatched || this.#running !== undefined || flight.subscribers >= maxSubscribers) return undefined;
+    flight.subscribers += 1;
+    this.#subscribers += 1;
+    this.#totals.joined += 1;
+    return flight.value;
   }
 
   /** The value of `flight` for one more subscriber without a signal. It is the flight's own promise: following costs nothing more. */

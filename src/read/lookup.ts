@@ -15,8 +15,10 @@ export function lookup<V, A>(reads: Reads<V>, key: string, ask: Ask<V>, face: Fa
   const { counters, events, flights } = reads;
   const { signal, maxStale, isPatient } = ask.read;
   if (signal?.aborted === true) return rejection(signal.reason);
-  const rush = flights.rush !== undefined && isRush(reads, key, ask) ? flights.rush : undefined;
-  const entry = rush === undefined ? reads.held.get(key) : undefined;
+  const { rush } = flights;
+  const again = rush !== undefined && rush.key === key && ask === reads.plain ? face.again(reads, rush) : undefined;
+  if (again !== undefined) return again;
+  const entry = reads.held.get(key);
   if (entry !== undefined) {
     const now = reads.turn.now();
     const state = freshness(entry, now);
@@ -35,7 +37,7 @@ export function lookup<V, A>(reads: Reads<V>, key: string, ask: Ask<V>, face: Fa
   }
 
   if (typeof key !== 'string' || reads.life.closed) return rejection(problemWith(reads, key));
-  const current = rush ?? flights.find(key);
+  const current = flights.find(key);
   // A failure a moment ago, this caller's conditions, or tags invalidated since the flight began need a closer look.
   const hasFailed = reads.failures.any && reads.failures.active(key) !== undefined;
   const isPlain = isPatient && reads.isPatient && ask.parent === undefined && !hasFailed;
@@ -44,15 +46,11 @@ export function lookup<V, A>(reads: Reads<V>, key: string, ask: Ask<V>, face: Fa
   const flight = current ?? open(reads, key, ask, entry && { entry, tier: MEMORY });
   const refusal = current === undefined ? undefined : joining(reads, current, ask);
   if (refusal !== undefined || flight instanceof Error) return rejection(refusal ?? flight);
-  const seated = face.seat(flight, current === undefined ? 'leader' : 'follower');
+  // A key loaded for want of any entry: others can follow without a look into memory.
+  if (current?.detail.ask.reason === 'miss') flights.rush = current;
+  const seated = face.seat(flights, flight, current === undefined ? 'leader' : 'follower');
   if (current === undefined) flights.start(flight, reads.fly);
   return seated;
-}
-
-/** Whether a plain reader may join the flight that was joined last without a look into memory: it began for want of any entry. */
-function isRush<V>({ flights, plain }: Reads<V>, key: string, ask: Ask<V>): boolean {
-  const { rush } = flights;
-  return rush !== undefined && rush.key === key && ask === plain && rush.detail.ask.reason === 'miss';
 }
 
 /** Joins the flight for `key`, or leads one. No `await` lies between finding none and recording the new one. */
@@ -200,29 +198,46 @@ export function hooksOf<V>(
   };
 }
 
-/** For callers that want the value alone. */
-export function valuesOf<V>({ flights }: Reads<V>): Face<V, V> {
-  return {
-    hit: (entry) => entry.answer,
-    seat: (flight) => {
-      flight.detail.readers += 1;
-      return flights.follow(flight);
-    },
-    answer: (answer) => silenced(answer.then(({ outcome }) => outcome.entry.value as V)),
-  };
-}
+/** For callers that want the value alone. One for all caches: V8 would inline none of several (D103). */
+const VALUES: Face<unknown, unknown> = {
+  hit: (entry) => entry.answer,
+  seat: (flights, flight) => {
+    flight.detail.readers += 1;
+    return flights.follow(flight);
+  },
+  again: ({ flights, counters, events, marks }, flight) => {
+    const { detail } = flight;
+    if (events.heard || detail.epoch !== marks.epoch) return undefined;
+    const value = flights.rejoin(flight);
+    if (value !== undefined) {
+      counters.coalesced += 1;
+      detail.readers += 1;
+    }
+    return value;
+  },
+  answer: (answer) => silenced(answer.then(({ outcome }) => outcome.entry.value)),
+};
 
 /** For callers that want the whole story. */
-export function storiesOf<V>({ flights }: Reads<V>): Face<V, Answer<V>> {
-  return {
-    hit: (entry, status) =>
-      Promise.resolve({ outcome: { entry, tier: MEMORY, status, loaded: false, stored: true }, role: 'none' }),
-    seat: (flight, role) => {
-      flight.detail.readers += 1;
-      return silenced(flights.subscribe(flight).then((outcome) => ({ outcome, role })));
-    },
-    answer: (answer) => answer,
-  };
+const STORIES: Face<unknown, Answer<unknown>> = {
+  hit: (entry, status) =>
+    Promise.resolve({ outcome: { entry, tier: MEMORY, status, loaded: false, stored: true }, role: 'none' }),
+  seat: (flights, flight, role) => {
+    flight.detail.readers += 1;
+    return silenced(flights.subscribe(flight).then((outcome) => ({ outcome, role })));
+  },
+  again: () => undefined,
+  answer: (answer) => answer,
+};
+
+/** {@link Face} of callers that want the value alone. */
+export function values<V>(): Face<V, V> {
+  return VALUES as never;
+}
+
+/** {@link Face} of callers that want the whole story. */
+export function stories<V>(): Face<V, Answer<V>> {
+  return STORIES as never;
 }
 
 /** Once per flight, when its key is free and before its subscribers run. */

@@ -1,7 +1,7 @@
 import { FlightMap, type FlightMapOptions } from '../flights/flight-map.js';
 import { fly } from './fly.js';
 import { load, timedOut } from './load.js';
-import { hooksOf, storiesOf, valuesOf } from './lookup.js';
+import { hooksOf, stories, values } from './lookup.js';
 import type { Answer } from './outcome.js';
 import type { Face, Reads } from './reads.js';
 
@@ -62,7 +62,7 @@ export class Reading<V> implements Reads<V> {
       storage === undefined && peers === undefined && pending === undefined
         ? (flight) => load(this, flight, flight.detail.fallback)
         : (flight) => fly(this, flight);
-    this.values = valuesOf(this);
-    this.stories = storiesOf(this);
+    this.values = values();
+    this.stories = stories();
   }
 }

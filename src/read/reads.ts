@@ -24,7 +24,7 @@ export interface Reads<V> {
   readonly turn: TurnClock;
   readonly held: Held<V>;
   readonly marks: TagMarks;
-  readonly flights: FlightMap<string, Outcome<V>, Journey<V>, V>;
+  readonly flights: Flights<V>;
   /** Reads of storage by callers that want no load. */
   readonly probes: FlightMap<string, Stored<V> | undefined>;
   readonly failures: Failures;
@@ -76,6 +76,7 @@ export interface Ask<V> {
   readonly tried?: boolean;
 }
 
+export type Flights<V> = FlightMap<string, Outcome<V>, Journey<V>, V>;
 export type CacheFlight<V> = Flight<string, Outcome<V>, Journey<V>, V>;
 
 /** What a caller gets of an answer: the value alone, or its story. */
@@ -83,7 +84,9 @@ export interface Face<V, A> {
   /** Of an entry in memory. */
   readonly hit: (entry: HeldEntry<V>, status: 'hit' | 'stale') => Promise<A>;
   /** Of a flight that the caller has just led or joined, and takes as it comes. */
-  readonly seat: (flight: CacheFlight<V>, role: Role) => Promise<A>;
+  readonly seat: (flights: Flights<V>, flight: CacheFlight<V>, role: Role) => Promise<A>;
+  /** Of the flight that a rush of callers joins; `undefined` where a closer look is needed. */
+  readonly again: (reads: Reads<V>, flight: CacheFlight<V>) => Promise<A> | undefined;
   /** Of an answer that the caller had conditions for. */
   readonly answer: (answer: Promise<Answer<V>>) => Promise<A>;
 }
