@@ -340,7 +340,10 @@ export class TieredCache<V> {
 
   async #close(): Promise<void> {
     const parts = this.#parts();
-    for (const { life } of parts) life.closed = true;
+    for (const { life, reads } of parts) {
+      life.closed = true;
+      reads.flights.rush = undefined;
+    }
     this.#emptyMemory();
     await this.idle();
     this.#emptyMemory();
