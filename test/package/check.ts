@@ -152,7 +152,7 @@ async function checkSizes(): Promise<void> {
 }
 
 function verifySize({ passed: within, size, sizeLimit }: Limit): string {
-  const comparison = `${kilobytes(size)} of ${kilobytes(sizeLimit)}, minified and compressed with brotli`;
+  const comparison = `${kilobytes(size)} of ${kilobytes(sizeLimit)}, minified and gzipped, without lru-cache`;
   if (!within) throw new Error(comparison);
   return comparison;
 }
