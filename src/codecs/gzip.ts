@@ -1,3 +1,4 @@
+import { ignore } from '../base/promises.js';
 import type { Codec } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { chain } from './chain.js';
@@ -155,5 +156,3 @@ function joined(chunks: readonly Uint8Array[], size: number, start: number): Uin
   }
   return bytes;
 }
-
-function ignore(): void {}

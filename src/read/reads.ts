@@ -76,7 +76,7 @@ export interface Ask<V> {
   readonly tried?: boolean;
 }
 
-export type Flights<V> = FlightMap<string, Outcome<V>, Journey<V>, V>;
+type Flights<V> = FlightMap<string, Outcome<V>, Journey<V>, V>;
 export type CacheFlight<V> = Flight<string, Outcome<V>, Journey<V>, V>;
 
 /** What a caller gets of an answer: the value alone, or its story. */

@@ -1,3 +1,4 @@
+import { ignore } from '../base/promises.js';
 import { misuse } from '../errors.js';
 import { isIoredis, isNodeRedis, type RedisClient } from './client.js';
 
@@ -105,5 +106,3 @@ class IoredisSubscriber implements RedisSubscriber {
     };
   }
 }
-
-function ignore(): void {}
