@@ -8,16 +8,16 @@ import type { Outcome } from './outcome.js';
 import type { CacheFlight, Reads } from './reads.js';
 import { promote, storeBehind } from './write-back.js';
 
-/** The tier of a value that this cache has written and its upstream does not have yet. */
+/** What a story names as the tier of a value that was written and that the upstream does not have yet. */
 export const WRITES = 'writes';
 
 /**
  * The inside of a flight: pending writes, then storage, then the upstream.
  *
- * A flight that is fenced before the upstream is called has loaded nothing yet: whoever flies then does it for both.
+ * A flight that is fenced while it waits for pending writes, storage or its turn loads nothing: the flight after it does, for both (D36).
  */
 export async function fly<V>(reads: Reads<V>, flight: CacheFlight<V>): Promise<Outcome<V>> {
-  // What changes elsewhere must be heard of from before there is anything in memory.
+  // The backplane must listen before anything is put into memory (D49).
   const starting = reads.peers?.start();
   if (starting !== undefined) await starting;
   if (reads.pending !== undefined) {
@@ -48,7 +48,7 @@ async function loadInTurn<V>(
 ): Promise<Outcome<V>> {
   const { key, detail: journey } = flight;
   const turns = reads.storage?.turns;
-  // A caller that asks for a load is not content with one that began earlier; and where nothing is going to be loaded, no turn is needed.
+  // `refresh` wants a load that begins now (D47). Where nothing is going to be loaded, no turn is needed.
   const isAlone = turns === undefined || journey.ask.reason === 'refresh' || journey.ask.upstream === undefined;
   if (isAlone || flight.end !== undefined || reads.failures.active(key) !== undefined)
     return load(reads, flight, found);
@@ -83,14 +83,14 @@ function seekerOf<V>(reads: Reads<V>, flight: CacheFlight<V>): TurnSeeker<V> {
     set fallback(found) {
       detail.fallback = found;
     },
-    // Others have changed the key since the load began, so what it brought is not to be kept here either.
+    // Another process has changed the key since the load began, so memory must not keep the result either (D46).
     refused: () => {
       if (isSameLoad(reads.held.peek(key), detail.made?.entry)) reads.held.drop(key);
     },
   };
 }
 
-/** Lets the subscribers of a fenced flight have what the flight that took its place brings, or leads that one. */
+/** What the flight after a fenced one brings. If there is none, this leads it; the second time, one that skips storage (D36). */
 async function follow<V>(reads: Reads<V>, flight: CacheFlight<V>): Promise<Outcome<V>> {
   const { ask } = flight.detail;
   const next = { ...ask, read: { ...ask.read, signal: flight.signal }, tried: ask.tried !== undefined };
@@ -121,7 +121,7 @@ function landStored<V>({ entry, tier }: Stored<V>, state: string): Outcome<V> {
   return { entry, tier, status: state === 'fresh' ? 'hit' : 'stale', loaded: false, stored: true };
 }
 
-/** Whether an invalidation or a `set` came while `flight` was under way. */
+/** Whether an invalidation or a `set` came and somebody still waits for `flight`: one that has ended follows nobody. */
 function isFenced<V>({ fenced, end }: CacheFlight<V>): boolean {
   return fenced && end === undefined;
 }

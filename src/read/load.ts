@@ -12,7 +12,7 @@ import { drop, storeBehind } from './write-back.js';
 /**
  * One call to the upstream for `flight`: its entry goes into the tiers, its failure is covered by `found` where that may be.
  *
- * Called in the tick of the leader where nothing has to be waited for before.
+ * Where nothing has to be awaited first, the upstream is called in the leader's tick.
  */
 export async function load<V>(
   reads: Reads<V>,
@@ -50,6 +50,7 @@ export async function load<V>(
   times.loadMs = Math.round(loadMs);
   if (flight.end === undefined) counters.latency.record(loadMs);
   if (events.heard) events.emit({ type: 'load', key, reason, durationMs: loadMs });
+  // Where the lifetime is fixed and the value comes alone, nothing is left to resolve (D5).
   const fixed = told === undefined && value !== undefined && rules.jitter === 0 ? lifetime.fixed : undefined;
   const entry = fixed ? createEntry(value, fixed, times) : loadedEntry(reads, flight, { value, told, times });
   // The entry may carry a tag that was invalidated or expired during the load.
@@ -80,7 +81,10 @@ export function writeBack<V>(reads: Reads<V>, flight: CacheFlight<V>, entry: Hel
   return store;
 }
 
-/** What a flight brings that reached its `maxDuration`. A hung load is a failed load: the stored value may still stand in. */
+/**
+ * What a flight brings that reached its `maxDuration`. A hung load is a failed load: the stored value may still stand in. If
+ * only the write to storage hangs, what was loaded counts.
+ */
 export function timedOut<V>(reads: Reads<V>, flight: CacheFlight<V>, error: unknown): Outcome<V> {
   return flight.detail.made ?? cover(reads, flight, error);
 }
@@ -105,7 +109,7 @@ function cover<V>(reads: Reads<V>, flight: CacheFlight<V>, error: unknown): Outc
   return fallBack(reads, journey, error, true);
 }
 
-/** What stands in for a load that a failure a moment ago forbids. */
+/** What stands in for a load that a failure a moment ago forbids, or throws that failure; `undefined` if the load may begin. */
 function sparedBy<V>(reads: Reads<V>, { key, detail }: CacheFlight<V>): Outcome<V> | undefined {
   const known = detail.ask.reason === 'refresh' ? undefined : reads.failures.active(key);
   // A failure that was covered is no reason not to try where nothing covers it any more.
@@ -113,6 +117,7 @@ function sparedBy<V>(reads: Reads<V>, { key, detail }: CacheFlight<V>): Outcome<
   return fallBack(reads, detail, known.error, false);
 }
 
+/** The stored value as the outcome, or throws `error` if none may stand in. `loaded`: whether the upstream was called. */
 function fallBack<V>(reads: Reads<V>, journey: Journey<V>, error: unknown, loaded: boolean): Outcome<V> {
   const fallback = fallbackOf(reads, journey);
   if (fallback === undefined) throw error;
@@ -131,6 +136,7 @@ function usable<V>({ held }: Reads<V>, { entry, tier }: Found<V>): Found<V> | un
   return now && { entry: now, tier };
 }
 
+/** Forbids the next loads of the key for a while: by backoff where a fallback covers the failure, by `errorTtl` where none does. */
 function noteFailure<V>(reads: Reads<V>, { key, detail }: CacheFlight<V>, error: unknown): void {
   if (fallbackOf(reads, detail) !== undefined) return reads.failures.backOff(key, error);
   const name = (error as { readonly name?: unknown } | null | undefined)?.name;
@@ -151,7 +157,7 @@ function valueIn<V>({ kind, value }: Loaded<V>, previous: Found<V> | undefined):
   throw misuse('result of the upstream', 'a value: `notModified()` needs a previous one (`load.stale`)', undefined);
 }
 
-/** Lets those go who were only waiting for something to answer with. */
+/** Answers the callers whose `softTimeout` ended before it was known whether there is a fallback. */
 export function announceFallback<V>(journey: Journey<V>): void {
   const { impatient = [] } = journey;
   journey.impatient = undefined;

@@ -10,11 +10,16 @@ import { patiently } from './patience.js';
 import type { Ask, CacheFlight, Face, Journey, Reads } from './reads.js';
 import { isDueAhead } from './refresh-ahead.js';
 
-/** key → memory → flight( storage → upstream → write-back ). */
+/**
+ * key → memory → flight( storage → upstream → write-back ).
+ *
+ * `face` makes of it what the caller wants: the value alone, or its story.
+ */
 export function lookup<V, A>(reads: Reads<V>, key: string, ask: Ask<V>, face: Face<V, A>): Promise<A> {
   const { counters, events, flights } = reads;
   const { signal, maxStale, isPatient } = ask.read;
   if (signal?.aborted === true) return rejection(signal.reason);
+  // In a rush on one key, the flight joined last comes before memory (D31).
   const { rush } = flights;
   const again = rush !== undefined && rush.key === key && ask === reads.plain ? face.again(reads, rush) : undefined;
   if (again !== undefined) return again;
@@ -38,7 +43,7 @@ export function lookup<V, A>(reads: Reads<V>, key: string, ask: Ask<V>, face: Fa
 
   if (typeof key !== 'string' || reads.life.closed) return rejection(problemWith(reads, key));
   const current = flights.find(key);
-  // A failure a moment ago, this caller's conditions, or tags invalidated since the flight began need a closer look.
+  // A failure a moment ago, this caller's conditions, or tags invalidated since the flight began: `afterFailure` or `wait` answers.
   const hasFailed = reads.failures.any && reads.failures.active(key) !== undefined;
   const isPlain = isPatient && reads.isPatient && ask.parent === undefined && !hasFailed;
   if (!isPlain || (current !== undefined && current.detail.epoch !== reads.marks.epoch))
@@ -46,14 +51,17 @@ export function lookup<V, A>(reads: Reads<V>, key: string, ask: Ask<V>, face: Fa
   const flight = current ?? open(reads, key, ask, entry && { entry, tier: MEMORY });
   const refusal = current === undefined ? undefined : joining(reads, current, ask);
   if (refusal !== undefined || flight instanceof Error) return rejection(refusal ?? flight);
-  // A key loaded for want of any entry: others can follow without a look into memory.
+  // Memory had nothing to answer with when it began: the next callers need not look there.
   if (current?.detail.ask.reason === 'miss') flights.rush = current;
   const seated = face.seat(flights, flight, current === undefined ? 'leader' : 'follower');
   if (current === undefined) flights.start(flight, reads.fly);
   return seated;
 }
 
-/** Joins the flight for `key`, or leads one. No `await` lies between finding none and recording the new one. */
+/**
+ * Joins the flight for `key`, or leads one, and returns what `seat` makes of it. `seat` runs before the work of a new flight
+ * does (D27). No `await` lies between finding no flight and recording the new one.
+ */
 export function board<V, T>(
   reads: Reads<V>,
   key: string,
@@ -139,12 +147,16 @@ async function wait<V>(reads: Reads<V>, key: string, asked: Ask<V>): Promise<Ans
         if (ask.read.signal?.aborted !== true) counters.misses += 1;
         throw error;
       }
+      // The request that led the flight has ended: once more, with what is left of the `timeout`.
       ask = { ...ask, read: { ...ask.read, timeout: Math.max(0, ask.read.timeout - clock.monotonic() + since) } };
     }
   }
 }
 
-/** Takes a flight for `key` that still reads storage off the map: it will follow. Readers without memory would always be there first. */
+/**
+ * Fences a flight for `key` that still reads storage, so that a `refresh` leads the next one and the fenced flight follows it:
+ * without memory, readers of a hot key would always be first (D35).
+ */
 function takeOver<V>({ flights }: Reads<V>, key: string): void {
   const current = flights.find(key);
   if (current?.detail.ask.reason === 'miss' && current.detail.loadSince === undefined) flights.fence(key);
@@ -186,7 +198,7 @@ function refreshAhead<V>(reads: Reads<V>, key: string, found: Found<V>, ask: Ask
   if (ahead !== undefined && isDueAhead(entry, until, ahead, clock)) revalidate(reads, key, found, ask);
 }
 
-/** What reads have to say of their flights. */
+/** What the flight map asks of reads: what plain callers get, what a timeout brings, and what follows the end of a flight. */
 export function hooksOf<V>(
   reads: Reads<V>,
   timedOut: (reads: Reads<V>, flight: CacheFlight<V>, error: unknown) => Outcome<V>,
@@ -198,7 +210,7 @@ export function hooksOf<V>(
   };
 }
 
-/** For callers that want the value alone. One for all caches: V8 would inline none of several (D103). */
+/** For callers that want the value alone. All caches share it: of one per cache V8 would inline none (D103). */
 const VALUES: Face<unknown, unknown> = {
   hit: (entry) => entry.answer,
   seat: (flights, flight) => {
