@@ -1,3 +1,4 @@
+import { checkNames, checkObject } from '../base/checks.js';
 import type { Backplane, BackplaneAdapter, BackplaneListener, BackplaneMessage } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { defineBackplane } from '../fleet/define-backplane.js';
@@ -18,7 +19,8 @@ export interface BroadcastChannelBackplaneOptions {
  * @throws TypeError for an option that makes no sense.
  */
 export function broadcastChannelBackplane(options: BroadcastChannelBackplaneOptions = {}): Backplane {
-  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
+  checkObject('options', options);
+  checkNames(options, ['channel']);
   const { channel = 'soloflight' } = options;
   if (typeof channel !== 'string' || channel === '') throw misuse('channel', 'a non-empty string', channel);
   return defineBackplane(new BroadcastChannelBackplane(channel));

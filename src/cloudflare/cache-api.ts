@@ -1,3 +1,4 @@
+import { checkNames, checkObject } from '../base/checks.js';
 import { sealAsBytes, unseal } from '../codecs/envelope.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
@@ -5,7 +6,7 @@ import type { Codec, StorageAdapter, StorageTier } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { misuse } from '../errors.js';
 import { toName } from '../storage/key-name.js';
-import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
+import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 
 /** The part of a `Cache`, such as `caches.default`, that is used here. */
 export interface CacheLike {
@@ -45,7 +46,8 @@ export interface CacheApiStorageOptions extends TierOptions {
  */
 export function cacheApiStorage(cache: CacheLike, options: CacheApiStorageOptions = {}): StorageTier {
   if (!isCache(cache)) throw misuse('cache', 'a `Cache`, for example `caches.default`', cache);
-  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
+  checkObject('options', options);
+  checkNames(options, ['base', 'codec', ...TIER_OPTIONS]);
   const { base = 'https://soloflight.invalid/', codec = jsonCodec } = options;
   if (!isBase(base)) throw misuse('base', 'an http or https URL without query or fragment', base);
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);

@@ -1,3 +1,4 @@
+import { checkNames, checkObject } from '../base/checks.js';
 import { sealAsText, unseal } from '../codecs/envelope.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
@@ -5,7 +6,7 @@ import type { Codec, StorageAdapter, StorageTier } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
 import { toName } from '../storage/key-name.js';
-import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
+import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 
 /** The part of a KV namespace that is used here. */
 export interface WorkersKv {
@@ -50,7 +51,8 @@ export interface WorkersKvStorageOptions extends TierOptions {
  */
 export function workersKvStorage(kv: WorkersKv, options: WorkersKvStorageOptions = {}): StorageTier {
   if (!isWorkersKv(kv)) throw misuse('kv', 'a KV namespace: is the binding in the configuration?', kv);
-  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
+  checkObject('options', options);
+  checkNames(options, ['prefix', 'codec', ...TIER_OPTIONS]);
   const { prefix = 'soloflight', codec = jsonCodec } = options;
   if (typeof prefix !== 'string' || !/^[a-z0-9_-]{1,60}$/.test(prefix))
     throw misuse('prefix', 'a name of 1 to 60 lower-case letters, digits, `-` and `_`', prefix);

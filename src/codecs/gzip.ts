@@ -1,3 +1,4 @@
+import { checkNames, checkObject } from '../base/checks.js';
 import { ignore } from '../base/promises.js';
 import type { Codec } from '../contracts.js';
 import { misuse } from '../errors.js';
@@ -32,7 +33,8 @@ const BYTES_PER_UNIT = 3;
  */
 export function gzip(codec: Codec, options: GzipOptions = {}): Codec {
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
-  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
+  checkObject('options', options);
+  checkNames(options, ['above', 'maxSize']);
   const { above = DEFAULTS.above, maxSize = DEFAULTS.maxSize } = options;
   if (above !== Infinity && !(Number.isSafeInteger(above) && above >= 0))
     throw misuse('above', 'an integer ≥ 0 or Infinity', above);

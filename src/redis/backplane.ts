@@ -1,4 +1,5 @@
 import { decodeMessages, encodeMessages } from '../backplane/message.js';
+import { checkNames, checkObject } from '../base/checks.js';
 import type { Backplane, BackplaneAdapter, BackplaneListener, BackplaneMessage } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { defineBackplane } from '../fleet/define-backplane.js';
@@ -34,7 +35,8 @@ export interface RedisBackplaneOptions {
  * @throws TypeError for an option that makes no sense.
  */
 export function redisBackplane(options: RedisBackplaneOptions): Backplane {
-  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
+  checkObject('options', options);
+  checkNames(options, ['publisher', 'subscriber', 'channel', 'sharded']);
   const { publisher, subscriber, channel = 'soloflight' } = options;
   const redis = commandsOf('publisher', publisher);
   if (typeof channel !== 'string' || channel === '') throw misuse('channel', 'a non-empty string', channel);

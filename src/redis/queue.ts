@@ -1,3 +1,4 @@
+import { checkNames, checkObject } from '../base/checks.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
 import type { Codec, QueuedWrite, WriteQueue } from '../contracts.js';
@@ -32,7 +33,8 @@ export interface RedisQueueOptions {
  * @throws TypeError for an option that makes no sense.
  */
 export function redisQueue(options: RedisQueueOptions): WriteQueue {
-  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
+  checkObject('options', options);
+  checkNames(options, ['client', 'queue', 'prefix', 'codec']);
   const { client, queue, prefix = 'soloflight:', codec = jsonCodec } = options;
   const redis = commandsOf('client', client);
   const names = new KeyNames(prefix);

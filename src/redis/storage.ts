@@ -1,9 +1,10 @@
+import { checkNames, checkObject } from '../base/checks.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
 import type { Codec, LeaseAnswer, MaybePromise, StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError, UndecodableError } from '../errors.js';
-import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
+import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 import { commandsOf, type RedisClient, type RedisCommands, type Word } from './client.js';
 import { RedisLeases } from './leases.js';
 import { KeyNames, slotOf } from './names.js';
@@ -57,7 +58,8 @@ export interface RedisStorageOptions extends TierOptions {
  * @throws TypeError for an option that makes no sense.
  */
 export function redisStorage(options: RedisStorageOptions): StorageTier {
-  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
+  checkObject('options', options);
+  checkNames(options, ['client', 'prefix', 'codec', 'lease', 'subscriber', ...TIER_OPTIONS]);
   const { client, prefix = 'soloflight:', codec = jsonCodec, lease = true, subscriber } = options;
   const redis = commandsOf('client', client);
   const names = new KeyNames(prefix);

@@ -1,10 +1,11 @@
+import { checkNames, checkObject } from '../base/checks.js';
 import { sealAsText, unseal } from '../codecs/envelope.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
 import type { Codec, StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, UndecodableError } from '../errors.js';
-import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
+import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 import { toName } from './key-name.js';
 
 /** The part of a `Keyv` that is used here. */
@@ -51,7 +52,8 @@ export interface KeyvStorageOptions extends TierOptions {
  */
 export function keyvStorage(keyv: KeyvLike, options: KeyvStorageOptions = {}): StorageTier {
   if (!isKeyv(keyv)) throw misuse('keyv', 'an instance of Keyv 6', keyv);
-  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
+  checkObject('options', options);
+  checkNames(options, ['codec', ...TIER_OPTIONS]);
   const { codec = jsonCodec } = options;
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
   const storage = new KeyvStorage(keyv, codec);

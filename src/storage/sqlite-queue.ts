@@ -1,3 +1,4 @@
+import { checkNames, checkObject } from '../base/checks.js';
 import { nextTurn, systemClock } from '../base/clock.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
@@ -49,7 +50,8 @@ const DEFAULTS = Object.freeze({ table: 'soloflight_writes', codec: jsonCodec, b
 const TRANSACTION_POLL = 2;
 
 function resolveOptions(options: SqliteQueueOptions): Required<SqliteQueueOptions> {
-  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
+  checkObject('options', options);
+  checkNames(options, ['database', 'table', 'codec', 'busyTimeout']);
   const { database } = options;
   const { table = DEFAULTS.table, codec = DEFAULTS.codec, busyTimeout = DEFAULTS.busyTimeout } = options;
   checkDatabase(database);

@@ -1,3 +1,4 @@
+import { checkNames, checkObject } from '../base/checks.js';
 import { isThenable } from '../base/promises.js';
 import { chain } from '../codecs/chain.js';
 import { jsonCodec } from '../codecs/json.js';
@@ -5,7 +6,7 @@ import { isCodec } from '../codecs/payload.js';
 import type { Codec, MaybePromise, StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
-import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
+import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 import { EntryBound } from './sqlite-bound.js';
 import {
   atomically,
@@ -73,7 +74,8 @@ const DEFAULTS = Object.freeze({ table: 'soloflight', codec: jsonCodec, maxEntri
 const MOST_SWEPT = 1_000_000_000;
 
 function resolveOptions(options: SqliteStorageOptions): Settings {
-  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
+  checkObject('options', options);
+  checkNames(options, ['database', 'table', 'codec', 'maxEntries', 'busyTimeout', ...TIER_OPTIONS]);
   const { database } = options;
   const {
     table = DEFAULTS.table,

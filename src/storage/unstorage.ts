@@ -1,10 +1,11 @@
+import { checkNames, checkObject } from '../base/checks.js';
 import { sealAsText, unseal } from '../codecs/envelope.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
 import type { Codec, StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse } from '../errors.js';
-import { defineStorage, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
+import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 import { toName } from './key-name.js';
 
 /** The part of an unstorage storage that is used here. */
@@ -40,7 +41,8 @@ export interface UnstorageStorageOptions extends TierOptions {
  */
 export function unstorageStorage(storage: UnstorageLike, options: UnstorageStorageOptions = {}): StorageTier {
   if (!isUnstorage(storage)) throw misuse('storage', 'a storage made by `createStorage` of unstorage', storage);
-  if (typeof options !== 'object' || options === null) throw misuse('options', 'an object', options);
+  checkObject('options', options);
+  checkNames(options, ['base', 'codec', ...TIER_OPTIONS]);
   const { base = 'soloflight', codec = jsonCodec } = options;
   if (typeof base !== 'string' || !/^[a-z0-9_-]{1,60}$/.test(base))
     throw misuse('base', 'a name of 1 to 60 lower-case letters, digits, `-` and `_`', base);
