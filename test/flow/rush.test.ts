@@ -6,17 +6,17 @@ import { settle, setupCache } from '../support/setup-cache.ts';
 
 describe('a rush on one key', () => {
   test('goes on from memory once the value is there, while the flight still waits for storage', async () => {
-    const { tier, next } = scriptedTier();
-    const { cache, upstream } = setupCache({ storage: tier, writeBack: 'await' });
+    const scripted = scriptedTier();
+    const { cache, upstream } = setupCache({ storage: scripted.tier, writeBack: 'await' });
     const rush = [cache.get('k'), cache.get('k')];
     await settle();
-    next('get', 'k').pass();
+    scripted.next('get', 'k').pass();
     await settle();
     upstream.calls[0]!.resolve('value');
     await settle();
 
     const answer = await Promise.race([cache.get('k'), settle().then(() => 'waits for storage')]);
-    next('set', 'k').pass();
+    scripted.next('set', 'k').pass();
 
     expect(answer).toBe('value');
     expect(await Promise.all(rush)).toEqual(['value', 'value']);
