@@ -78,8 +78,8 @@ export type Turn<V> =
 
 /** The right of this process to load a key. It is kept up until it ends. */
 export interface FleetLease {
-  /** Gives the right back unless it has ended: an entry stored under it ends it. */
-  release(): Promise<void>;
+  /** Gives the right back; `undefined` if it has ended: an entry stored under it ends it. */
+  release(): Promise<unknown> | undefined;
 }
 
 /** Callers that share no I/O context: the request of each may end without a trace, and takes its I/O with it. */

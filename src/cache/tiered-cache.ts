@@ -203,10 +203,7 @@ export class TieredCache<V> {
   /** Loads `key` anew and waits for it, or joins a load under way. The stored value stands in only if that fails and its `staleIfError` allows. */
   refresh(key: string, options?: ReadOptions): Promise<V> {
     return guarded(async () => {
-      const ask = this.#ask(options);
-      return this.#give(
-        await refresh(this.#wired.reads, key, { ...ask, read: { ...ask.read, softTimeout: Infinity } }),
-      );
+      return this.#give(await refresh(this.#wired.reads, key, this.#ask(options)));
     });
   }
 

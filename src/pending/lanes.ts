@@ -50,8 +50,12 @@ export class WriteLanes {
   }
 
   #claim(): Claim | undefined {
-    const claim = this.#clock && this.#claims?.grant(this.#clock.monotonic(), ignore);
-    claim?.begin(ignore);
+    const claims = this.#claims;
+    if (claims === undefined || this.#clock === undefined) return undefined;
+    // Of a request that is gone nobody else would let go.
+    claims.sweep(true);
+    const claim = claims.grant(this.#clock.monotonic(), (gone) => claims.delete(gone));
+    claim.begin(ignore);
     return claim;
   }
 }

@@ -1,6 +1,6 @@
 import { freshness, isSameLoad, isStorable, type HeldEntry } from '../entry.js';
 import { LEADER_LOST } from '../flights/claims.js';
-import type { Found, Stored, TurnSeeker } from '../ports.js';
+import type { FleetLease, Found, Stored, TurnSeeker } from '../ports.js';
 import { announceFallback, load, writeBack } from './load.js';
 import { board } from './lookup.js';
 import { pendingEntryOf } from './new-entry.js';
@@ -57,8 +57,12 @@ async function loadInTurn<V>(
   announceFallback(journey);
   const turn = await turns.take(seekerOf(reads, flight));
   const lease = turn?.kind === 'load' ? turn.lease : undefined;
+  if (isFenced(flight)) {
+    // Before the flight that takes its place asks for the same.
+    giveBack(reads, lease);
+    return follow(reads, flight);
+  }
   try {
-    if (isFenced(flight)) return await follow(reads, flight);
     if (turn?.kind !== 'found' || flight.end !== undefined) {
       journey.lease = lease;
       return await load(reads, flight, journey.fallback);
@@ -66,8 +70,13 @@ async function loadInTurn<V>(
     promote(reads, key, turn.stored, journey.ask);
     return landStored(turn.stored, freshness(turn.stored.entry, reads.clock.now()));
   } finally {
-    if (lease !== undefined) reads.deferred.add(lease.release(), 'write-back');
+    giveBack(reads, lease);
   }
+}
+
+function giveBack<V>({ deferred }: Reads<V>, lease: FleetLease | undefined): void {
+  const released = lease?.release();
+  if (released !== undefined) deferred.add(released, 'write-back');
 }
 
 function seekerOf<V>(reads: Reads<V>, flight: CacheFlight<V>): TurnSeeker<V> {

@@ -75,6 +75,8 @@ export function writeBack<V>(reads: Reads<V>, flight: CacheFlight<V>, entry: Hel
   if (flight.fenced || flight.end !== undefined) return false;
   if (flights.overlaps) flights.supersede(flight);
   if (failures.any) failures.forget(key);
+  // The flight may still have to wait for storage. Who comes meanwhile looks into memory first.
+  flights.rush = undefined;
   // Where the newer value can't be kept, the older one must not outlive it.
   if (store) held.hold(key, entry);
   else if (flight.detail.fallback !== undefined) drop(reads, key);

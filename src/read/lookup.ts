@@ -1,6 +1,6 @@
 import { rejection, silenced } from '../base/promises.js';
 import { freshness } from '../entry.js';
-import type { SoloflightError } from '../errors.js';
+import { CallerTimeoutError, type SoloflightError } from '../errors.js';
 import { LEADER_LOST } from '../flights/claims.js';
 import type { FlightHooks } from '../flights/flight-map.js';
 import type { Found } from '../ports.js';
@@ -116,7 +116,9 @@ export async function refresh<V>(reads: Reads<V>, key: string, ask: Ask<V>): Pro
   const problem = problemWith(reads, key);
   if (problem !== undefined) throw problem;
   ask.read.signal?.throwIfAborted();
-  const { outcome } = await wait(reads, key, { ...ask, reason: 'refresh' });
+  // Only a load will do, however slow: `softTimeout` does not apply.
+  const read = { ...ask.read, softTimeout: Infinity };
+  const { outcome } = await wait(reads, key, { ...ask, read, reason: 'refresh' });
   return outcome.entry.value as V;
 }
 
@@ -135,7 +137,8 @@ async function wait<V>(reads: Reads<V>, key: string, asked: Ask<V>): Promise<Ans
       const outcome = await patiently(reads, boarded.flight, boarded.result, ask);
       const accepted = accepts(reads, outcome, ask, epoch);
       if (outcome.status === 'fallback' && !accepted) throw outcome.error;
-      if (accepted && (outcome.loaded || !mustLoad)) {
+      // Whose own patience is over gets what there is, also instead of a load.
+      if (accepted && (outcome.loaded || !mustLoad || outcome.error instanceof CallerTimeoutError)) {
         count(reads, outcome.status, 1);
         return { outcome, role: boarded.role };
       }

@@ -56,7 +56,13 @@ export class Reading<V> implements Reads<V> {
     // Limited patience, or a leader that may vanish, needs a look.
     this.isPatient = scope === undefined && rules.softTimeout === Infinity;
     this.flights = new FlightMap(flightOptions, hooksOf(this, timedOut));
-    this.probes = new FlightMap({ ...flightOptions, maxFlights: Infinity, maxSubscribers: Infinity });
+    this.probes = new FlightMap({
+      ...flightOptions,
+      maxFlights: Infinity,
+      maxSubscribers: Infinity,
+      // They load nothing, so they take no place from those that do.
+      budget: undefined,
+    });
     // Where no tier, other process or pending write may have what is wanted, a flight is nothing but its load.
     this.fly =
       storage === undefined && peers === undefined && pending === undefined

@@ -24,6 +24,8 @@ export function promote<V>(reads: Reads<V>, key: string, { entry, depth }: Store
   const held = reads.held.peek(key);
   if (held !== undefined && held.startedAt > entry.startedAt) return;
   reads.held.hold(key, entry);
+  // Its callers are to look into memory first from now on.
+  reads.flights.rush = undefined;
   if (depth === 0) return;
   const write = reads.storage?.store(key, entry, { keep: false, above: depth });
   if (write !== undefined) reads.deferred.add(write, 'write-back', read.waitUntil);

@@ -37,11 +37,11 @@ export class GuardedLease implements FleetLease, StoringLease {
     wait();
   }
 
-  async release(): Promise<void> {
+  release(): Promise<unknown> | undefined {
     this.#cancel();
-    if (this.ended) return;
+    if (this.ended) return undefined;
     this.ended = true;
-    await this.#run('release', () => this.#lease.release());
+    return this.#run('release', () => this.#lease.release());
   }
 
   /** Stores `entry`, or lets those know who hold it that others have changed the key since its load began. */

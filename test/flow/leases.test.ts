@@ -368,3 +368,18 @@ describe('callers of a flight that waits for another process', () => {
     expect(await loading).toBe('older');
   });
 });
+
+describe('a key made stale while a lease on it is being asked for', () => {
+  test('is loaded at once: the flight that follows does not wait for the lease of the one before', async () => {
+    const { storage, processes } = setup(1);
+    const [{ cache, upstream }] = processes as [(typeof processes)[0]];
+    const read = cache.get('k');
+    while (storage.asked() === 0) await null;
+    await cache.expire('k');
+    await settle();
+
+    expect(upstream.calls).toHaveLength(1);
+    upstream.calls[0]!.resolve('value');
+    expect(await read).toBe('value');
+  });
+});

@@ -124,4 +124,19 @@ describe('limits', () => {
 
     expect(await Promise.all([first, joined])).toEqual(['v', 'v']);
   });
+
+  test('a read without a load takes no place under `maxFlights`', async () => {
+    const storage = overridden(mapStorage(), { get: () => new Promise(() => {}) });
+    const { cache, clock, upstream } = setupCache({ storage, maxFlights: 1 });
+    const quiet = cache.getIfCached('a');
+
+    const loud = cache.get('b');
+    await settle();
+    clock.advance(1_000);
+    await settle();
+    upstream.calls[0]!.resolve('v');
+
+    expect(await loud).toBe('v');
+    expect(await quiet).toBeUndefined();
+  });
 });

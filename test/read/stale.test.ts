@@ -216,3 +216,31 @@ describe('a clock that jumps', () => {
     expect(await answer).toBe('new');
   });
 });
+
+describe('a caller that asks for a load, with a stale value at hand', () => {
+  test('waits for it whatever `softTimeout` says', async () => {
+    const { cache, clock, upstream } = setupCache({ softTimeout: 10 });
+    await cache.set('k', 'old');
+    clock.advance(2_000);
+
+    const reload = cache.getOrLoad('k', upstream, { reload: true });
+    await clock.advanceAsync(100);
+    upstream.calls[0]!.resolve('new');
+
+    expect(await reload).toBe('new');
+  });
+
+  test('gets that value when its own `timeout` ends', async () => {
+    const { cache, clock, upstream } = setupCache();
+    await cache.set('k', 'old');
+    clock.advance(2_000);
+
+    const refreshed = cache.refresh('k', { timeout: 50 });
+    await clock.advanceAsync(50);
+    const answer = await Promise.race([refreshed, settle().then(() => 'still waits')]);
+    upstream.calls[0]!.resolve('new');
+
+    expect(answer).toBe('old');
+    await refreshed;
+  });
+});
