@@ -70,10 +70,11 @@ class Seeking<V> {
 
   async ask(): Promise<Turn<V> | 'held' | 'again' | undefined> {
     const { tier, clock } = this.#leasing;
-    const { key, isOver, refused } = this.#seeker;
+    const { key, signal, isOver, refused } = this.#seeker;
     const answer = await tier.lease(key, LASTS, this.#known, refused);
     if (answer?.kind === 'lease') {
-      answer.lease.keepUp(clock, LASTS, isOver);
+      // A fenced load still answers those who asked before: only one that is given up leaves the key to others.
+      answer.lease.keepUp(clock, LASTS, () => signal.aborted);
       return { kind: 'load', lease: answer.lease };
     }
     // A tier that offers what is known would do so for ever.
