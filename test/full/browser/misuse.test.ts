@@ -20,7 +20,7 @@ describe.each<[string, (options: never) => unknown]>([
     [{ prefix: 'a:b' }, 'Expected `prefix` to be a name of 1 to 60 letters, digits, `-` and `_`'],
     [{ prefix: '' }, 'Expected `prefix`'],
     [{ codec: JSON }, 'Expected `codec` to be a codec (name, encode, decode)'],
-    [{ storage: 'local' }, 'without unknown names (known: area, prefix, codec)'],
+    [{ storage: 'local' }, 'without unknown names (known: area, prefix, codec'],
   ])('is told at once: %j', (options, message) => {
     expect(() => make(options as never)).toThrow(message);
   });
@@ -35,7 +35,7 @@ describe.each<[string, (options: never) => unknown]>([
     [{ database: '' }, 'Expected `database` to be a name of at least one character'],
     [{ openTimeout: 0 }, 'Expected `openTimeout` to be a duration > 0'],
     [{ clock: {} }, 'Expected `clock` to be a clock'],
-    [{ name: 'db' }, 'without unknown names (known: database, openTimeout, clock)'],
+    [{ name: 'db' }, 'without unknown names (known: database, openTimeout, clock'],
   ])('is told at once: %j', (options, message) => {
     expect(() => make(options as never)).toThrow(message);
   });
