@@ -200,7 +200,10 @@ export class TieredCache<V> {
     });
   }
 
-  /** Loads `key` anew and waits for it, or joins a load under way. The stored value stands in only if that fails and its `staleIfError` allows. */
+  /**
+   * Loads `key` anew and waits for it, or joins a load under way. The stored value stands in only if that fails, or the
+   * caller's `timeout` ends before it, and `staleIfError` allows. `softTimeout` does not apply.
+   */
   refresh(key: string, options?: ReadOptions): Promise<V> {
     return guarded(async () => {
       return this.#give(await refresh(this.#wired.reads, key, this.#ask(options)));

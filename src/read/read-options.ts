@@ -8,9 +8,9 @@ export interface ReadOptions {
   readonly signal?: AbortSignal;
   /** How stale an answer this caller accepts: time since `freshUntil`. 0 means fresh only. @default Infinity */
   readonly maxStale?: Duration;
-  /** Overrides the cache's `softTimeout`. */
+  /** Overrides the cache's `softTimeout`. Does not apply to `refresh` and `reload`, which wait for a load. */
   readonly softTimeout?: Duration;
-  /** This caller's patience: beyond it, a fallback or `CallerTimeoutError`. The load goes on. @default Infinity */
+  /** This caller's patience: beyond it, a fallback or `CallerTimeoutError`, also from `refresh`. The load goes on. @default Infinity */
   readonly timeout?: Duration;
   /** Takes background work that this read started, as a Worker's `waitUntil` does. */
   readonly waitUntil?: (work: Promise<unknown>) => void;
