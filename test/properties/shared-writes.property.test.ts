@@ -2,7 +2,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 
 import type { SharedWrites } from '../../src/browser/shared-writes-options.js';
 import { sharedWrites } from '../../src/browser/shared-writes.js';
-import { mapStorage, TieredCache } from '../../src/index.js';
+import { defineStorage, mapStorage, TieredCache, type StorageTier } from '../../src/index.js';
 import { manualClock, type ManualClock } from '../../src/testing/index.js';
 import { memoryQueue, WriteBehind, type WriteQueue } from '../../src/writes/index.js';
 import { fc, runs } from '../support/property.js';
@@ -94,7 +94,7 @@ class World {
       clock,
       ttl: '1h',
       maxDuration: Infinity,
-      storage: this.#storage,
+      storage: mortalTier(this.#storage, () => this.#browser.dead.has(id)),
       upstream: async (key) => {
         await turns(this.#pace);
         return this.database.get(key) as string;
@@ -177,6 +177,18 @@ function mortal(queue: WriteQueue, wait: number, isDead: () => boolean): WriteQu
     remove: (ids) => later(() => queue.remove(ids)),
     listDead: () => later(() => queue.listDead()),
   };
+}
+
+/** `tier` as a tab has it: a dead tab neither reads nor changes it any more. */
+function mortalTier(tier: StorageTier, isDead: () => boolean): StorageTier {
+  const living = <T>(call: () => T): T | Promise<never> => (isDead() ? new Promise<never>(() => {}) : call());
+  return defineStorage({
+    name: tier.name,
+    get: (key) => living(() => tier.get(key)),
+    set: (key, entry, keepUntil) => living(() => tier.set(key, entry, keepUntil)),
+    setIfNewer: (key, entry, keepUntil) => living(() => tier.setIfNewer!(key, entry, keepUntil)),
+    delete: (key) => living(() => tier.delete(key)),
+  });
 }
 
 afterEach(() => vi.unstubAllGlobals());

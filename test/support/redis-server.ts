@@ -1,9 +1,11 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
+import { freePort } from './ports.ts';
 
 /** A Redis server of its own on loopback, without persistence. */
 export interface RedisServer {
@@ -22,6 +24,14 @@ export interface RedisServer {
   /** Sends one command of plain words. Does not wait for the reply. */
   readonly send: (command: string) => Promise<void>;
 }
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly folder: string;
+}
+
+/** Free ports that are tried one after another. */
+const PORTS_TRIED = 5;
 
 const WHAT_TO_DO =
   'The tests need a redis-server 6.2 or later on the path. Install it (Debian: apt-get install redis-server; macOS: brew install redis)';
@@ -53,8 +63,8 @@ function isInstalled(): boolean {
 
 /** Starts a server, on a free port unless one is given, and resolves when it answers. `settings` go to its command line. */
 export async function startRedis(settings: readonly string[] = [], given?: number): Promise<RedisServer> {
-  const port = given ?? (await freePort());
-  let running = await launch(port, settings);
+  const { port, running: first } = await launchOn(given, settings);
+  let running = first;
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     const { child, folder } = running;
     if (child.exitCode === null && child.signalCode === null) {
@@ -87,20 +97,23 @@ export async function startRedis(settings: readonly string[] = [], given?: numbe
   };
 }
 
-/** A loopback port that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+/** On `given`, or on a free port: another process may take that before the server does, and then it is another one. */
+async function launchOn(
+  given: number | undefined,
+  settings: readonly string[],
+): Promise<{ readonly port: number; readonly running: Running }> {
+  if (given !== undefined) return { port: given, running: await launch(given, settings) };
+  for (let left = PORTS_TRIED; ; left -= 1) {
+    const port = await freePort();
+    try {
+      return { port, running: await launch(port, settings) };
+    } catch (error) {
+      if (left <= 1) throw error;
+    }
+  }
 }
 
-async function launch(
-  port: number,
-  settings: readonly string[],
-): Promise<{ readonly child: ChildProcess; readonly folder: string }> {
+async function launch(port: number, settings: readonly string[]): Promise<Running> {
   const folder = mkdtempSync(join(tmpdir(), 'soloflight-redis-'));
   const flags = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'];
   const child = spawn('redis-server', [...flags, ...settings], { stdio: ['ignore', 'pipe', 'pipe'] });

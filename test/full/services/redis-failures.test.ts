@@ -7,7 +7,8 @@ import type { RedisClient } from '../../../src/redis/client.js';
 import { redisBackplane, redisStorage } from '../../../src/redis/index.js';
 import { manualClock, type ManualClock } from '../../../src/testing/index.js';
 import { command } from '../../support/redis-clients.ts';
-import { freePort, startRedis, type RedisServer } from '../../support/redis-server.ts';
+import { freePort } from '../../support/ports.ts';
+import { startRedis, type RedisServer } from '../../support/redis-server.ts';
 import { tcpProxy } from '../../support/tcp-proxy.ts';
 import { until } from '../../support/until.ts';
 
