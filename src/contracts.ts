@@ -91,6 +91,25 @@ export interface StorageAdapter {
    */
   setIfNewer?(key: string, entry: Entry, keepUntil: number): MaybePromise<boolean>;
   /**
+   * Tells the version of `key`, which every change of the key alters, and the stored entry if its `startedAt` is later than
+   * `newerThan`.
+   *
+   * For callers: a load asks before it calls the upstream, and stores what it brings with {@link setIfVersion}: what others
+   * changed meanwhile is not undone then.
+   *
+   * **For implementors:** `set`, `delete`, their `…Many`, `clear`, and `setIfVersion` with `change` alter the version, whoever
+   * calls them, in one atomic step with the change, and never back to an earlier version. What a load brings leaves it alone:
+   * `setIfVersion` without `change`, `setIfNewer`, `store` of a lease, `sweep`. A version that the storage has lost, by
+   * eviction or a restart, must equal none that was told before. One altered without need costs no more than a load. Offer
+   * both methods or neither.
+   */
+  version?(key: string, newerThan: number): MaybePromise<VersionAnswer>;
+  /**
+   * Stores `entry` if the version of `key` is still `version`, in one atomic step, and tells whether it did. It does not
+   * either if the stored entry has a later `startedAt`, unless this is a `change`, which alters the version.
+   */
+  setIfVersion?(key: string, entry: Entry, keepUntil: number, version: string, change: boolean): MaybePromise<boolean>;
+  /**
    * Asks for the lease on `key` for `ms` milliseconds, so that of all processes only one loads it.
    *
    * Answers with the stored entry instead if its `startedAt` is later than `newerThan`: somebody else has loaded it
@@ -132,7 +151,15 @@ export interface StorageWrite {
   readonly keepUntil: number;
 }
 
-/** What a tier says to who asks for a lease: it is theirs, the entry is there already, or another process has it. */
+/** A tier's answer to a request for a version. */
+export interface VersionAnswer {
+  /** Differs from every version that the key had before its last change. */
+  readonly version: string;
+  /** The stored entry, if it is newer than the one that the caller knows. */
+  readonly entry?: Entry | undefined;
+}
+
+/** A tier's answer to a request for a lease: granted, not needed since there is a newer entry, or held by another process. */
 export type LeaseAnswer =
   | { readonly kind: 'lease'; readonly lease: Lease }
   | { readonly kind: 'entry'; readonly entry: Entry }

@@ -26,6 +26,7 @@ export type {
   StorageWrite,
   TagMode,
   Upstream,
+  VersionAnswer,
   Writes,
 } from './contracts.js';
 export { jsonCodec } from './codecs/json.js';

@@ -1,4 +1,5 @@
-import type { StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
+import { Versions } from '../base/versions.js';
+import type { StorageAdapter, StorageTier, StorageWrite, VersionAnswer } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { defineStorage, type TierOptions } from '../tiers/define-storage.js';
 
@@ -27,6 +28,7 @@ export function mapStorage(options: TierOptions = {}): StorageTier {
 class MapStorage implements StorageAdapter {
   readonly name = 'map';
   readonly #held = new Map<string, Held>();
+  readonly #versions = new Versions();
   #sweeping = this.#held.entries();
 
   get(key: string): Entry | undefined {
@@ -34,10 +36,12 @@ class MapStorage implements StorageAdapter {
   }
 
   set(key: string, entry: Entry, keepUntil: number): void {
+    this.#versions.alter(key);
     this.#held.set(key, { entry, keepUntil });
   }
 
   delete(key: string): boolean {
+    this.#versions.alter(key);
     return this.#held.delete(key);
   }
 
@@ -50,17 +54,31 @@ class MapStorage implements StorageAdapter {
   }
 
   deleteMany(keys: readonly string[]): void {
-    for (const key of keys) this.#held.delete(key);
+    for (const key of keys) this.delete(key);
   }
 
   setIfNewer(key: string, entry: Entry, keepUntil: number): boolean {
     const stored = this.get(key);
     if (stored !== undefined && stored.startedAt > entry.startedAt) return false;
+    this.#held.set(key, { entry, keepUntil });
+    return true;
+  }
+
+  version(key: string, newerThan: number): VersionAnswer {
+    const entry = this.get(key);
+    const version = this.#versions.of(key);
+    return entry !== undefined && entry.startedAt > newerThan ? { version, entry } : { version };
+  }
+
+  setIfVersion(key: string, entry: Entry, keepUntil: number, version: string, change: boolean): boolean {
+    if (this.#versions.of(key) !== version) return false;
+    if (!change) return this.setIfNewer(key, entry, keepUntil);
     this.set(key, entry, keepUntil);
     return true;
   }
 
   clear(): void {
+    this.#versions.alterAll();
     this.#held.clear();
   }
 

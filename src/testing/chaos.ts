@@ -11,6 +11,8 @@ export type TierOperation =
   | 'setMany'
   | 'deleteMany'
   | 'setIfNewer'
+  | 'version'
+  | 'setIfVersion'
   | 'lease'
   | 'clear'
   | 'sweep'
@@ -54,6 +56,8 @@ const OPERATIONS: readonly TierOperation[] = [
   'setMany',
   'deleteMany',
   'setIfNewer',
+  'version',
+  'setIfVersion',
   'lease',
   'clear',
   'sweep',

@@ -24,6 +24,11 @@ export function namespaced(tier: StorageAdapter, path: readonly string[]): Stora
     ...(tier.setIfNewer && {
       setIfNewer: (key, entry, keepUntil) => tier.setIfNewer!(named(key), entry, keepUntil),
     }),
+    ...(tier.version && { version: (key, newerThan) => tier.version!(named(key), newerThan) }),
+    ...(tier.setIfVersion && {
+      setIfVersion: (key, entry, keepUntil, version, change) =>
+        tier.setIfVersion!(named(key), entry, keepUntil, version, change),
+    }),
     ...(tier.lease && { lease: (key, ms, newerThan) => tier.lease!(named(key), ms, newerThan) }),
     ...(tier.onLeaseEnd && { onLeaseEnd: (key, wake) => tier.onLeaseEnd!(named(key), wake) }),
     ...(tier.sweep && { sweep: (now, limit) => tier.sweep!(now, limit) }),

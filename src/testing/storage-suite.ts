@@ -15,6 +15,7 @@ import { addBatchTests } from './storage-suite/many-keys.js';
 import { addNamespaceTests } from './storage-suite/namespaces.js';
 import { addChangeTests, addConcurrencyTests, addEntryTests, addKeyTests } from './storage-suite/one-key.js';
 import { addLifeTests, addSetIfNewerTests, addSweepTests } from './storage-suite/upkeep.js';
+import { addVersionTests } from './storage-suite/versions.js';
 
 const DEFAULTS: Supports = Object.freeze({
   anyKey: true,
@@ -28,6 +29,7 @@ const DEFAULTS: Supports = Object.freeze({
   setMany: true,
   deleteMany: true,
   setIfNewer: true,
+  version: false,
   clear: true,
   sweep: true,
   lease: false,
@@ -116,6 +118,7 @@ function addTests(checks: Checks): void {
   addConcurrencyTests(checks);
   addBatchTests(checks);
   addSetIfNewerTests(checks);
+  addVersionTests(checks);
   addSweepTests(checks);
   addLeaseTests(checks);
   addLifeTests(checks);

@@ -19,7 +19,7 @@ export interface TierOptions {
 export const TIER_OPTIONS: readonly string[] = ['ttl', 'readTimeout', 'writeTimeout'];
 const NEEDED = ['get', 'set', 'delete'] as const;
 const OPTIONAL = [
-  ...(['getMany', 'setMany', 'deleteMany', 'setIfNewer', 'lease'] as const),
+  ...(['getMany', 'setMany', 'deleteMany', 'setIfNewer', 'version', 'setIfVersion', 'lease'] as const),
   ...(['onLeaseEnd', 'clear', 'sweep', 'close'] as const),
 ];
 

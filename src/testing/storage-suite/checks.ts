@@ -41,6 +41,8 @@ export interface StorageCapabilities {
   readonly deleteMany?: boolean;
   /** Has `setIfNewer`. @default true */
   readonly setIfNewer?: boolean;
+  /** Has `version` and `setIfVersion`, so that several processes can share the tier. @default false */
+  readonly version?: boolean;
   /** Has `clear`. @default true */
   readonly clear?: boolean;
   /** Has `sweep`. @default true */
@@ -73,6 +75,7 @@ export const OPTIONAL_METHODS = [
   'setMany',
   'deleteMany',
   'setIfNewer',
+  'version',
   'clear',
   'sweep',
   'lease',
