@@ -51,7 +51,7 @@ const DEFAULTS: Supports = Object.freeze({
  *
  * storageSuite(
  *   { test, equal: (actual, expected) => expect(actual).toEqual(expected) }, // node:test: { test, equal: assert.deepStrictEqual }
- *   { open: () => mapStorage(), supports: { references: true } },
+ *   { open: () => mapStorage(), supports: { references: true, version: true } },
  * );
  * ```
  *
