@@ -16,6 +16,8 @@ export interface Found<V> {
 export interface Stored<V> extends Found<V> {
   /** Place of the tier among the storage tiers, the nearest being 0. */
   readonly depth: number;
+  /** What the nearer tiers said before this one was read, so that they may take the entry over. */
+  readonly permit?: LoadPermit | undefined;
 }
 
 /** How an entry is to be stored. */
@@ -24,8 +26,10 @@ export interface PutOptions {
   readonly keep: boolean;
   /** Delays the write; reads see the entry at once all the same. */
   readonly after?: Promise<unknown>;
-  /** The fleet's lease under which the entry was loaded. */
-  readonly lease?: FleetLease | undefined;
+  /** What the tiers said before the load began. A tier that compares versions stores nothing without it. */
+  readonly permit?: LoadPermit | undefined;
+  /** Whether this is the user's own change of the key: what others change at the same time comes before or after it. */
+  readonly change?: boolean;
   /** Stores in the tiers nearer than this one only. @default all */
   readonly above?: number;
 }
@@ -40,8 +44,11 @@ export interface StoragePort {
   remove(key: string): Promise<boolean>;
   /** Makes entries stale or unusable without touching them: one key, those with some tags, or all. */
   mark(mark: StorageMark): Promise<unknown>;
-  /** Takes turns with other processes at loading. Absent where no tier offers leases. */
-  readonly turns?: TurnTaking | undefined;
+  /**
+   * Asks before a load what storing its result takes. Resolves with the permit to load, with what another process has loaded
+   * meanwhile, or with neither: then what is loaded goes into tiers without versions only. Absent where no tier compares.
+   */
+  readonly prepare?: (<V>(seeker: TurnSeeker<V>) => Promise<Turn<V> | undefined>) | undefined;
 }
 
 /** What makes stored entries stale or unusable. `at`: what was loaded later is none of them, epoch milliseconds. */
@@ -50,15 +57,11 @@ export type StorageMark =
   | { readonly kind: 'tags'; readonly tags: readonly string[]; readonly mode: TagMode; readonly at: number }
   | { readonly kind: 'clear'; readonly at: number };
 
-/** At most one process loads a key; the others wait for what it stores. */
-export interface TurnTaking {
-  /** Resolves with the right to load, with what another process has loaded, or with neither: then everybody loads alone. */
-  take<V>(seeker: TurnSeeker<V>): Promise<Turn<V> | undefined>;
-}
-
-/** A flight that seeks its turn. */
+/** A flight that is about to load. */
 export interface TurnSeeker<V> {
   readonly key: string;
+  /** Whether what another process has loaded will do, and is waited for. */
+  readonly shares: boolean;
   /** Aborts when the flight is given up. */
   readonly signal: AbortSignal;
   /** Whether a stale entry will do. */
@@ -73,12 +76,12 @@ export interface TurnSeeker<V> {
 
 /** What came of seeking a turn: the right to load, or what another process has loaded. */
 export type Turn<V> =
-  | { readonly kind: 'load'; readonly lease: FleetLease }
+  | { readonly kind: 'load'; readonly permit: LoadPermit }
   | { readonly kind: 'found'; readonly stored: Stored<V> };
 
-/** The right of this process to load a key. It is kept up until it ends. */
-export interface FleetLease {
-  /** Gives the right back; `undefined` if it has ended: an entry stored under it ends it. */
+/** What storage tiers said before a load began. What it brings is stored only if nobody has changed the key since. */
+export interface LoadPermit {
+  /** Gives back the fleet's lease; `undefined` if there is none, or if it has ended: an entry stored under it ends it. */
   release(): Promise<unknown> | undefined;
 }
 
@@ -96,9 +99,10 @@ export interface ScopePort {
   readonly waitUntil: ((work: Promise<unknown>) => void) | undefined;
 }
 
-/** The part of a lease that storing an entry needs. */
-export interface StoringLease {
-  store(entry: Entry): Promise<void>;
+/** What a tier said of a key before a load, and what storing the result goes by: a lease or a version. */
+export interface Condition {
+  /** Stores `entry` unless others have changed the key since, and tells whether it did. Not if it is older than the stored one, unless it `replaces` that. */
+  store(entry: Entry, replaces: boolean): Promise<boolean>;
 }
 
 /** The other processes. */
@@ -245,8 +249,10 @@ export type Intent =
       readonly after: Promise<unknown> | undefined;
       /** Whether to store it again if it was refused: what it replaces may stay, as long as this comes. */
       readonly marker?: boolean;
-      /** The lease it was loaded under: it is stored only if that has not ended. */
-      readonly lease?: StoringLease | undefined;
+      /** What storing it goes by. */
+      readonly condition?: Condition | undefined;
+      /** Whether it is the user's own change of the key. */
+      readonly change?: boolean | undefined;
     }
   | { readonly kind: 'remove'; readonly keep: true }
   | { readonly kind: 'expire'; readonly at: number; readonly keep: true };
@@ -275,6 +281,10 @@ export interface OutboxOptions {
   readonly writeTimeout: number;
   /** Takes work nobody waits for. It never rejects. */
   readonly background: (work: Promise<void>) => void;
+  /** Told of each key that storage missed a change of. */
+  readonly missed?: (key: string) => void;
+  /** Told when storage has missed more than can be kept: everything it holds is suspect. */
+  readonly overflown?: () => void;
   /** Makes one attempt, within the deadline, never rejecting. */
   readonly write: (key: string, intent: Intent, attempt: Attempt) => Promise<WriteOutcome>;
 }
@@ -287,8 +297,11 @@ export interface OutboxPort {
   intentFor(key: string): Intent | undefined;
   /** What a read is to find where storage answered `entry`. `before` was intended when storage was asked. */
   corrected(key: string, entry: Entry | undefined, before: Intent | undefined): Entry | undefined;
-  /** Notes `wish`, which reads see from now on, and resolves with how it went, or when the deadline is over. */
-  intend(key: string, wish: Intent): Promise<WriteOutcome>;
+  /**
+   * Notes `wish`, which reads see from now on, and resolves with how it went, or once storage has taken nothing for as long as
+   * a write may take. `later` is called if storage takes it only after that.
+   */
+  intend(key: string, wish: Intent, later?: () => void): Promise<WriteOutcome>;
   /** Starts a replay in the background, unless one is under way or was a moment ago. */
   replaySoon(): void;
   /** Tries everything that was refused once more, as long as storage takes any of it. */

@@ -9,7 +9,7 @@ export async function set<V>(changes: Changes<V>, key: string, entry: HeldEntry<
   let write: Promise<unknown> | undefined;
   if (isStorable(entry)) {
     held.hold(key, entry);
-    write = storage?.store(key, entry, { keep: true });
+    write = storage?.store(key, entry, { keep: true, change: true });
   } else {
     // A value that can't be stored still ends the life of the one before it.
     held.drop(key);

@@ -1,10 +1,10 @@
 import { freshness, isSameLoad, isStorable, type HeldEntry } from '../entry.js';
 import { LEADER_LOST } from '../flights/claims.js';
-import type { FleetLease, Found, Stored, TurnSeeker } from '../ports.js';
+import type { Found, LoadPermit, Stored, TurnSeeker } from '../ports.js';
 import { announceFallback, load, writeBack } from './load.js';
 import { board } from './lookup.js';
 import { pendingEntryOf } from './new-entry.js';
-import type { Outcome } from './outcome.js';
+import { MEMORY, type Outcome } from './outcome.js';
 import type { CacheFlight, Reads } from './reads.js';
 import { promote, storeBehind } from './write-back.js';
 
@@ -29,53 +29,53 @@ export async function fly<V>(reads: Reads<V>, flight: CacheFlight<V>): Promise<O
   const { ask, fallback } = flight.detail;
   const { storage } = reads;
   if (storage === undefined || ask.tried === true) return load(reads, flight, fallback);
-  if (ask.reason !== 'miss' && fallback !== undefined) return loadInTurn(reads, flight, fallback);
+  if (ask.reason !== 'miss' && fallback !== undefined) return loadPermitted(reads, flight, fallback);
 
   const stored = await storage.find(flight.key, fallback);
   if (isFenced(flight)) return follow(reads, flight);
-  if (stored === undefined) return loadInTurn(reads, flight, fallback);
+  if (stored === undefined) return loadPermitted(reads, flight, fallback);
   const state = freshness(stored.entry, reads.clock.now());
   if (state !== 'gone' && flight.end === undefined) promote(reads, flight.key, stored, ask);
-  if (ask.reason !== 'miss' || state === 'expired' || state === 'gone') return loadInTurn(reads, flight, stored);
+  if (ask.reason !== 'miss' || state === 'expired' || state === 'gone') return loadPermitted(reads, flight, stored);
   return landStored(stored, state);
 }
 
 /** Loads for `flight`, unless another process does: then it brings what that one has loaded. */
-async function loadInTurn<V>(
+async function loadPermitted<V>(
   reads: Reads<V>,
   flight: CacheFlight<V>,
   found: Found<V> | undefined,
 ): Promise<Outcome<V>> {
   const { key, detail: journey } = flight;
-  const turns = reads.storage?.turns;
-  // `refresh` wants a load that begins now (D47). Where nothing is going to be loaded, no turn is needed.
-  const isAlone = turns === undefined || journey.ask.reason === 'refresh' || journey.ask.upstream === undefined;
-  if (isAlone || flight.end !== undefined || reads.failures.active(key) !== undefined)
-    return load(reads, flight, found);
+  const { storage, failures } = reads;
+  // Where nothing is going to be loaded, nothing needs to be asked.
+  const asks = storage?.prepare !== undefined && journey.ask.upstream !== undefined && flight.end === undefined;
+  const isSpared = journey.ask.reason !== 'refresh' && failures.active(key) !== undefined;
+  if (!asks || isSpared) return load(reads, flight, found);
 
   journey.fallback = found;
   announceFallback(journey);
-  const turn = await turns.take(seekerOf(reads, flight));
-  const lease = turn?.kind === 'load' ? turn.lease : undefined;
+  const turn = await storage.prepare(seekerOf(reads, flight));
+  const permit = turn?.kind === 'load' ? turn.permit : undefined;
   if (isFenced(flight)) {
     // Before the flight that takes its place asks for the same.
-    giveBack(reads, lease);
+    giveBack(reads, permit);
     return follow(reads, flight);
   }
   try {
     if (turn?.kind !== 'found' || flight.end !== undefined) {
-      journey.lease = lease;
+      journey.permit = permit;
       return await load(reads, flight, journey.fallback);
     }
     promote(reads, key, turn.stored, journey.ask);
     return landStored(turn.stored, freshness(turn.stored.entry, reads.clock.now()));
   } finally {
-    giveBack(reads, lease);
+    giveBack(reads, permit);
   }
 }
 
-function giveBack<V>({ deferred }: Reads<V>, lease: FleetLease | undefined): void {
-  const released = lease?.release();
+function giveBack<V>({ deferred }: Reads<V>, permit: LoadPermit | undefined): void {
+  const released = permit?.release();
   if (released !== undefined) deferred.add(released, 'write-back');
 }
 
@@ -84,6 +84,8 @@ function seekerOf<V>(reads: Reads<V>, flight: CacheFlight<V>): TurnSeeker<V> {
   return {
     key,
     signal: flight.signal,
+    // `refresh` wants a load that begins now (D47).
+    shares: detail.ask.reason !== 'refresh',
     takesStale: detail.ask.reason === 'miss',
     isOver: () => flight.fenced || flight.end !== undefined,
     get fallback() {
@@ -102,6 +104,10 @@ function seekerOf<V>(reads: Reads<V>, flight: CacheFlight<V>): TurnSeeker<V> {
 /** What the flight after a fenced one brings. If there is none, this leads it; the second time, one that skips storage (D36). */
 async function follow<V>(reads: Reads<V>, flight: CacheFlight<V>): Promise<Outcome<V>> {
   const { ask } = flight.detail;
+  // What memory has by now came after the fence.
+  const entry = ask.reason === 'revalidate' ? reads.held.peek(flight.key) : undefined;
+  if (entry !== undefined && freshness(entry, reads.clock.now()) === 'fresh')
+    return { entry, tier: MEMORY, status: 'hit', loaded: false, stored: true };
   const next = { ...ask, read: { ...ask.read, signal: flight.signal }, tried: ask.tried !== undefined };
   for (;;) {
     const result = board(reads, flight.key, next, (other) => reads.flights.subscribe(other, flight.signal, ask.parent));

@@ -93,7 +93,7 @@ function open<V>(
     loadSince: undefined,
     made: undefined,
     readers: 0,
-    lease: undefined,
+    permit: undefined,
     impatient: undefined,
   });
 }

@@ -7,7 +7,7 @@ import type { FlightMap } from '../flights/flight-map.js';
 import type { Flight } from '../flights/flight.js';
 import type { Held } from '../marks/held.js';
 import type { TagMarks } from '../marks/tags.js';
-import type { FleetLease, Found, PeersPort, ScopePort, StoragePort, Stored, WritesPort } from '../ports.js';
+import type { LoadPermit, Found, PeersPort, ScopePort, StoragePort, Stored, WritesPort } from '../ports.js';
 import type { Deferred } from './deferred.js';
 import type { Failures } from './failures.js';
 import type { LifetimeSettings } from './lifetime.js';
@@ -104,8 +104,8 @@ export interface Journey<V> {
   made: Outcome<V> | undefined;
   /** Callers that took the flight's own promise of a value: they are counted when it settles. */
   readers: number;
-  /** The fleet's lease under which the upstream is called. */
-  lease: FleetLease | undefined;
+  /** What storage said before the upstream was called. */
+  permit: LoadPermit | undefined;
   /** Callers whose patience ended before a fallback was known. */
   impatient: (() => void)[] | undefined;
 }

@@ -10,24 +10,25 @@ export function storeBehind<V>(
   entry: HeldEntry<V>,
 ): Promise<unknown> | undefined {
   if (storage === undefined) return undefined;
-  const { fallback, lease, ask } = flight.detail;
+  const { fallback, permit, ask, loadSince } = flight.detail;
   // An entry from the future would otherwise pass for the newer one until the clocks have caught up.
   const keep = fallback !== undefined && isFromFuture(fallback.entry, entry.createdAt);
-  if (rules.writeBack === 'await') return storage.store(flight.key, entry, { keep, lease });
-  const write = storage.store(flight.key, entry, { keep, lease, after: afterAnswers(flight) });
+  const how = { keep, permit, change: loadSince === undefined };
+  if (rules.writeBack === 'await') return storage.store(flight.key, entry, how);
+  const write = storage.store(flight.key, entry, { ...how, after: afterAnswers(flight) });
   deferred.add(write, 'write-back', ask.read.waitUntil);
   return undefined;
 }
 
 /** Makes an entry that a storage tier held known to the tiers above it, with its original instants. */
-export function promote<V>(reads: Reads<V>, key: string, { entry, depth }: Stored<V>, { read }: Ask<V>): void {
+export function promote<V>(reads: Reads<V>, key: string, { entry, depth, permit }: Stored<V>, { read }: Ask<V>): void {
   const held = reads.held.peek(key);
   if (held !== undefined && held.startedAt > entry.startedAt) return;
   reads.held.hold(key, entry);
   // Its callers are to look into memory first from now on.
   reads.flights.rush = undefined;
   if (depth === 0) return;
-  const write = reads.storage?.store(key, entry, { keep: false, above: depth });
+  const write = reads.storage?.store(key, entry, { keep: false, above: depth, permit });
   if (write !== undefined) reads.deferred.add(write, 'write-back', read.waitUntil);
 }
 

@@ -2,7 +2,7 @@ import { ignore } from '../base/promises.js';
 import { withDeadline } from '../base/race.js';
 import type { Entry } from '../entry.js';
 import type { Intent, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
-import { correct, merged, MOST_KEPT, MOST_SLOTS, REFUSED, refused, REPLAY_PAUSE } from '../tiers/outbox.js';
+import { correct, merged, MOST_KEPT, REFUSED, refused, REPLAY_PAUSE } from '../tiers/outbox.js';
 
 /** A key of which storage is not known to hold what it is to hold. */
 interface Slot {
@@ -27,6 +27,8 @@ interface Turn {
   readonly isLast: () => boolean;
 }
 
+/** Kept ones, and ones under way. */
+const MOST_SLOTS = 2 * MOST_KEPT;
 /** Slots looked at in passing, for those whose request is gone. */
 const LOOKS = 8;
 const REPLAY_AT_ONCE = 32;

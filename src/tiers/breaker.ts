@@ -22,6 +22,11 @@ export class Breaker {
     this.#mayVanish = mayVanish;
   }
 
+  /** Whether the last call failed. */
+  get isFailing(): boolean {
+    return this.#failures > 0;
+  }
+
   /** Every 'closed' or 'probe' must be followed by {@link succeed} or {@link fail}. */
   admit(now: number): Admission {
     if (this.#failures < THRESHOLD) return 'closed';

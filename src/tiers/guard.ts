@@ -2,12 +2,14 @@ import { Batch } from '../base/batch.js';
 import { ignore, isThenable, promised } from '../base/promises.js';
 import { withDeadline } from '../base/race.js';
 import type { Clock, LeaseAnswer, MaybePromise, StorageAdapter } from '../contracts.js';
-import { cutAt, expiredAt, isEntry, type Entry } from '../entry.js';
+import { cutAt, isEntry, type Entry } from '../entry.js';
 import { isSoloflightError, misuse, TierTimeoutError } from '../errors.js';
-import type { Attempt, Intent, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
+import type { Condition, Intent, OutboxOptions, OutboxPort } from '../ports.js';
 import { Breaker } from './breaker.js';
 import { GuardedLease, isLeaseAnswer, type Run } from './guarded-lease.js';
-import { Outbox, REFUSED } from './outbox.js';
+import { GuardedVersion, isVersionAnswer, versionedOf, type Versioned } from './guarded-version.js';
+import { Outbox } from './outbox.js';
+import { TierWriter } from './writer.js';
 
 /** What a guard needs to know and whom it tells. */
 export interface GuardOptions {
@@ -30,7 +32,10 @@ export interface GuardOptions {
 export interface GuardedPut {
   readonly keep: boolean;
   readonly after?: Promise<unknown>;
-  readonly lease?: GuardedLease | undefined;
+  /** What storing a loaded entry goes by. */
+  readonly condition?: Condition | undefined;
+  /** Whether it is the user's own change of the key. */
+  readonly change?: boolean | undefined;
 }
 
 /** What a reading gives that failed, or gave garbage. */
@@ -38,9 +43,6 @@ export const UNREADABLE: unique symbol = Symbol('unreadable');
 
 /** The answer of a tier; `undefined` where there is nothing. */
 export type Reading = Entry | undefined | typeof UNREADABLE;
-
-const SWEEP_EVERY = 128;
-const SWEEP_LIMIT = 256;
 
 /**
  * Stands before a storage tier so that the rest can treat a failing tier as a missing one.
@@ -55,8 +57,9 @@ export class GuardedTier {
   readonly #tier: StorageAdapter;
   readonly #options: GuardOptions;
   readonly #breaker: Breaker;
+  readonly #versioned: Versioned | undefined;
+  readonly #writer: TierWriter;
   readonly #outbox: OutboxPort;
-  #writes = 0;
   /** Reads of one turn, for a tier that can answer many at once. */
   readonly #batch = new Batch<string, Entry | undefined>((keys) => this.#readTogether(keys));
   /** Whether the tier answers later, as far as is known: gathering reads saves round trips, and only there are any. */
@@ -68,7 +71,12 @@ export class GuardedTier {
     this.#options = options;
     this.mayVanish = options.outbox !== undefined;
     this.#breaker = new Breaker(this.mayVanish);
-    const writes = { ...options, write: this.#write.bind(this) };
+    this.#versioned = versionedOf(tier);
+    this.#writer = new TierWriter({ ...options, tier, name: this.name, breaker: this.#breaker });
+    const writes: OutboxOptions = {
+      ...options,
+      write: (key, intent, attempt) => this.#writer.write(key, intent, attempt),
+    };
     this.#outbox = options.outbox?.(writes) ?? new Outbox(writes);
   }
 
@@ -85,6 +93,11 @@ export class GuardedTier {
   /** Whether processes can take leases on keys. */
   get leases(): boolean {
     return this.#tier.lease !== undefined;
+  }
+
+  /** Whether what is stored for a key has a version, which a load asks for first. */
+  get compares(): boolean {
+    return this.#versioned !== undefined;
   }
 
   /** The entry for `key` that is on its way into the tier. */
@@ -117,28 +130,63 @@ export class GuardedTier {
    * Stores `entry`. Resolves when it is stored, or will not be, with whether it is.
    *
    * `keep`: the entry replaces one that must not be served any more, so a failed write becomes a removal to be
-   * replayed. `after` delays the write; reads see it at once all the same.
+   * replayed. `after` delays the write; reads see it at once all the same. A tier that compares stores no loaded entry without
+   * a `condition`: nobody knows then whether the key was changed since the load began.
    */
-  async put(key: string, entry: Entry, { keep, after, lease }: GuardedPut): Promise<boolean> {
+  async put(key: string, entry: Entry, { keep, after, condition, change }: GuardedPut): Promise<boolean> {
     const { ttl, clock } = this.#options;
-    if (lease !== undefined) lease.ended = true;
+    if (condition === undefined && change !== true && this.compares) {
+      if (keep) await this.remove(key);
+      return false;
+    }
+    if (condition instanceof GuardedLease) condition.ended = true;
     const kept = ttl === undefined ? entry : cutAt(entry, clock.now() + ttl);
-    return (await this.#outbox.intend(key, { kind: 'put', entry: kept, keep, after, lease })).done;
+    const outcome = await this.#outbox.intend(key, { kind: 'put', entry: kept, keep, after, condition, change });
+    return outcome.done && outcome.held;
   }
 
   /**
-   * Asks for the lease on `key`. `undefined`: there is none to be had, and whoever asked goes on without.
+   * Asks for the version of `key`, and for the entry if its load began later than `newerThan`. `undefined`: the tier did not
+   * answer.
+   *
+   * `onRefused` is called if an entry stored under the version comes too late.
+   */
+  async version(key: string, newerThan: number, onRefused: () => void): Promise<GuardedVersioned | undefined> {
+    const tier = this.#versioned;
+    // Where the reading of the key has just failed, a load must not wait a second time.
+    if (tier === undefined || this.#breaker.isFailing) return undefined;
+    const answer = await this.#asked('version', key, async () => {
+      const answer: unknown = await tier.version(key, newerThan);
+      if (isVersionAnswer(answer, isEntry)) return answer;
+      throw misuse(`result of ${this.name}.version`, 'a version, with or without an entry', answer);
+    });
+    if (answer === undefined) return undefined;
+    const { version, entry } = answer;
+    return { condition: new GuardedVersion(tier, key, version, onRefused), entry };
+  }
+
+  /**
+   * Asks for the lease on `key`. `undefined`: the tier did not answer. 'none': what this process has written must get there
+   * first, and decides what others find.
    *
    * `onRefused` is called if an entry stored with the lease comes too late.
    */
-  async lease(key: string, ms: number, newerThan: number, onRefused: () => void): Promise<GuardedAnswer | undefined> {
+  async lease(
+    key: string,
+    ms: number,
+    newerThan: number,
+    onRefused: () => void,
+  ): Promise<GuardedAnswer | 'none' | undefined> {
     const tier = this.#tier;
-    // What this process is about to write must get there first, and decides what others find.
-    if (tier.lease === undefined || this.#outbox.intentFor(key) !== undefined) return undefined;
-    if (this.#breaker.admit(this.#options.clock.monotonic()) === 'open') return undefined;
-    const run: Run = (operation, work) => this.#leasing(operation, key, work);
+    if (tier.lease === undefined || this.#outbox.intentFor(key) !== undefined) return 'none';
+    if (this.#breaker.isFailing) return undefined;
+    const run: Run = (operation, work) => this.#asked(operation, key, work);
     let late = false;
-    const asked = promised(() => tier.lease!(key, ms, newerThan));
+    const asked = promised(async () => {
+      const answer: unknown = await tier.lease!(key, ms, newerThan);
+      if (isLeaseAnswer(answer, isEntry)) return answer;
+      throw misuse(`result of ${this.name}.lease`, 'a lease, an entry or held', answer);
+    });
     void asked.then((answer) => {
       // Nobody waits for it any more, and others must not wait for nothing.
       if (late && answer.kind === 'lease') void run('release', () => answer.lease.release());
@@ -159,13 +207,11 @@ export class GuardedTier {
     }
   }
 
-  async #leasing<T>(operation: string, key: string, work: () => MaybePromise<T>): Promise<T | undefined> {
+  async #asked<T>(operation: string, key: string, work: () => MaybePromise<T>): Promise<T | undefined> {
     const { clock, readTimeout, report } = this.#options;
     const overdue = (): Error => new TierTimeoutError(this.name, operation, readTimeout, key);
     try {
       const result = await withDeadline(clock, readTimeout, promised(work), overdue);
-      if (operation === 'lease' && !isLeaseAnswer(result, isEntry))
-        throw misuse(`result of ${this.name}.lease`, 'a lease, an entry or held', result);
       this.#breaker.succeed();
       return result;
     } catch (error) {
@@ -193,7 +239,7 @@ export class GuardedTier {
   /** Waits for writes under way, makes a last attempt at what was refused, then closes the adapter. */
   async close(): Promise<void> {
     await this.#outbox.close();
-    await this.#attempt('close', undefined, () => this.#tier.close?.());
+    await this.#writer.close();
   }
 
   /** The read that finds out whether a failing tier is back: first what it missed, then the key. */
@@ -277,103 +323,16 @@ export class GuardedTier {
   #garbage(result: unknown): TypeError {
     return misuse(`result of ${this.name}.get`, 'an entry or undefined', result);
   }
-
-  /**
-   * Makes one attempt at writing `intent`.
-   *
-   * A replay goes past the breaker: storage may refuse a write for its key's sake, and must not count as away for that.
-   */
-  async #write(key: string, intent: Intent, { wanted, replay }: Attempt): Promise<WriteOutcome> {
-    if (!replay && this.#breaker.admit(this.#options.clock.monotonic()) === 'open') return REFUSED;
-    const operation = intent.kind === 'remove' ? 'delete' : 'set';
-    const outcome = await this.#attempt(
-      operation,
-      key,
-      () => this.#apply(key, intent, wanted),
-      replay ? undefined : this.#breaker,
-    );
-    if (outcome.done) {
-      this.#sweepSometimes();
-      this.#outbox.replaySoon();
-    }
-    // A removal may come as late as it likes: at worst a newer entry is lost.
-    return intent.kind === 'remove' ? { ...outcome, late: undefined } : outcome;
-  }
-
-  async #apply(key: string, intent: Intent, wanted: () => boolean): Promise<boolean | void> {
-    if (intent.kind === 'remove') return this.#tier.delete(key);
-    // What must replace the stored entry does so even if that one claims to be newer.
-    if (intent.kind === 'put' && intent.lease !== undefined && !intent.keep) return intent.lease.store(intent.entry);
-    if (intent.kind === 'put' && intent.marker !== true) return this.#store(key, intent.entry, intent.keep);
-    if (intent.kind === 'put') return this.#storeMarker(key, intent.entry);
-    const entry = await this.#stored(key);
-    if (entry === undefined || entry.freshUntil <= intent.at || !wanted()) return;
-    await this.#store(key, expiredAt(entry, intent.at), false);
-  }
-
-  /** A marker may come late, by a replay: it must not take the place of one that another process stored meanwhile. */
-  async #storeMarker(key: string, marker: Entry): Promise<void> {
-    const later = this.#tier.setIfNewer === undefined ? await this.#stored(key) : undefined;
-    if (later === undefined || later.startedAt < marker.startedAt) await this.#store(key, marker, false);
-  }
-
-  /** What is stored for `key`. A payload that can't be decoded counts as nothing: no read here finds it either. */
-  async #stored(key: string): Promise<Entry | undefined> {
-    try {
-      const entry = await this.#tier.get(key);
-      if (entry === undefined || isEntry(entry)) return entry;
-      throw this.#garbage(entry);
-    } catch (error) {
-      if (isUndecodable(error)) return undefined;
-      throw error;
-    }
-  }
-
-  async #store(key: string, entry: Entry, always: boolean): Promise<void> {
-    if (always || this.#tier.setIfNewer === undefined) await this.#tier.set(key, entry, entry.errorUntil);
-    else await this.#tier.setIfNewer(key, entry, entry.errorUntil);
-  }
-
-  /** Runs one operation and tells how it went within its deadline, never rejecting. */
-  async #attempt(
-    operation: string,
-    key: string | undefined,
-    run: () => MaybePromise<boolean | void>,
-    breaker?: Breaker,
-  ): Promise<WriteOutcome> {
-    const { clock, writeTimeout, report } = this.#options;
-    const work = promised(run);
-    let late: Promise<unknown> | undefined;
-    const overdue = (): Error => {
-      late = work;
-      return new TierTimeoutError(this.name, operation, writeTimeout, key);
-    };
-    try {
-      const held = await withDeadline(clock, writeTimeout, work, overdue);
-      breaker?.succeed();
-      return { done: true, held: held === true, late: undefined };
-    } catch (error) {
-      // A value that is too large says nothing about the health of the tier.
-      if (isSoloflightError(error, 'SOLOFLIGHT_VALUE_TOO_LARGE')) breaker?.succeed();
-      else breaker?.fail(clock.monotonic());
-      report(operation, key, error);
-      return { done: false, held: false, late };
-    }
-  }
-
-  #sweepSometimes(): void {
-    const tier = this.#tier;
-    this.#writes += 1;
-    if (tier.sweep === undefined || this.#writes % SWEEP_EVERY !== 0) return;
-    const now = this.#options.clock.now();
-    this.#options.background(
-      this.#attempt('sweep', undefined, async () => void (await tier.sweep?.(now, SWEEP_LIMIT))).then(ignore),
-    );
-  }
 }
 
 function isUndecodable(error: unknown): boolean {
   return isSoloflightError(error, 'SOLOFLIGHT_UNDECODABLE');
+}
+
+/** What {@link GuardedTier.version} answers. */
+export interface GuardedVersioned {
+  readonly condition: Condition;
+  readonly entry: Entry | undefined;
 }
 
 /** What {@link GuardedTier.lease} answers. */

@@ -1,13 +1,13 @@
 import { ignore } from '../base/promises.js';
 import type { Clock, Lease, LeaseAnswer, MaybePromise } from '../contracts.js';
 import type { Entry } from '../entry.js';
-import type { FleetLease, StoringLease } from '../ports.js';
+import type { Condition } from '../ports.js';
 
 /** How one operation of a tier is run: within its deadline, its failure reported; `undefined` if there was one. */
 export type Run = <T>(operation: 'lease' | 'renew' | 'release', run: () => MaybePromise<T>) => Promise<T | undefined>;
 
 /** A lease that never throws, rejects or takes longer than the deadlines of its tier. */
-export class GuardedLease implements FleetLease, StoringLease {
+export class GuardedLease implements Condition {
   readonly #lease: Lease;
   readonly #run: Run;
   readonly #onRefused: () => void;
@@ -44,9 +44,11 @@ export class GuardedLease implements FleetLease, StoringLease {
     return this.#run('release', () => this.#lease.release());
   }
 
-  /** Stores `entry`, or lets those know who hold it that others have changed the key since its load began. */
-  async store(entry: Entry): Promise<void> {
-    if (!(await this.#lease.store(entry, entry.errorUntil))) this.#onRefused();
+  /** Stores `entry`, or lets its holders know that others have changed the key since its load began. */
+  async store(entry: Entry): Promise<boolean> {
+    const stored = await this.#lease.store(entry, entry.errorUntil);
+    if (!stored) this.#onRefused();
+    return stored;
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Clock, MaybePromise, TagMode } from '../contracts.js';
 import { plain, type Entry, type HeldEntry } from '../entry.js';
 import { type Namespace, MARKER_LIFE } from '../marks/namespace.js';
+import type { Condition } from '../ports.js';
 import { ClearMarker } from './clear-marker.js';
 import { UNREADABLE, type GuardedPut, type GuardedTier, type Reading } from './guard.js';
 import type { GuardedLease } from './guarded-lease.js';
@@ -51,20 +52,36 @@ export class NamespacedTier {
     return this.#guard.leases;
   }
 
+  /** Whether what is stored for a key has a version. */
+  get compares(): boolean {
+    return this.#guard.compares;
+  }
+
   /** Asks for the lease on `key`. See {@link GuardedTier.lease}. Of an entry that may not be used, only its start is told. */
   async lease(
     key: string,
     ms: number,
     newerThan: number,
     onRefused: () => void,
-  ): Promise<NamespacedAnswer | undefined> {
+  ): Promise<NamespacedAnswer | 'none' | undefined> {
     const answer = await this.#guard.lease(this.#space.keyOf(key), ms, newerThan, onRefused);
-    if (answer?.kind !== 'entry') return answer;
-    const { entry } = answer;
+    if (answer === undefined || answer === 'none' || answer.kind !== 'entry') return answer;
+    return { kind: 'entry', entry: await this.#believed(key, answer.entry), startedAt: answer.entry.startedAt };
+  }
+
+  /** Asks for the version of `key`, and the entry if that is newer and may be used. See {@link GuardedTier.version}. */
+  async version(key: string, newerThan: number, onRefused: () => void): Promise<NamespacedVersion | undefined> {
+    const answer = await this.#guard.version(this.#space.keyOf(key), newerThan, onRefused);
+    if (answer === undefined) return undefined;
+    const { condition, entry } = answer;
+    return { condition, entry: entry && (await this.#believed(key, entry)) };
+  }
+
+  /** `entry`, which came without its marks, as far as it may be used. */
+  async #believed(key: string, entry: Entry): Promise<HeldEntry<unknown> | undefined> {
     // Most who ask get no entry: a marker read along would mostly be read for nothing.
     const marks = await this.#storedMarks(entry.tags, this.#cleared.confirmed(undefined));
-    const judged = marks === undefined ? undefined : this.#judged(key, entry, marks);
-    return { kind: 'entry', entry: judged, startedAt: entry.startedAt };
+    return marks === undefined ? undefined : this.#judged(key, entry, marks);
   }
 
   /** See {@link GuardedTier.onLeaseEnd}. */
@@ -121,6 +138,12 @@ export class NamespacedTier {
     const [clearedAt = -Infinity, ...others] = instants;
     return { cleared: clearedAt, invalidated: others.slice(0, tags.length), expired: others.slice(tags.length) };
   }
+}
+
+/** What {@link NamespacedTier.version} answers. */
+export interface NamespacedVersion {
+  readonly condition: Condition;
+  readonly entry: HeldEntry<unknown> | undefined;
 }
 
 /** What {@link NamespacedTier.lease} answers. */

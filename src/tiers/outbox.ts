@@ -1,3 +1,4 @@
+import { Gate } from '../base/gate.js';
 import { ignore } from '../base/promises.js';
 import { expiredAt, type Entry } from '../entry.js';
 import type { Intent, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
@@ -14,28 +15,51 @@ interface Slot {
   /** Writes that missed their deadline and are not over. Each may still overwrite what is written meanwhile. */
   late: number;
   /** Those who wait for the next write. */
-  waiting: ((outcome: WriteOutcome) => void)[];
+  waiting: Waiter[];
+  /** Called when storage has at last what it missed. */
+  later: (() => void)[];
+  /** Whether storage missed a write. */
+  missed: boolean;
 }
 
-export const MOST_KEPT = 10_000;
-/** Kept ones, and ones under way. */
-export const MOST_SLOTS: number = 2 * MOST_KEPT;
+/** A caller that waits for a write. */
+interface Waiter {
+  /** Monotonic instant of its call. */
+  readonly since: number;
+  readonly resolve: (outcome: WriteOutcome) => void;
+}
+
+/** Keys that storage missed a change of, at most. Beyond that, everything stored before counts as changed. */
+export const MOST_KEPT = 100_000;
+/** Keys under way from which on a loaded entry is not added: it can be loaded again. */
+export const MOST_TRIED = 20_000;
 export const REPLAY_PAUSE = 1_000;
+/** Writes under way at once. The others wait: a bound on what is under way, none on how many may be asked for. */
+const AT_ONCE = 512;
 const REPLAY_AT_ONCE = 32;
 
 /**
  * {@link OutboxPort} of one I/O context.
  *
  * A key has a slot from the first wish until storage is sure to hold the latest one: a write confirmed it, and no
- * earlier write can still land after that one. Refused wishes that have to reach storage are kept for a replay.
+ * earlier write can still land after that one. Refused wishes that have to reach storage are kept for a replay, which a timer
+ * starts, whether or not anybody reads.
  */
 export class Outbox implements OutboxPort {
   readonly #options: OutboxOptions;
   readonly #slots = new Map<string, Slot>();
   /** Keys whose slot waits for the replay, the one refused longest ago first. */
   readonly #kept = new Set<string>();
+  readonly #gate = new Gate(AT_ONCE);
+  /** Callers that wait, in the order in which they came. */
+  readonly #waiters = new Set<Waiter>();
+  /** Monotonic instant at which storage last took something: those who wait for room wait on as long as it takes more. */
+  #progressAt = 0;
+  #cancelDeadline: (() => void) | undefined;
+  #cancelReplay: (() => void) | undefined;
   #replayAt = 0;
   #replaying: Promise<void> | undefined;
+  #closed = false;
   /** Entries whose load started no later than this are not trusted: more invalidations were lost than could be kept. */
   #distrustUntil = -Infinity;
 
@@ -55,37 +79,46 @@ export class Outbox implements OutboxPort {
     return correct(this.intentFor(key) ?? before, entry, this.#distrustUntil);
   }
 
-  intend(key: string, wish: Intent): Promise<WriteOutcome> {
+  intend(key: string, wish: Intent, later?: () => void): Promise<WriteOutcome> {
     let slot = this.#slots.get(key);
     if (slot === undefined) {
-      if (this.#slots.size >= MOST_SLOTS) {
-        // Storage hangs. A result worth only a try is let go; anything else no longer fits in by single keys.
-        if (!wish.keep) return Promise.resolve(REFUSED);
-        this.#distrustEverything();
-      }
-      slot = { intent: wish, writing: undefined, late: 0, waiting: [] };
+      if (this.#isFull(wish)) return Promise.resolve(REFUSED);
+      slot = { intent: wish, writing: undefined, late: 0, waiting: [], later: [], missed: false };
       this.#slots.set(key, slot);
     } else {
       slot.intent = merged(slot.intent, wish);
     }
+    if (later !== undefined) slot.later.push(later);
     const outcome = this.#nextOutcome(slot);
     if (slot.writing === undefined) void this.#start(key, slot);
     return outcome;
   }
 
+  /** Whether `wish` is worth only a try, and too many wait already. Gives up single keys where storage takes none of very many. */
+  #isFull({ keep }: Intent): boolean {
+    const now = this.#options.clock.monotonic();
+    if (this.#slots.size === 0) this.#progressAt = now;
+    if (this.#slots.size >= MOST_TRIED && !keep) return true;
+    const isSilent = now - this.#progressAt >= this.#options.writeTimeout;
+    if (this.#slots.size >= MOST_KEPT && isSilent) this.#distrustEverything();
+    return false;
+  }
+
   replaySoon(): void {
-    const { clock, background } = this.#options;
-    if (this.#kept.size === 0 || this.#replaying !== undefined || clock.monotonic() < this.#replayAt) return;
-    background(this.replay());
+    if (this.#kept.size === 0 || this.#replaying !== undefined) return;
+    if (this.#options.clock.monotonic() >= this.#replayAt) this.#options.background(this.replay());
   }
 
   replay(): Promise<void> {
     return (this.#replaying ??= this.#replayKept().finally(() => {
       this.#replaying = undefined;
+      this.#replayLater();
     }));
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelReplay?.();
     await Promise.all([...this.#slots.values()].map(({ writing }) => writing));
     await this.replay();
     this.#slots.clear();
@@ -112,22 +145,45 @@ export class Outbox implements OutboxPort {
     return outcome;
   }
 
+  /** How the next write of `slot` goes, or that it did not: storage has taken nothing for as long as a write may take. */
   #nextOutcome(slot: Slot): Promise<WriteOutcome> {
-    const { clock, writeTimeout } = this.#options;
-    const { waiting } = slot;
     return new Promise((resolve) => {
-      const tell = (outcome: WriteOutcome): void => {
-        cancel();
-        resolve(outcome);
-      };
-      const cancel = clock.after(writeTimeout, () => tell(REFUSED));
-      waiting.push(tell);
+      const waiter: Waiter = { since: this.#options.clock.monotonic(), resolve };
+      slot.waiting.push(waiter);
+      this.#waiters.add(waiter);
+      this.#cancelDeadline ??= this.#options.clock.after(this.#options.writeTimeout, () => this.#letGo());
     });
+  }
+
+  #tell(waiting: readonly Waiter[], outcome: WriteOutcome): void {
+    for (const waiter of waiting) {
+      this.#waiters.delete(waiter);
+      waiter.resolve(outcome);
+    }
+    if (this.#waiters.size > 0) return;
+    this.#cancelDeadline?.();
+    this.#cancelDeadline = undefined;
+  }
+
+  /** Lets those go whose deadline is over, and comes back for the next. */
+  #letGo(): void {
+    const { clock, writeTimeout } = this.#options;
+    const now = clock.monotonic();
+    for (const waiter of this.#waiters) {
+      const left = Math.max(waiter.since, this.#progressAt) + writeTimeout - now;
+      if (left > 0) {
+        this.#cancelDeadline = clock.after(left, () => this.#letGo());
+        return;
+      }
+      this.#waiters.delete(waiter);
+      waiter.resolve(REFUSED);
+    }
+    this.#cancelDeadline = undefined;
   }
 
   #start(key: string, slot: Slot, replay = false): Promise<void> {
     this.#kept.delete(key);
-    return (slot.writing = this.#write(key, slot, replay));
+    return (slot.writing = this.#gate.run(() => this.#write(key, slot, replay)));
   }
 
   /** Writes what `slot` intends, again whenever that has changed meanwhile, until storage has it or refuses. */
@@ -146,17 +202,28 @@ export class Outbox implements OutboxPort {
         replay,
         wanted: () => isCurrent() && slot.intent === intent,
       });
+      if (outcome.done) this.#progressAt = this.#options.clock.monotonic();
       if (outcome.late !== undefined) this.#awaitLate(key, slot, outcome.late);
-      for (const tell of waiting) tell(outcome);
+      this.#tell(waiting, outcome);
       if (!isCurrent()) break;
       if (slot.intent !== intent) continue;
       if (!outcome.done) this.#refuse(key, slot);
       // A late write landed meanwhile, and nobody knows in which order: once more.
       else if (slot.late === 0 && !alone) continue;
-      else if (slot.late === 0) this.#slots.delete(key);
+      else this.#taken(key, slot);
       break;
     }
     slot.writing = undefined;
+  }
+
+  /** Storage holds what `slot` intends, as far as no late write may still change that. */
+  #taken(key: string, slot: Slot): void {
+    if (slot.late === 0) this.#slots.delete(key);
+    const { later, missed } = slot;
+    slot.later = [];
+    slot.missed = false;
+    if (missed) for (const tell of later) tell();
+    if (this.#kept.size > 0) this.replaySoon();
   }
 
   #awaitLate(key: string, slot: Slot, late: Promise<unknown>): void {
@@ -178,13 +245,20 @@ export class Outbox implements OutboxPort {
       return;
     }
     slot.intent = refused(slot.intent);
+    slot.missed = true;
     this.#kept.add(key);
-    this.#pauseReplay();
+    this.#options.missed?.(key);
+    this.#replayAt = this.#options.clock.monotonic() + REPLAY_PAUSE;
+    this.#replayLater();
     if (this.#kept.size > MOST_KEPT) this.#distrustEverything();
   }
 
-  #pauseReplay(): void {
-    this.#replayAt = this.#options.clock.monotonic() + REPLAY_PAUSE;
+  #replayLater(): void {
+    if (this.#kept.size === 0 || this.#closed || this.#cancelReplay !== undefined) return;
+    this.#cancelReplay = this.#options.clock.after(REPLAY_PAUSE, () => {
+      this.#cancelReplay = undefined;
+      this.#options.background(this.replay());
+    });
   }
 
   /** Gives up remembering single keys: from now on nothing stored before this moment is believed. */
@@ -192,6 +266,7 @@ export class Outbox implements OutboxPort {
     this.#distrustUntil = this.#options.clock.now();
     this.#slots.clear();
     this.#kept.clear();
+    this.#options.overflown?.();
   }
 }
 

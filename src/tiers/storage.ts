@@ -1,3 +1,4 @@
+import { ignore } from '../base/promises.js';
 import type { HeldEntry } from '../entry.js';
 import { freshness } from '../entry.js';
 import type { Namespace } from '../marks/namespace.js';
@@ -10,13 +11,15 @@ import type {
   StoragePort,
   StorageRoom,
   Stored,
-  TurnTaking,
+  Turn,
+  TurnSeeker,
 } from '../ports.js';
 import { GuardedTier } from './guard.js';
-import type { GuardedLease } from './guarded-lease.js';
+import { GuardedLease } from './guarded-lease.js';
 import { Judge } from './judge.js';
 import { NamespacedTier } from './namespaced-tier.js';
-import { Turns } from './turns.js';
+import { Permit } from './permit.js';
+import { answerOf, takeTurn, type Leasing } from './turns.js';
 
 /** Tags that storage is told of together: what waits to be written has a bound. */
 const MARKED_AT_ONCE = 1_000;
@@ -65,8 +68,8 @@ function guardOf({ adapter, connector }: ConnectedTier, context: StorageContext)
 class Storage implements StoragePort {
   readonly #tiers: readonly NamespacedTier[];
   readonly #context: StorageContext;
-  readonly #leasing: NamespacedTier | undefined;
-  readonly turns: TurnTaking | undefined;
+  readonly #leasing: Leasing | undefined;
+  readonly prepare: (<V>(seeker: TurnSeeker<V>) => Promise<Turn<V> | undefined>) | undefined;
 
   constructor(tiers: readonly NamespacedTier[], context: StorageContext) {
     this.#tiers = tiers;
@@ -74,30 +77,66 @@ class Storage implements StoragePort {
     const { clock, leaseWait, keep } = context;
     // Of several tiers with leases, the furthest: it is the one that most processes share.
     const depth = leaseWait > 0 ? tiers.findLastIndex((tier) => tier.leases) : -1;
-    const tier = (this.#leasing = tiers[depth]);
-    this.turns = tier && new Turns({ tier, depth, clock, leaseWait, keep });
+    const tier = tiers[depth];
+    this.#leasing = tier && { tier, depth, clock, leaseWait, keep };
+    const asks = tier !== undefined || tiers.some(({ compares }) => compares);
+    this.prepare = asks ? (seeker) => this.#prepare(seeker) : undefined;
   }
 
   async find<V>(key: string, known: Found<V> | undefined): Promise<Stored<V> | undefined> {
     const { clock, keep } = this.#context;
+    const permit = new Permit();
     let best: Stored<V> | undefined;
     for (const [depth, tier] of this.#tiers.entries()) {
       const read = (await tier.get(key)) as HeldEntry<V> | undefined;
-      if (read === undefined || !isBetter(read, best?.entry ?? known?.entry)) continue;
-      best = { entry: read.with(keep(read.value)), tier: tier.name, depth };
-      const state = freshness(read, clock.now());
-      if (state === 'fresh' || state === 'stale') return best;
+      if (read !== undefined && isBetter(read, best?.entry ?? known?.entry)) {
+        best = { entry: read.with(keep(read.value)), tier: tier.name, depth, permit };
+        const state = freshness(read, clock.now());
+        if (state === 'fresh' || state === 'stale') return best;
+      }
+      // What a tier further away holds may be taken over only if nobody changes the key between the two readings.
+      if (tier.compares && depth < this.#tiers.length - 1)
+        permit.note(depth, (await tier.version(key, Infinity, ignore))?.condition);
     }
     return best;
   }
 
-  async store(key: string, entry: HeldEntry<unknown>, options: PutOptions): Promise<unknown> {
-    const { above = this.#tiers.length, lease, ...how } = options;
-    return Promise.all(
-      this.#tiers.slice(0, above).map((tier) => {
-        const held = lease as GuardedLease | undefined;
-        return tier.put(key, entry, tier === this.#leasing && held?.ended === false ? { ...how, lease: held } : how);
+  /** Takes the lease on the furthest tier that has them, and the versions of the others. */
+  async #prepare<V>(seeker: TurnSeeker<V>): Promise<Turn<V> | undefined> {
+    const permit = new Permit();
+    const leasing = seeker.shares ? this.#leasing : undefined;
+    const turn = leasing && (await takeTurn(leasing, seeker));
+    if (turn instanceof GuardedLease) permit.noteLease(leasing!.depth, turn);
+    else if (typeof turn === 'object') return { kind: 'found', stored: turn };
+    // A tier that did not say a word about a lease would not tell a version either.
+    const isSilent = leasing !== undefined && turn === undefined;
+    const known = seeker.shares ? (seeker.fallback?.entry.startedAt ?? -Infinity) : Infinity;
+    const found = await Promise.all(
+      this.#tiers.map(async (tier, depth) => {
+        if (!tier.compares || permit.at(depth) !== undefined || (isSilent && leasing.depth === depth)) return undefined;
+        const answer = await tier.version(seeker.key, known, seeker.refused);
+        permit.note(depth, answer?.condition);
+        return answer?.entry && { entry: answer.entry as HeldEntry<V>, depth, tier: tier.name };
       }),
+    );
+    const { clock, keep } = this.#context;
+    for (const stored of found) {
+      if (stored === undefined) continue;
+      const { entry } = stored;
+      const answer = answerOf(seeker, { ...stored, entry: entry.with(keep(entry.value)) }, clock.now());
+      if (answer === undefined) continue;
+      void permit.release();
+      return { kind: 'found', stored: answer };
+    }
+    return { kind: 'load', permit };
+  }
+
+  async store(key: string, entry: HeldEntry<unknown>, options: PutOptions): Promise<unknown> {
+    const { above = this.#tiers.length, permit, ...how } = options;
+    return Promise.all(
+      this.#tiers
+        .slice(0, above)
+        .map((tier, depth) => tier.put(key, entry, { ...how, condition: (permit as Permit | undefined)?.at(depth) })),
     );
   }
 

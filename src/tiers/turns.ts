@@ -1,7 +1,8 @@
 import { ignore } from '../base/promises.js';
 import type { Clock } from '../contracts.js';
 import { freshness, type HeldEntry } from '../entry.js';
-import type { Stored, Turn, TurnSeeker, TurnTaking } from '../ports.js';
+import type { Stored, TurnSeeker } from '../ports.js';
+import type { GuardedLease } from './guarded-lease.js';
 import type { NamespacedTier } from './namespaced-tier.js';
 
 /** How long a lease lasts without being renewed: so long others wait for a process that was killed. */
@@ -22,33 +23,31 @@ export interface Leasing {
   readonly keep: <T>(value: T) => T;
 }
 
-/** Takes turns with other processes by leases on a storage tier. */
-export class Turns implements TurnTaking {
-  readonly #leasing: Leasing;
-
-  constructor(leasing: Leasing) {
-    this.#leasing = leasing;
-  }
-
-  async take<V>(seeker: TurnSeeker<V>): Promise<Turn<V> | undefined> {
-    const { clock, leaseWait } = this.#leasing;
-    const deadline = clock.monotonic() + leaseWait;
-    const seeking = new Seeking(this.#leasing, seeker);
-    let pause = SHORTEST_PAUSE;
-    try {
-      for (;;) {
-        const turn = await seeking.ask();
-        if (turn !== 'held' && turn !== 'again') return turn;
-        if (turn === 'again') continue;
-        const left = deadline - clock.monotonic();
-        if (left <= 0) return undefined;
-        await seeking.pause(Math.min(pause, left));
-        if (seeker.isOver()) return undefined;
-        pause = Math.min(2 * pause, LONGEST_PAUSE);
-      }
-    } finally {
-      seeking.end();
+/**
+ * Waits until `seeker` may load: resolves with the lease, with what another process has loaded, with 'alone' if nobody is
+ * waited for any longer, or with `undefined` if the tier does not answer.
+ */
+export async function takeTurn<V>(
+  leasing: Leasing,
+  seeker: TurnSeeker<V>,
+): Promise<GuardedLease | Stored<V> | 'alone' | undefined> {
+  const { clock, leaseWait } = leasing;
+  const deadline = clock.monotonic() + leaseWait;
+  const seeking = new Seeking(leasing, seeker);
+  let pause = SHORTEST_PAUSE;
+  try {
+    for (;;) {
+      const turn = await seeking.ask();
+      if (turn === 'again') continue;
+      if (turn !== 'held') return turn;
+      const left = deadline - clock.monotonic();
+      if (left <= 0) return 'alone';
+      await seeking.pause(Math.min(pause, left));
+      if (seeker.isOver()) return undefined;
+      pause = Math.min(2 * pause, LONGEST_PAUSE);
     }
+  } finally {
+    seeking.end();
   }
 }
 
@@ -68,33 +67,31 @@ class Seeking<V> {
     this.#known = seeker.fallback?.entry.startedAt ?? -Infinity;
   }
 
-  async ask(): Promise<Turn<V> | 'held' | 'again' | undefined> {
+  async ask(): Promise<GuardedLease | Stored<V> | 'held' | 'again' | 'alone' | undefined> {
     const { tier, clock } = this.#leasing;
     const { key, signal, isOver, refused } = this.#seeker;
     const answer = await tier.lease(key, LASTS, this.#known, refused);
-    if (answer?.kind === 'lease') {
+    if (answer === undefined) return undefined;
+    if (answer === 'none') return 'alone';
+    if (answer.kind === 'lease') {
       // A fenced load still answers those who asked before: only one that is given up leaves the key to others.
       answer.lease.keepUp(clock, LASTS, () => signal.aborted);
-      return { kind: 'load', lease: answer.lease };
+      return answer.lease;
     }
-    // A tier that offers what is known would do so for ever.
-    const isKnown = answer?.kind === 'entry' && answer.startedAt <= this.#known;
-    if (answer === undefined || isKnown || isOver()) return undefined;
+    if (isOver()) return undefined;
     if (answer.kind === 'held') return 'held';
-    const stored = this.#usable(answer.entry as HeldEntry<V> | undefined, answer.startedAt);
-    return stored === undefined ? 'again' : { kind: 'found', stored };
+    // A tier that offers what is known would do so for ever.
+    if (answer.startedAt <= this.#known) return 'alone';
+    return this.#usable(answer.entry as HeldEntry<V> | undefined, answer.startedAt) ?? 'again';
   }
 
-  /** `entry` if it answers the flight. If not, it is at least something to fall back on, and not to be offered again. */
+  /** `entry` if it answers the flight. It is not to be offered again. */
   #usable(entry: HeldEntry<V> | undefined, startedAt: number): Stored<V> | undefined {
     const { clock, tier, depth, keep } = this.#leasing;
     this.#known = startedAt;
     if (entry === undefined) return undefined;
-    const state = freshness(entry, clock.now());
     const stored = { entry: entry.with(keep(entry.value)), tier: tier.name, depth };
-    if (state === 'fresh' || (state === 'stale' && this.#seeker.takesStale)) return stored;
-    if (state !== 'gone') this.#seeker.fallback = stored;
-    return undefined;
+    return answerOf(this.#seeker, stored, clock.now());
   }
 
   pause(ms: number): Promise<void> {
@@ -117,4 +114,12 @@ class Seeking<V> {
     this.#seeker.signal.removeEventListener('abort', this.#wake);
     this.#stopListening?.();
   }
+}
+
+/** `stored` if it answers the flight of `seeker`. If not, it is at least something to fall back on. */
+export function answerOf<V>(seeker: TurnSeeker<V>, stored: Stored<V>, now: number): Stored<V> | undefined {
+  const state = freshness(stored.entry, now);
+  if (state === 'fresh' || (state === 'stale' && seeker.takesStale)) return stored;
+  if (state !== 'gone') seeker.fallback = stored;
+  return undefined;
 }

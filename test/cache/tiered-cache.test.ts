@@ -179,7 +179,7 @@ describe('the end of a cache', () => {
   test('`idle` waits for flights, reloads and deferred writes', async () => {
     let finishWrite!: () => void;
     const storage = overridden(mapStorage(), {
-      setIfNewer: () => new Promise((resolve) => (finishWrite = () => resolve(true))),
+      setIfVersion: () => new Promise((resolve) => (finishWrite = () => resolve(true))),
     });
     const { cache, upstream } = setupCache({ storage });
     const steps: string[] = [];

@@ -325,6 +325,7 @@ describe('expire', () => {
 
     expect(await cache.lookup('k')).toMatchObject({ value: 'v', status: 'stale' });
     expect((await storage.get('k'))!.freshUntil).toBe(clock.now());
+    await settle();
     upstream.calls[0]!.reject(new Error('down'));
     await settle();
     clock.advance(120_000);

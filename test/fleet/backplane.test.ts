@@ -61,6 +61,7 @@ describe('a key that two processes have in memory', () => {
     await here.cache.expire('k');
 
     expect((await there.cache.lookup('k')).status).toBe('stale');
+    await settle();
     there.upstream.calls[0]!.resolve('new');
     await there.cache.idle();
     expect(await there.cache.get('k')).toBe('new');

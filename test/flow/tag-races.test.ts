@@ -297,7 +297,7 @@ test('a value set while storage is read answers the reader, at no load', async (
 test('the whole cache is idle only once its namespaces are', async () => {
   const storage = chaos(mapStorage());
   const { cache } = setupCache({ storage });
-  storage.hang('setIfNewer');
+  storage.hang('setIfVersion');
   await cache.namespace('a').getOrLoad('k', () => 'v');
   const order: string[] = [];
 

@@ -260,8 +260,9 @@ describe('a cache over a WriteBehind', () => {
     const stored: (() => void)[] = [];
     const gate = (): Promise<void> => new Promise((resolve) => stored.push(resolve));
     Object.assign(storage, {
-      set: (...args: Parameters<typeof inner.set>) => gate().then(() => inner.set(...args)),
-      setIfNewer: (...args: Parameters<typeof inner.set>) => gate().then(() => inner.setIfNewer?.(...args)),
+      version: (...args: Parameters<NonNullable<typeof inner.version>>) => inner.version!(...args),
+      setIfVersion: (...args: Parameters<NonNullable<typeof inner.setIfVersion>>) =>
+        gate().then(() => inner.setIfVersion!(...args)),
       get: (key: string) => inner.get(key),
       delete: (key: string) => inner.delete(key),
     });

@@ -60,6 +60,7 @@ describe('set with `writes`', () => {
 
     await expect(written).rejects.toBe(failure);
     expect(await cache.lookup('k')).toMatchObject({ value: 'old', status: 'stale' });
+    await settle();
     upstream.calls[0]!.resolve('new after all');
     await settle();
     expect(await cache.get('k')).toBe('new after all');
@@ -199,6 +200,7 @@ describe('update', () => {
     await first;
     clock.advance(2_000);
     expect(await cache.get('k')).toBe('old');
+    await settle();
 
     const updated = cache.update('k', () => 'new', { maxStale: Infinity });
     await settle();
@@ -224,6 +226,7 @@ describe('update', () => {
 
     await expect(updated).rejects.toThrow('refused');
     expect(await cache.lookup('k')).toMatchObject({ value: 'old', status: 'stale' });
+    await settle();
     upstream.calls[0]!.resolve('old');
     await cache.idle();
   });

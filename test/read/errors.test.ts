@@ -302,6 +302,7 @@ describe('soft timeout', () => {
     answerRead();
 
     expect(await answer).toBe('stored');
+    await settle();
     expect(upstream.count).toBe(1);
   });
 
@@ -449,6 +450,7 @@ describe('what an upstream says of a value', () => {
     clock.advance(1_000);
 
     await cache.get('k');
+    await settle();
     upstream.calls[0]!.resolve(loaded('new', { store: false }));
     await cache.idle();
 

@@ -159,6 +159,7 @@ describe('a key that only storage has', () => {
     const answer = await cache.lookup('k');
 
     expect(answer).toMatchObject({ value: 'old', status: 'stale', tier: storage.name, age: 1_500 });
+    await settle();
     expect(upstream.calls.map(({ reason }) => reason)).toEqual(['revalidate']);
     upstream.calls[0]!.resolve('new');
     await settle();

@@ -54,6 +54,7 @@ describe('refreshing ahead by a fraction of the ttl', () => {
     const { cache, upstream } = setupCache({ storage, ttl: 1_000, refreshAhead: 0.8, clock: first.clock });
 
     expect((await cache.lookup('k')).status).toBe('hit');
+    await settle();
 
     expect(upstream.count).toBe(1);
   });

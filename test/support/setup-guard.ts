@@ -77,7 +77,10 @@ export async function settle(): Promise<void> {
 
 /** After every test: once time is up, nothing waits, no timer is left, and no rejection went unhandled. */
 afterEach(async () => {
-  for (const { clock, background } of opened.splice(0)) {
+  for (const { guard, clock, background } of opened.splice(0)) {
+    await clock.advanceAsync(LONG);
+    // What storage refuses to the end would be tried for ever.
+    void guard.close();
     await clock.advanceAsync(LONG);
     // A replay of thousands takes more turns of the microtask queue than `settle` gives.
     await new Promise((resolve) => setImmediate(resolve));

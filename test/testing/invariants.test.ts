@@ -90,7 +90,7 @@ describe('a cache out of order is told', () => {
   test('by a write-back that hangs', async () => {
     const storage = chaos(mapStorage());
     const { cache, upstream } = setup({ storage });
-    storage.hang('setIfNewer');
+    storage.hang('setIfVersion');
     const read = cache.get('a');
     (await upstream.next()).resolve('1');
     await read;

@@ -74,6 +74,7 @@ describe.each([
     const found = await cache.lookup('k');
 
     expect(found).toMatchObject({ value: 'v', status: 'stale', tier: 'map' });
+    await settle();
     upstream.calls[1]!.resolve('new');
     await settle();
   });

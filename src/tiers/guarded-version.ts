@@ -1,0 +1,38 @@
+import type { StorageAdapter, VersionAnswer } from '../contracts.js';
+import type { Entry } from '../entry.js';
+import type { Condition } from '../ports.js';
+
+/** A storage adapter that compares versions. */
+export type Versioned = StorageAdapter & Required<Pick<StorageAdapter, 'version' | 'setIfVersion'>>;
+
+/** What is to be stored under one version of one key. */
+export class GuardedVersion implements Condition {
+  readonly #tier: Versioned;
+  readonly #key: string;
+  readonly #version: string;
+  readonly #onRefused: () => void;
+
+  constructor(tier: Versioned, key: string, version: string, onRefused: () => void) {
+    this.#tier = tier;
+    this.#key = key;
+    this.#version = version;
+    this.#onRefused = onRefused;
+  }
+
+  async store(entry: Entry, replaces: boolean): Promise<boolean> {
+    const stored = await this.#tier.setIfVersion(this.#key, entry, entry.errorUntil, this.#version, replaces);
+    if (!stored) this.#onRefused();
+    return stored;
+  }
+}
+
+/** `tier`, if it compares versions. */
+export function versionedOf(tier: StorageAdapter): Versioned | undefined {
+  return tier.version === undefined || tier.setIfVersion === undefined ? undefined : (tier as Versioned);
+}
+
+/** Whether `answer`, something a tier returned, answers a request for a version. */
+export function isVersionAnswer(answer: unknown, isEntry: (value: unknown) => boolean): answer is VersionAnswer {
+  const { version, entry } = Object(answer) as { version?: unknown; entry?: unknown };
+  return typeof version === 'string' && (entry === undefined || isEntry(entry));
+}

@@ -1,0 +1,26 @@
+import type { Condition, LoadPermit } from '../ports.js';
+import type { GuardedLease } from './guarded-lease.js';
+
+/** What each storage tier said of a key before a load, by the place of the tier. */
+export class Permit implements LoadPermit {
+  readonly #conditions: (Condition | undefined)[] = [];
+  #lease: GuardedLease | undefined;
+
+  /** What storing in the tier at `depth` goes by. A lease that has ended is none any more. */
+  at(depth: number): Condition | undefined {
+    return this.#conditions[depth];
+  }
+
+  note(depth: number, condition: Condition | undefined): void {
+    this.#conditions[depth] = condition;
+  }
+
+  noteLease(depth: number, lease: GuardedLease): void {
+    this.#lease = lease;
+    this.#conditions[depth] = lease;
+  }
+
+  release(): Promise<unknown> | undefined {
+    return this.#lease?.release();
+  }
+}

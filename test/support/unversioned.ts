@@ -1,0 +1,7 @@
+import { defineStorage, mapStorage, type StorageAdapter, type StorageTier } from '../../src/index.js';
+
+/** `tier` as an adapter that can't compare versions, such as one of 0.1.0. */
+export function unversioned(tier: StorageAdapter = mapStorage()): StorageTier {
+  const { version: _version, setIfVersion: _setIfVersion, ...rest } = tier;
+  return defineStorage(rest);
+}
