@@ -49,11 +49,11 @@ class WebStorageTier implements StorageAdapter {
   }
 
   set(key: string, entry: Entry, keepUntil: number): MaybePromise<void> {
-    return chain(writeRow(entry, keepUntil, this.#codec), (row) => this.#write(key, row));
+    return chain(writeRow({ key, entry, keepUntil }, this.#codec), (row) => this.#write(key, row));
   }
 
   setIfNewer(key: string, entry: Entry, keepUntil: number): MaybePromise<boolean> {
-    return chain(writeRow(entry, keepUntil, this.#codec), (row) => {
+    return chain(writeRow({ key, entry, keepUntil }, this.#codec), (row) => {
       const stored = parseRow(this.#area.get(key));
       if (stored !== undefined && stored.startedAt > entry.startedAt) return false;
       this.#write(key, row);
@@ -72,7 +72,7 @@ class WebStorageTier implements StorageAdapter {
   }
 
   setMany(writes: readonly StorageWrite[]): MaybePromise<void> {
-    const rows = writes.map(({ entry, keepUntil }) => writeRow(entry, keepUntil, this.#codec));
+    const rows = writes.map((write) => writeRow(write, this.#codec));
     const writeAll = (all: readonly string[]): void => {
       for (const [index, { key }] of writes.entries()) this.#write(key, all[index] ?? '');
     };

@@ -88,7 +88,7 @@ class CacheApiStorage implements StorageAdapter {
   }
 
   async set(key: string, entry: Entry, keepUntil: number): Promise<void> {
-    const [url, body] = await Promise.all([this.#urlOf(key), sealAsBytes(entry, this.#codec)]);
+    const [url, body] = await Promise.all([this.#urlOf(key), sealAsBytes(key, entry, this.#codec)]);
     const headers = {
       'content-type': 'application/octet-stream',
       'cache-control': `max-age=${ageOf(entry, keepUntil)}`,

@@ -92,7 +92,7 @@ class WorkersKvStorage implements StorageAdapter {
   }
 
   async set(key: string, entry: Entry, keepUntil: number): Promise<void> {
-    const [name, value] = await Promise.all([this.#nameOf(key), sealAsText(entry, this.#codec)]);
+    const [name, value] = await Promise.all([this.#nameOf(key), sealAsText(key, entry, this.#codec)]);
     checkSize(key, value);
     await this.#kv.put(name, value, { ...lifeOf(entry, keepUntil), metadata: metadataOf(entry) });
   }

@@ -166,7 +166,7 @@ class KeyvStorage implements StorageAdapter {
   }
 
   async #toWrite({ key, entry, keepUntil }: StorageWrite): Promise<KeyvWrite> {
-    const [name, value] = await Promise.all([toName(key), sealAsText(entry, this.#codec)]);
+    const [name, value] = await Promise.all([toName(key), sealAsText(key, entry, this.#codec)]);
     // There is no clock here, but now is no earlier than the creation of the entry. Keyv takes `Infinity` for no time to
     // live, and `undefined` for its default one.
     return { key: name, value, ttl: Math.max(1, Math.ceil(keepUntil - entry.createdAt)) };

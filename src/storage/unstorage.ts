@@ -107,7 +107,7 @@ class UnstorageStorage implements StorageAdapter {
   }
 
   async #toItem({ key, entry, keepUntil }: StorageWrite): Promise<Item> {
-    const [name, value] = await Promise.all([this.#nameOf(key), sealAsText(entry, this.#codec)]);
+    const [name, value] = await Promise.all([this.#nameOf(key), sealAsText(key, entry, this.#codec)]);
     if (keepUntil === Infinity) return { key: name, value, options: {} };
     // There is no clock here, but now is no earlier than the creation of the entry.
     const seconds = Math.ceil((keepUntil - entry.createdAt) / 1_000);
