@@ -1,7 +1,6 @@
 import { isThenable } from '../base/promises.js';
 import type { Codec, MaybePromise } from '../contracts.js';
 import { isSoloflightError, misuse, UndecodableError, UnencodableError } from '../errors.js';
-import { chain } from './chain.js';
 
 /** The encoded form of a value. */
 export type Payload = string | Uint8Array;

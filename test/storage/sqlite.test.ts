@@ -345,6 +345,35 @@ describe('a database of 0.1.0', () => {
 });
 
 describe('versions', () => {
+  test.each(['delete', 'deleteMany', 'set', 'setMany', 'clear'] as const)(
+    'of two caches on one file: what the one loads is refused after a %s of the other, and gone after a later one',
+    async (kind) => {
+      const { open } = setup();
+      const [a, b] = [open(), open()];
+      const change = () =>
+        ({
+          delete: () => a.delete('k'),
+          deleteMany: () => a.deleteMany!(['other', 'k']),
+          set: () => a.set('k', sampleEntry(AT, { value: 'set', startedAt: AT - 5 }), AT),
+          setMany: () =>
+            a.setMany!([{ key: 'k', entry: sampleEntry(AT, { value: 'set', startedAt: AT - 5 }), keepUntil: AT }]),
+          clear: () => a.clear!(),
+        })[kind]();
+      const loaded = sampleEntry(AT, { value: 'loaded' });
+      const left = kind.startsWith('set') ? 'set' : undefined;
+
+      const before = await b.version!('k', -Infinity);
+      await change();
+      expect(await b.setIfVersion!('k', loaded, AT, before.version, false)).toBe(false);
+      expect((await b.get('k'))?.value).toBe(left);
+
+      const { version } = await b.version!('k', -Infinity);
+      expect(await b.setIfVersion!('k', loaded, AT, version, false)).toBe(true);
+      await change();
+      expect((await b.get('k'))?.value).toBe(left);
+    },
+  );
+
   test('of a table that was dropped never come back', async () => {
     const { open, connect } = setup();
     const before = await open().version!('k', 0);
