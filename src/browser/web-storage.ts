@@ -17,7 +17,9 @@ import { resolveWebStorage, type WebStorageOptions } from './web-storage-options
  * calls are synchronous, unless the codec is asynchronous.
  *
  * The tabs of an origin share localStorage. Other tabs see a write a moment later: `setIfNewer` is atomic within a tab, but
- * two tabs that write the same key in the same moment may overwrite each other.
+ * two tabs that write the same key in the same moment may overwrite each other. For the same reason there are no versions of
+ * keys: a load of one tab may bring back what another one changed since the load began, until that expires or is changed
+ * again. IndexedDB has them.
  *
  * Where there is no storage, or site data is blocked, every call throws `SOLOFLIGHT_STORAGE_UNAVAILABLE`, and a cache goes
  * on without the tier. The constructor never throws for that reason, so that the same code may run on a server.
