@@ -22,8 +22,10 @@ const AT = 1_700_000_000_000;
  */
 const LONGEST_BLOCK = 400;
 
+type Connect = (path: string) => SqliteDatabase;
+
 /** A file, storages on it, and another connection that can lock it. */
-function setup(connect: (path: string) => SqliteDatabase = (path) => new DatabaseSync(path)) {
+function setup(connect: Connect = (path) => new DatabaseSync(path), journal: 'WAL' | 'DELETE' = 'WAL') {
   const directory = mkdtempSync(join(tmpdir(), 'soloflight-'));
   const path = join(directory, 'cache.db');
   const closing: { close?(): unknown }[] = [];
@@ -39,11 +41,12 @@ function setup(connect: (path: string) => SqliteDatabase = (path) => new Databas
     opened(sqliteStorage({ database: path, busyTimeout: 60_000, ...options }));
   // The two drivers in one process don't see each other's locks: a file has connections of one alone.
   const other = opened(connect(path));
-  other.exec('PRAGMA journal_mode = WAL');
+  other.exec(`PRAGMA journal_mode = ${journal}`);
   return {
     path,
     open,
     opened,
+    other,
     lock: () => other.exec('BEGIN IMMEDIATE'),
     unlock: () => other.exec('COMMIT'),
   };
@@ -58,8 +61,8 @@ async function setupStorage() {
 }
 
 /** The same, with a storage over a handle. */
-async function setupHandle(connect: (path: string) => SqliteDatabase) {
-  const parts = setup(connect);
+async function setupHandle(connect: Connect, journal?: 'DELETE') {
+  const parts = setup(connect, journal);
   const database = parts.opened(connect(parts.path));
   const storage = parts.open({ database });
   await storage.set('k', entryOf('before'), AT);
@@ -109,6 +112,18 @@ describe('while another connection has the lock', () => {
     ]);
     expect(longest()).toBeLessThan(LONGEST_BLOCK);
     expect((await storage.get('k'))?.value).toBe('last');
+  });
+
+  test('a change that meets no lock any more does not overtake one that still waits', async () => {
+    const { storage, lock, unlock } = await setupStorage();
+    lock();
+
+    const earlier = storage.set('k', entryOf('earlier'), AT);
+    unlock();
+    const later = storage.delete('k');
+
+    expect(await Promise.all([earlier, later])).toEqual([undefined, true]);
+    expect(await storage.get('k')).toBeUndefined();
   });
 
   test('each kind of change is tried again, and is synchronous when the lock is gone', async () => {
@@ -199,7 +214,7 @@ describe('while another connection has the lock', () => {
   });
 });
 
-const DRIVERS: readonly [string, (path: string) => SqliteDatabase][] = [
+const DRIVERS: readonly [string, Connect][] = [
   ['node:sqlite', (path) => new DatabaseSync(path)],
   ['better-sqlite3', (path) => new BetterSqlite3(path, { timeout: 0 })],
 ];
@@ -218,6 +233,21 @@ describe.each(DRIVERS)('a handle of %s', (_driver, connect) => {
     expect(longest()).toBeLessThan(LONGEST_BLOCK);
     expect((await storage.get('k'))?.value).toBe('after');
     expect(database.prepare('PRAGMA busy_timeout').get()).toEqual({ timeout: 25 });
+  });
+
+  test('whose readers meet the lock reads afterwards, without blocking once per read', async () => {
+    const { storage, other } = await setupHandle(connect, 'DELETE');
+    other.exec('BEGIN EXCLUSIVE');
+
+    const longest = watchTurns();
+    const reads = Array.from({ length: 30 }, () => storage.get('k'));
+    const [many, asked] = [storage.getMany!(['k']), storage.version!('k', -Infinity)];
+    await tries();
+    other.exec('COMMIT');
+
+    expect(new Set((await Promise.all(reads)).map((entry) => entry?.value))).toEqual(new Set(['before']));
+    expect([(await many)[0]?.value, (await asked).entry?.value]).toEqual(['before', 'before']);
+    expect(longest()).toBeLessThan(LONGEST_BLOCK);
   });
 
   test('in a transaction of its user meets a lock as an error, at once', async () => {
