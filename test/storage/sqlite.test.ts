@@ -359,7 +359,7 @@ describe('versions', () => {
             a.setMany!([{ key: 'k', entry: sampleEntry(AT, { value: 'set', startedAt: AT - 5 }), keepUntil: AT }]),
           clear: () => a.clear!(),
         })[kind]();
-      const loaded = sampleEntry(AT, { value: 'loaded' });
+      const loaded = sampleEntry(AT, { value: 'loaded', startedAt: AT });
       const left = kind.startsWith('set') ? 'set' : undefined;
 
       const before = await b.version!('k', -Infinity);

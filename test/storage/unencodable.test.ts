@@ -1,4 +1,4 @@
-import Keyv from 'keyv';
+import { Keyv } from 'keyv';
 import { createStorage } from 'unstorage';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 
