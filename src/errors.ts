@@ -149,6 +149,21 @@ export class UndecodableError extends SoloflightError {
   }
 }
 
+/**
+ * An entry could not be turned into what the storage keeps, for example a bigint into JSON. The `cause` is what the codec said.
+ *
+ * Adapters throw it from writes. The storage is healthy, and goes on holding what it held before.
+ */
+export class UnencodableError extends SoloflightError {
+  constructor(key: string, why: string, cause?: unknown) {
+    super(
+      'SOLOFLIGHT_UNENCODABLE',
+      `The value of ${show(key)} can't be stored: ${why}. Load plain data, or choose a codec that takes this value`,
+      { key, cause },
+    );
+  }
+}
+
 /** Makes the `TypeError` for a misused option or argument: what was expected, and what was given. */
 export function misuse(name: string, expectation: string, received: unknown): TypeError {
   return new TypeError(`Expected \`${name}\` to be ${expectation}, got ${describe(received)}`);

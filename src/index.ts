@@ -43,6 +43,7 @@ export {
   TooManyFlightsError,
   TooManySubscribersError,
   UndecodableError,
+  UnencodableError,
 } from './errors.js';
 export type { CacheEvent, CacheEventType } from './base/events.js';
 export type { AsyncContext, FlightEvent, SingleflightStats } from './flights/flight-map.js';

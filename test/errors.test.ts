@@ -12,6 +12,7 @@ import {
   TooManyFlightsError,
   TooManySubscribersError,
   UndecodableError,
+  UnencodableError,
 } from '../src/errors.js';
 
 const each: [string, () => SoloflightError, string, object][] = [
@@ -41,6 +42,12 @@ const each: [string, () => SoloflightError, string, object][] = [
     'UndecodableError',
     () => new UndecodableError('k', 'unknown format 9', 'why'),
     'SOLOFLIGHT_UNDECODABLE',
+    { cause: 'why' },
+  ],
+  [
+    'UnencodableError',
+    () => new UnencodableError('k', "the codec 'json' failed on it", 'why'),
+    'SOLOFLIGHT_UNENCODABLE',
     { cause: 'why' },
   ],
 ];

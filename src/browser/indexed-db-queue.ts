@@ -2,6 +2,7 @@ import type { QueuedWrite, WriteQueue } from '../contracts.js';
 import { UndecodableError } from '../errors.js';
 import { Database, type Work } from './database.js';
 import { resolveDatabase, type IndexedDbOptions } from './indexed-db-options.js';
+import { putRecord } from './put-record.js';
 import { isQueuedWrite } from './queued-write.js';
 
 /**
@@ -56,7 +57,7 @@ class IndexedDbQueue implements WriteQueue {
 
   put(writes: readonly QueuedWrite[]): Promise<void> {
     return this.#change(({ store }) => {
-      for (const write of writes) store.put(toRecord(write));
+      for (const write of writes) putRecord(store, write.key, toRecord(write));
     });
   }
 

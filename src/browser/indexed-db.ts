@@ -1,16 +1,19 @@
-import type { StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
+import type { StorageAdapter, StorageTier, StorageWrite, VersionAnswer } from '../contracts.js';
 import { isEntry, plain, type Entry } from '../entry.js';
 import { UndecodableError } from '../errors.js';
 import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 import { Database, type Work } from './database.js';
 import { resolveDatabase, type IndexedDbOptions } from './indexed-db-options.js';
+import { putRecord } from './put-record.js';
+import { alterVersions, beginVersions, readVersion } from './stored-versions.js';
 
 /**
  * A storage tier in an IndexedDB database of its own.
  *
  * Values are whatever the structured clone algorithm takes: maps, sets, dates, bigints, typed arrays, blobs, cycles; not
- * functions, and instances of classes lose their class. Keys are any strings. Tabs may share a database: every call is one
- * transaction. A stored entry survives the end of the tab; a power cut may take the last ones.
+ * functions, and instances of classes lose their class. Another value is refused with `SOLOFLIGHT_UNENCODABLE`. Keys are any
+ * strings. Tabs may share a database: every call is one transaction, and each key has a version, so that the load of one
+ * tab never undoes what another one changed meanwhile. A stored entry survives the end of the tab; a power cut may take the last ones.
  *
  * The database is opened at first use, and again when the browser closed it. Where IndexedDB can't be used, every call
  * rejects with `SOLOFLIGHT_STORAGE_UNAVAILABLE`; when the quota is used up, writes reject with `SOLOFLIGHT_STORAGE_FULL`. A
@@ -40,7 +43,9 @@ interface EntryRecord {
 }
 
 function create(database: IDBDatabase): void {
-  database.createObjectStore(STORE, { keyPath: 'key' }).createIndex('keepUntil', 'keepUntil');
+  const store = database.createObjectStore(STORE, { keyPath: 'key' });
+  store.createIndex('keepUntil', 'keepUntil');
+  beginVersions(store);
 }
 
 class IndexedDbTier implements StorageAdapter {
@@ -67,38 +72,65 @@ class IndexedDbTier implements StorageAdapter {
   }
 
   setMany(writes: readonly StorageWrite[]): Promise<void> {
-    return this.#write(({ store }) => {
-      for (const write of writes) store.put(toRecord(write));
+    return this.#write((work) => {
+      for (const write of writes) put(work, write);
+      alterVersions(
+        work,
+        writes.map(({ key }) => key),
+      );
     });
   }
 
   setIfNewer(key: string, entry: Entry, keepUntil: number): Promise<boolean> {
-    return this.#write<boolean>(({ store, after, give }) => {
-      after(store.get(key), (stored: unknown) => {
-        const newer = !isEntryRecord(stored) || stored.entry.startedAt <= entry.startedAt;
-        if (newer) store.put(toRecord({ key, entry, keepUntil }));
-        give(newer);
+    return this.#write<boolean>((work) => putIfNewer(work, { key, entry, keepUntil }));
+  }
+
+  version(key: string, newerThan: number): Promise<VersionAnswer> {
+    return this.#database.transact<VersionAnswer>('readonly', (work) => {
+      const { store, after, give } = work;
+      after(store.get(key), (record: unknown) => {
+        const entry = isEntryRecord(record) && record.entry.startedAt > newerThan ? record.entry : undefined;
+        readVersion(work, key, (version) => give({ version, entry }));
       });
     });
   }
 
+  setIfVersion(key: string, entry: Entry, keepUntil: number, version: string, change: boolean): Promise<boolean> {
+    const write = { key, entry, keepUntil };
+    return this.#write<boolean>((work) =>
+      readVersion(work, key, (current) => {
+        if (current !== version) return work.give(false);
+        if (!change) return putIfNewer(work, write);
+        put(work, write);
+        alterVersions(work, [key]);
+        work.give(true);
+      }),
+    );
+  }
+
   delete(key: string): Promise<boolean> {
-    return this.#write<boolean>(({ store, after, give }) => {
+    return this.#write<boolean>((work) => {
+      const { store, after, give } = work;
       after(store.getKey(key), (found) => {
         if (found !== undefined) store.delete(key);
         give(found !== undefined);
       });
+      alterVersions(work, [key]);
     });
   }
 
   deleteMany(keys: readonly string[]): Promise<void> {
-    return this.#write(({ store }) => {
-      for (const key of keys) store.delete(key);
+    return this.#write((work) => {
+      for (const key of keys) work.store.delete(key);
+      alterVersions(work, keys);
     });
   }
 
   clear(): Promise<void> {
-    return this.#write(({ store }) => void store.clear());
+    return this.#write(({ store }) => {
+      store.clear();
+      beginVersions(store);
+    });
   }
 
   async sweep(now: number, limit: number): Promise<number> {
@@ -136,8 +168,16 @@ class IndexedDbTier implements StorageAdapter {
   }
 }
 
-function toRecord({ key, entry, keepUntil }: StorageWrite): EntryRecord {
-  return { key, format: FORMAT, keepUntil, entry: plain(entry) };
+function putIfNewer(work: Work<boolean>, write: StorageWrite): void {
+  work.after(work.store.get(write.key), (stored: unknown) => {
+    const newer = !isEntryRecord(stored) || stored.entry.startedAt <= write.entry.startedAt;
+    if (newer) put(work, write);
+    work.give(newer);
+  });
+}
+
+function put({ store }: Work<never>, { key, entry, keepUntil }: StorageWrite): void {
+  putRecord(store, key, { key, format: FORMAT, keepUntil, entry: plain(entry) } satisfies EntryRecord);
 }
 
 function toEntry(key: string, record: unknown): Entry {

@@ -19,13 +19,13 @@ interface Header {
   readonly base64?: true;
 }
 
-/** Throws or rejects if the codec does. */
+/** @throws `UnencodableError`, at once or as a rejection. */
 export function writeQueueRow(write: QueuedWrite, codec: Codec): MaybePromise<string> {
   const { value, ...others } = write;
   const rowWith = (header: Header, payload: string): string =>
     `soloflight-write/${VERSION} ${JSON.stringify(header)}\n${payload}`;
   if (write.kind === 'delete') return rowWith({ write: others }, '');
-  return chain(toPayload(value, codec), (payload) =>
+  return chain(toPayload(write.key, value, codec), (payload) =>
     typeof payload === 'string'
       ? rowWith({ write: others, codec: codec.name }, payload)
       : rowWith({ write: others, codec: codec.name, base64: true }, toBase64(payload)),

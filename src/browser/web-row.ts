@@ -1,6 +1,6 @@
 import { chain } from '../codecs/chain.js';
 import { sealAsText, unseal } from '../codecs/envelope.js';
-import type { Codec, MaybePromise } from '../contracts.js';
+import type { Codec, MaybePromise, StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { UndecodableError } from '../errors.js';
 
@@ -14,8 +14,8 @@ export interface WebRow {
 /** `<keepUntil> <startedAt> <sealed entry>` */
 const ROW = /^(-?[\w.+-]{1,30}) (-?[\d.e+-]{1,30}) (?=soloflight\/)/;
 
-export function writeRow(entry: Entry, keepUntil: number, codec: Codec): MaybePromise<string> {
-  return chain(sealAsText(entry, codec), (sealed) => `${keepUntil} ${entry.startedAt} ${sealed}`);
+export function writeRow({ key, entry, keepUntil }: StorageWrite, codec: Codec): MaybePromise<string> {
+  return chain(sealAsText(key, entry, codec), (sealed) => `${keepUntil} ${entry.startedAt} ${sealed}`);
 }
 
 /** The parts of `text`; `undefined` for anything but a row. */

@@ -17,7 +17,9 @@ import { resolveWebStorage, type WebStorageOptions } from './web-storage-options
  * calls are synchronous, unless the codec is asynchronous.
  *
  * The tabs of an origin share localStorage. Other tabs see a write a moment later: `setIfNewer` is atomic within a tab, but
- * two tabs that write the same key in the same moment may overwrite each other.
+ * two tabs that write the same key in the same moment may overwrite each other. For the same reason there are no versions of
+ * keys: a load of one tab may bring back what another one changed since the load began, until that expires or is changed
+ * again. IndexedDB has them.
  *
  * Where there is no storage, or site data is blocked, every call throws `SOLOFLIGHT_STORAGE_UNAVAILABLE`, and a cache goes
  * on without the tier. The constructor never throws for that reason, so that the same code may run on a server.
@@ -49,11 +51,11 @@ class WebStorageTier implements StorageAdapter {
   }
 
   set(key: string, entry: Entry, keepUntil: number): MaybePromise<void> {
-    return chain(writeRow(entry, keepUntil, this.#codec), (row) => this.#write(key, row));
+    return chain(writeRow({ key, entry, keepUntil }, this.#codec), (row) => this.#write(key, row));
   }
 
   setIfNewer(key: string, entry: Entry, keepUntil: number): MaybePromise<boolean> {
-    return chain(writeRow(entry, keepUntil, this.#codec), (row) => {
+    return chain(writeRow({ key, entry, keepUntil }, this.#codec), (row) => {
       const stored = parseRow(this.#area.get(key));
       if (stored !== undefined && stored.startedAt > entry.startedAt) return false;
       this.#write(key, row);
@@ -72,7 +74,7 @@ class WebStorageTier implements StorageAdapter {
   }
 
   setMany(writes: readonly StorageWrite[]): MaybePromise<void> {
-    const rows = writes.map(({ entry, keepUntil }) => writeRow(entry, keepUntil, this.#codec));
+    const rows = writes.map((write) => writeRow(write, this.#codec));
     const writeAll = (all: readonly string[]): void => {
       for (const [index, { key }] of writes.entries()) this.#write(key, all[index] ?? '');
     };

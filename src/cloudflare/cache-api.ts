@@ -36,7 +36,8 @@ export interface CacheApiStorageOptions extends TierOptions {
  *
  * Costs nothing, and saves other requests in the same data centre a load. That is all: each data centre has its own cache,
  * `invalidate` reaches no other, and entries may be dropped at any time. On `workers.dev` and in previews the platform
- * stores nothing, and every read is a miss.
+ * stores nothing, and every read is a miss. It can't compare what is stored, so there are no versions of keys: a load of one
+ * isolate may bring back what another one changed since the load began, until that expires or is changed again.
  *
  * Keys are any strings: each is a URL under `base` that nobody ever fetches, a long one as a hash. The response's
  * `Cache-Control: max-age` covers the time in which the entry can be of use, stale windows included, and at least a
@@ -88,7 +89,7 @@ class CacheApiStorage implements StorageAdapter {
   }
 
   async set(key: string, entry: Entry, keepUntil: number): Promise<void> {
-    const [url, body] = await Promise.all([this.#urlOf(key), sealAsBytes(entry, this.#codec)]);
+    const [url, body] = await Promise.all([this.#urlOf(key), sealAsBytes(key, entry, this.#codec)]);
     const headers = {
       'content-type': 'application/octet-stream',
       'cache-control': `max-age=${ageOf(entry, keepUntil)}`,

@@ -1,6 +1,7 @@
 import type { SqliteValue } from '../storage/sqlite-database.js';
 import { COLUMN_TYPES, COLUMNS, toKey, type Row } from '../storage/sqlite-row.js';
 import type { DurableLeases } from './durable-leases.js';
+import { DurableVersions } from './durable-versions.js';
 import { isMissingTable } from './missing-table.js';
 import { assembled, eachChunk, fromSql, longPayload, type LongPayload } from './payload-chunks.js';
 
@@ -26,6 +27,7 @@ export class DurableRows {
   readonly #name: string;
   readonly #statements: Readonly<Record<Statement, string>>;
   readonly #leases: DurableLeases | undefined;
+  readonly #versions: DurableVersions;
 
   /** `name` must be a checked identifier. Writing or deleting a key ends the lease on it. */
   constructor(storage: DurableObjectStorage, name: string, leases?: DurableLeases) {
@@ -33,6 +35,7 @@ export class DurableRows {
     this.#storage = storage;
     this.#name = name;
     this.#statements = statementsFor(name);
+    this.#versions = new DurableVersions(storage, name);
   }
 
   read(key: string): Row | undefined {
@@ -62,6 +65,15 @@ export class DurableRows {
     });
   }
 
+  version(key: string): string {
+    return this.#versions.of(key);
+  }
+
+  /** Alters the versions of `keys`. Must be called before they are changed. */
+  alter(keys: readonly string[]): void {
+    this.#versions.alter(keys);
+  }
+
   startedAt(key: string): number | undefined {
     return this.#read('startedAt', toKey(key))[0]?.['started_at'] as number | undefined;
   }
@@ -74,6 +86,7 @@ export class DurableRows {
   }
 
   clear(): void {
+    this.#versions.alterAll();
     this.#leases?.voidAll();
     this.#read('clear');
     this.#read('clearChunks');

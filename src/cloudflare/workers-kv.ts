@@ -38,7 +38,9 @@ export interface WorkersKvStorageOptions extends TierOptions {
  *
  * KV is eventually consistent: a write, removal or invalidation in one location may stay invisible in others for a minute
  * or more, and each location may go on finding what it read before. KV takes one write per second and key; others fail
- * and become `tier-error` events. Where that is too loose, put a Durable Object behind the cache.
+ * and become `tier-error` events. It can't compare what is stored, so there are no versions of keys: a load of one isolate
+ * may bring back what another one changed since the load began, until that expires or is changed again. Where all this is
+ * too loose, put a Durable Object behind the cache.
  *
  * Keys are any strings: they are stored under names of 1 to 180 letters, digits, `-` and `_` after the `prefix`, long
  * ones as a hash, so that none exceeds the 512 bytes of KV. An encoded entry may take 25 MiB; a larger one rejects. KV
@@ -92,7 +94,7 @@ class WorkersKvStorage implements StorageAdapter {
   }
 
   async set(key: string, entry: Entry, keepUntil: number): Promise<void> {
-    const [name, value] = await Promise.all([this.#nameOf(key), sealAsText(entry, this.#codec)]);
+    const [name, value] = await Promise.all([this.#nameOf(key), sealAsText(key, entry, this.#codec)]);
     checkSize(key, value);
     await this.#kv.put(name, value, { ...lifeOf(entry, keepUntil), metadata: metadataOf(entry) });
   }

@@ -22,6 +22,13 @@ const LINE_FEED = 10;
 /** The form of a payload in the envelope: text, bytes, or bytes written as text. */
 type Form = 'text' | 'bytes' | 'base64';
 
+/** What an envelope is made of. */
+interface Parts {
+  readonly key: string;
+  readonly entry: Entry;
+  readonly codec: Codec;
+}
+
 interface Header {
   readonly codec: string | null;
   readonly form: Form;
@@ -29,21 +36,27 @@ interface Header {
   readonly entry: Omit<Entry, 'value'>;
 }
 
-/** `entry` as one text, for storages that keep one text per key. It has a UTF-8 form. */
-export function sealAsText(entry: Entry, codec: Codec): MaybePromise<string> {
-  return withPayload(entry, codec, (payload) =>
+/**
+ * `entry` as one text, for storages that keep one text per key. It has a UTF-8 form.
+ *
+ * @throws `UnencodableError`, at once or as a rejection.
+ */
+export function sealAsText(key: string, entry: Entry, codec: Codec): MaybePromise<string> {
+  const parts = { key, entry, codec };
+  return withPayload(parts, (payload) =>
     typeof payload === 'string'
-      ? headerOf(entry, codec, 'text', payload.length) + payload
-      : headerOf(entry, codec, 'base64', payload.length) + toBase64(payload),
+      ? headerOf(parts, 'text', payload.length) + payload
+      : headerOf(parts, 'base64', payload.length) + toBase64(payload),
   );
 }
 
-/** `entry` as bytes, for storages that keep bytes. */
-export function sealAsBytes(entry: Entry, codec: Codec): MaybePromise<Uint8Array> {
-  return withPayload(entry, codec, (payload) => {
+/** `entry` as bytes, for storages that keep bytes. @throws `UnencodableError`, at once or as a rejection. */
+export function sealAsBytes(key: string, entry: Entry, codec: Codec): MaybePromise<Uint8Array> {
+  const parts = { key, entry, codec };
+  return withPayload(parts, (payload) => {
     const utf8 = new TextEncoder();
-    if (typeof payload === 'string') return utf8.encode(headerOf(entry, codec, 'text', payload.length) + payload);
-    const header = utf8.encode(headerOf(entry, codec, 'bytes', payload.length));
+    if (typeof payload === 'string') return utf8.encode(headerOf(parts, 'text', payload.length) + payload);
+    const header = utf8.encode(headerOf(parts, 'bytes', payload.length));
     const sealed = new Uint8Array(header.length + payload.length);
     sealed.set(header);
     sealed.set(payload, header.length);
@@ -69,15 +82,15 @@ export function unseal(key: string, sealed: unknown, codec: Codec): MaybePromise
   return chain(fromPayload(key, header.codec, payload, codec), entryWith);
 }
 
-function withPayload<T>(entry: Entry, codec: Codec, seal: (payload: Payload) => T): MaybePromise<T> {
-  return entry.value === undefined ? seal('') : chain(toPayload(entry.value, codec), seal);
+function withPayload<T>({ key, entry, codec }: Parts, seal: (payload: Payload) => T): MaybePromise<T> {
+  return entry.value === undefined ? seal('') : chain(toPayload(key, entry.value, codec), seal);
 }
 
-function headerOf(entry: Entry, codec: Codec, form: Form, length: number): string {
+function headerOf({ key, entry, codec }: Parts, form: Form, length: number): string {
   const { startedAt, createdAt, freshUntil, staleUntil, errorUntil, loadMs, tags, meta } = entry;
   const numbers = [startedAt, createdAt, freshUntil, staleUntil, errorUntil, loadMs].map(toJsonNumber);
   const fields = JSON.stringify([entry.value === undefined ? null : codec.name, form, length, ...numbers, tags]);
-  return `${PREFIX}${meta === undefined ? fields : `${fields.slice(0, -1)},${toMeta(meta)}]`}\n`;
+  return `${PREFIX}${meta === undefined ? fields : `${fields.slice(0, -1)},${toMeta(key, meta)}]`}\n`;
 }
 
 function readHeader(key: string, text: string): Header {

@@ -1,7 +1,6 @@
 import { isThenable } from '../base/promises.js';
 import type { Codec, MaybePromise } from '../contracts.js';
-import { misuse, UndecodableError } from '../errors.js';
-import { chain } from './chain.js';
+import { isSoloflightError, misuse, UndecodableError, UnencodableError } from '../errors.js';
 
 /** The encoded form of a value. */
 export type Payload = string | Uint8Array;
@@ -13,9 +12,32 @@ export function isCodec(value: unknown): value is Codec {
   return typeof name === 'string' && typeof encode === 'function' && typeof decode === 'function';
 }
 
-/** `value` encoded. Throws or rejects if the codec does, or if it makes neither bytes nor text that has a UTF-8 form. */
-export function toPayload(value: unknown, codec: Codec): MaybePromise<Payload> {
-  return chain(codec.encode(value), (payload) => checked(payload, codec));
+/**
+ * The value of `key`, encoded.
+ *
+ * @throws {@link UnencodableError}, at once or as a rejection, if the codec throws or rejects, or if it makes neither bytes
+ *   nor text that has a UTF-8 form.
+ */
+export function toPayload(key: string, value: unknown, codec: Codec): MaybePromise<Payload> {
+  const failed = (cause: unknown): never => {
+    // The remedy for a value that is too large is another one.
+    if (isSoloflightError(cause, 'SOLOFLIGHT_VALUE_TOO_LARGE')) throw cause;
+    throw new UnencodableError(key, `the codec '${codec.name}' failed on it (${reasonOf(cause)})`, cause);
+  };
+  const check = (payload: unknown): Payload => {
+    try {
+      return checked(payload, codec);
+    } catch (cause) {
+      return failed(cause);
+    }
+  };
+  let encoded: MaybePromise<Payload>;
+  try {
+    encoded = codec.encode(value);
+  } catch (cause) {
+    return failed(cause);
+  }
+  return isThenable(encoded) ? encoded.then(check, failed) : check(encoded);
 }
 
 /**
@@ -39,11 +61,15 @@ export function fromPayload(key: string, writtenBy: string, payload: Payload, co
   return something(key, decoded, codec);
 }
 
-/** `meta` as JSON text. */
-export function toMeta(meta: unknown): string {
-  const text = JSON.stringify(meta) as string | undefined;
-  if (text === undefined) throw misuse('meta', 'JSON data', meta);
-  return text;
+/** The `meta` of the entry of `key` as JSON text. @throws {@link UnencodableError} */
+export function toMeta(key: string, meta: unknown): string {
+  try {
+    const text = JSON.stringify(meta) as string | undefined;
+    if (text !== undefined) return text;
+  } catch (cause) {
+    throw new UnencodableError(key, `its \`meta\` is no JSON data (${reasonOf(cause)})`, cause);
+  }
+  throw new UnencodableError(key, `its \`meta\` is no JSON data`, misuse('meta', 'JSON data', meta));
 }
 
 /** Every supported runtime has this method, but the library that TypeScript is told to assume has not. */
@@ -62,6 +88,10 @@ function checked(payload: unknown, codec: Codec): Payload {
 function something(key: string, value: unknown, codec: Codec): unknown {
   if (value === undefined) throw new UndecodableError(key, `the codec '${codec.name}' decoded it to undefined`);
   return value;
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message.split('\n', 1)[0]! : 'it gave no reason';
 }
 
 /** Some drivers return Buffers, while the codec was given a plain `Uint8Array`. */

@@ -109,7 +109,7 @@ class RedisLease implements Lease {
 
   async store(entry: Entry, keepUntil: number): Promise<boolean> {
     const { redis, names, codec } = this.#options;
-    const value = await toValue(entry, codec);
+    const value = await toValue(this.#key, entry, codec);
     const args = [this.token, toText(entry.startedAt), value, toDeadline(keepUntil), ...this.#leases.news(this.#key)];
     return (await STORE_LEASED.run(redis, [names.entry(this.#key), names.lease(this.#key)], args)) === 1;
   }

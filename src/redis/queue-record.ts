@@ -18,12 +18,12 @@ interface Head extends Omit<QueuedWrite, 'value' | 'dead'> {
   readonly text?: boolean;
 }
 
-/** `write` as a value in Redis: its head, a line feed, its encoded value. Throws or rejects if the codec does. */
+/** `write` as a value in Redis: its head, a line feed, its encoded value. @throws `UnencodableError` */
 export function toRecord(write: QueuedWrite, codec: Codec): MaybePromise<Uint8Array> {
   const { id, sequence, key, kind, at, attempts, revision, triedFor, whole, dead } = write;
   const head = { format: FORMAT, id, sequence, key, kind, at, attempts, revision, triedFor, whole, dead };
   if (kind === 'delete') return recordOf(head, '');
-  return chain(toPayload(write.value, codec), (payload) =>
+  return chain(toPayload(key, write.value, codec), (payload) =>
     recordOf({ ...head, codec: codec.name, text: typeof payload === 'string' }, payload),
   );
 }

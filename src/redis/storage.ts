@@ -102,11 +102,11 @@ class RedisStorage implements StorageAdapter {
   }
 
   async set(key: string, entry: Entry, keepUntil: number): Promise<void> {
-    await this.store(this.open(key), await toValue(entry, this.codec), toDeadline(keepUntil));
+    await this.store(this.open(key), await toValue(key, entry, this.codec), toDeadline(keepUntil));
   }
 
   async setIfNewer(key: string, entry: Entry, keepUntil: number): Promise<boolean> {
-    const value = await toValue(entry, this.codec);
+    const value = await toValue(key, entry, this.codec);
     const args = [toText(entry.startedAt), value, toDeadline(keepUntil)];
     return (await SET_IF_NEWER.run(this.redis, [this.names.entry(this.open(key))], args)) === 1;
   }
@@ -133,7 +133,7 @@ class RedisStorage implements StorageAdapter {
   async setMany(writes: readonly StorageWrite[]): Promise<void> {
     // Of two writes of one key only the last is sent: commands to a cluster may overtake each other.
     const last = new Map(writes.map((write) => [this.open(write.key), write]));
-    const values = await Promise.all([...last.values()].map(({ entry }) => toValue(entry, this.codec)));
+    const values = await Promise.all([...last.values()].map(({ key, entry }) => toValue(key, entry, this.codec)));
     await Promise.all(
       [...last.values()].map(({ key, keepUntil }, index) => this.store(key, values[index]!, toDeadline(keepUntil))),
     );

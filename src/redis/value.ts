@@ -9,9 +9,9 @@ const LINE_FEED = 10;
 /** The text of a number is never longer. */
 const LONGEST_HEAD = 32;
 
-/** `entry` as a value in Redis: `startedAt` as text, which scripts compare, a line feed, the envelope. */
-export function toValue(entry: Entry, codec: Codec): MaybePromise<Uint8Array> {
-  return chain(sealAsBytes(entry, codec), (sealed) => {
+/** `entry` as a value in Redis: `startedAt` as text, which scripts compare, a line feed, the envelope. @throws `UnencodableError` */
+export function toValue(key: string, entry: Entry, codec: Codec): MaybePromise<Uint8Array> {
+  return chain(sealAsBytes(key, entry, codec), (sealed) => {
     const head = globalBuffer().from(`${toText(entry.startedAt)}\n`, 'utf8');
     const value = new Uint8Array(head.length + sealed.length);
     value.set(head);

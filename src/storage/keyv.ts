@@ -44,6 +44,9 @@ export interface KeyvStorageOptions extends TierOptions {
  * Each entry gets a time to live that is never too short: as long as the entry could be of use when it was new. An entry
  * that is written again later may therefore be kept longer, up to twice. The `ttl` of the `Keyv` is not used.
  *
+ * Keyv can't compare what is stored, so there are no versions of keys: a load of one process may bring back what another
+ * one changed since the load began. The old value then stays until it expires or is changed again.
+ *
  * The `Keyv` belongs to the caller and is not disconnected. `clear` exists only for a `Keyv` with a namespace, and removes
  * the whole namespace. The tier also notices failures that the `Keyv` only emits as `error` events: it listens to them
  * while it waits for an answer.
@@ -166,7 +169,7 @@ class KeyvStorage implements StorageAdapter {
   }
 
   async #toWrite({ key, entry, keepUntil }: StorageWrite): Promise<KeyvWrite> {
-    const [name, value] = await Promise.all([toName(key), sealAsText(entry, this.#codec)]);
+    const [name, value] = await Promise.all([toName(key), sealAsText(key, entry, this.#codec)]);
     // There is no clock here, but now is no earlier than the creation of the entry. Keyv takes `Infinity` for no time to
     // live, and `undefined` for its default one.
     return { key: name, value, ttl: Math.max(1, Math.ceil(keepUntil - entry.createdAt)) };

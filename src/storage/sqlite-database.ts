@@ -46,7 +46,7 @@ export function openDatabase(path: string, busyTimeout: number): SqliteDatabase 
   const { DatabaseSync } = nodeSqlite();
   const database = new DatabaseSync(path);
   try {
-    database.exec(`PRAGMA busy_timeout = ${busyTimeout}`);
+    setBusyTimeout(database, busyTimeout);
     useWal(database);
     database.exec('PRAGMA synchronous = NORMAL');
     return database;
@@ -69,10 +69,13 @@ function useWal(database: SqliteDatabase): void {
   }
 }
 
-/** Gives a handle without a busy timeout this one, so that it waits for locks. A handle with one keeps it. */
-export function ensurePatience(database: SqliteDatabase, busyTimeout: number): void {
-  const { timeout } = prepare(database, 'PRAGMA busy_timeout').get() as { readonly timeout: number };
-  if (timeout === 0) database.exec(`PRAGMA busy_timeout = ${busyTimeout}`);
+/** How long SQLite itself waits for a lock, in milliseconds. */
+export function busyTimeoutOf(database: SqliteDatabase): number {
+  return (prepare(database, 'PRAGMA busy_timeout').get() as { readonly timeout: number }).timeout;
+}
+
+export function setBusyTimeout(database: SqliteDatabase, ms: number): void {
+  database.exec(`PRAGMA busy_timeout = ${ms}`);
 }
 
 /** Prepares `sql` so that rows are objects and integers are numbers, whatever the handle's defaults. */
@@ -84,37 +87,37 @@ export function prepare(database: SqliteDatabase, sql: string): SqliteStatement 
   return statement;
 }
 
-/** Whether the user of the handle has a transaction open. */
-export function isInTransaction(database: SqliteDatabase): boolean {
-  if (!begin(database)) return true;
-  database.exec('COMMIT');
-  return false;
-}
+/** Runs work in one transaction, or in a savepoint of the transaction that the handle's user has open. */
+export type Atomically = <T>(run: () => T) => T;
 
-/** Runs `run` in one transaction, or in a savepoint of the transaction that the handle's user has open. */
-export function atomically<T>(database: SqliteDatabase, run: () => T): T {
-  const own = begin(database);
-  if (!own) database.exec('SAVEPOINT soloflight');
-  try {
-    const result = run();
-    database.exec(own ? 'COMMIT' : 'RELEASE soloflight');
-    return result;
-  } catch (error) {
+/** Makes the {@link Atomically} of `database`. A savepoint outside of transactions is one. */
+export function atomicallyIn(database: SqliteDatabase): Atomically {
+  const begin = prepare(database, 'SAVEPOINT soloflight');
+  const commit = prepare(database, 'RELEASE soloflight');
+  return (run) => {
+    begin.run();
     try {
-      database.exec(own ? 'ROLLBACK' : 'ROLLBACK TO soloflight; RELEASE soloflight');
-    } catch {
-      // Grave errors, such as a full disk, make SQLite roll back by itself.
+      const result = run();
+      commit.run();
+      return result;
+    } catch (error) {
+      try {
+        database.exec('ROLLBACK TO soloflight; RELEASE soloflight');
+      } catch {
+        // Grave errors, such as a full disk, make SQLite roll back by itself.
+      }
+      throw error;
     }
-    throw error;
-  }
+  };
 }
 
-/** A plain BEGIN takes no lock, so it can only fail inside a transaction or on a closed handle. */
-function begin(database: SqliteDatabase): boolean {
+/** Whether the user of the handle has a transaction open. A plain BEGIN takes no lock, so it fails in one, or on a closed handle. */
+export function isInTransaction(database: SqliteDatabase): boolean {
   try {
     database.exec('BEGIN');
-    return true;
   } catch {
-    return false;
+    return true;
   }
+  database.exec('COMMIT');
+  return false;
 }

@@ -54,7 +54,7 @@ export interface QueueRow {
   readonly value: string | Uint8Array | null;
 }
 
-/** Throws or rejects if the codec does. */
+/** @throws `UnencodableError`, at once or as a rejection. */
 export function toQueueRow(write: QueuedWrite, codec: Codec): MaybePromise<SqliteValue[]> {
   const { dead } = write;
   const rowWith = (payload: Payload | null): SqliteValue[] => [
@@ -74,7 +74,7 @@ export function toQueueRow(write: QueuedWrite, codec: Codec): MaybePromise<Sqlit
     payload === null ? null : codec.name,
     payload,
   ];
-  return write.kind === 'delete' ? rowWith(null) : chain(toPayload(write.value, codec), rowWith);
+  return write.kind === 'delete' ? rowWith(null) : chain(toPayload(write.key, write.value, codec), rowWith);
 }
 
 /** The write in `row`, or the reason why it can't be read. */

@@ -5,15 +5,16 @@ import { isCodec } from '../codecs/payload.js';
 import type { Codec, QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse, SoloflightError } from '../errors.js';
 import {
-  atomically,
-  ensurePatience,
+  atomicallyIn,
   isInTransaction,
   nodeSqlite,
   openDatabase,
   prepare,
+  type Atomically,
   type SqliteDatabase,
   type SqliteStatement,
 } from './sqlite-database.js';
+import { SqliteLocks } from './sqlite-locks.js';
 import { checkBusyTimeout, checkDatabase, checkTable } from './sqlite-options.js';
 import { fromQueueRow, QUEUE_COLUMNS, toQueueRow, type QueueRow } from './sqlite-queue-row.js';
 import { toKey } from './sqlite-row.js';
@@ -26,7 +27,7 @@ export interface SqliteQueueOptions {
   readonly table?: string;
   /** Turns values into text or bytes. @default jsonCodec */
   readonly codec?: Codec;
-  /** How long to wait for another process's lock, an integer ≥ 0. The wait blocks this whole process. @default 1_000 */
+  /** How long to wait for another process's lock, in milliseconds, an integer ≥ 0. The first 25 may block this process. @default 1_000 */
   readonly busyTimeout?: number;
 }
 
@@ -68,7 +69,7 @@ interface Reader extends SqliteStatement {
 
 /** The table with the statements for it. */
 interface QueueTable {
-  readonly database: SqliteDatabase;
+  readonly atomically: Atomically;
   readonly put: SqliteStatement;
   readonly remove: SqliteStatement;
   readonly load: Reader;
@@ -78,35 +79,39 @@ interface QueueTable {
 class SqliteQueue implements WriteQueue {
   readonly name = 'sqlite';
   readonly #settings: Required<SqliteQueueOptions>;
+  readonly #locks: SqliteLocks;
   #opened: SqliteDatabase | undefined;
   #table: QueueTable | undefined;
   #closed = false;
 
   constructor(settings: Required<SqliteQueueOptions>) {
     this.#settings = settings;
+    this.#locks = new SqliteLocks(settings.busyTimeout);
   }
 
   async load(): Promise<(QueuedWrite | Error)[]> {
-    return this.#read((await this.#use()).load);
+    return this.#read(await this.#use(({ load }) => load.all()));
   }
 
   async listDead(): Promise<(QueuedWrite | Error)[]> {
-    return this.#read((await this.#use()).listDead);
+    return this.#read(await this.#use(({ listDead }) => listDead.all()));
   }
 
   async put(writes: readonly QueuedWrite[]): Promise<void> {
     const rows = await Promise.all(writes.map(async (write) => toQueueRow(write, this.#settings.codec)));
-    const { database, put } = await this.#use();
-    atomically(database, () => {
-      for (const row of rows) put.run(...row);
-    });
+    await this.#use(({ atomically, put }) =>
+      atomically(() => {
+        for (const row of rows) put.run(...row);
+      }),
+    );
   }
 
   async remove(ids: readonly string[]): Promise<void> {
-    const { database, remove } = await this.#use();
-    atomically(database, () => {
-      for (const id of ids) remove.run(toKey(id));
-    });
+    await this.#use(({ atomically, remove }) =>
+      atomically(() => {
+        for (const id of ids) remove.run(toKey(id));
+      }),
+    );
   }
 
   close(): void {
@@ -114,24 +119,26 @@ class SqliteQueue implements WriteQueue {
     this.#table = undefined;
     const opened = this.#opened;
     this.#opened = undefined;
+    this.#locks.release();
     if (typeof this.#settings.database === 'string') opened?.close();
   }
 
-  #read(statement: Reader): Promise<(QueuedWrite | Error)[]> {
-    const rows = statement.all() as QueueRow[];
-    return Promise.all(rows.map((row) => fromQueueRow(row, this.#settings.codec)));
+  #read(rows: readonly unknown[]): Promise<(QueuedWrite | Error)[]> {
+    return Promise.all(rows.map((row) => fromQueueRow(row as QueueRow, this.#settings.codec)));
   }
 
-  /** Resolves with the table at the end of this turn, once no transaction is open on the handle. */
-  async #use(): Promise<QueueTable> {
+  /** Runs `work` at the end of this turn, once no transaction is open on the handle and no other connection has a lock. */
+  async #use<T>(work: (table: QueueTable) => T): Promise<T> {
     await nextTurn();
     if (typeof this.#settings.database !== 'string') await this.#transactionOver(this.#settings.database);
-    if (this.#closed)
-      throw new SoloflightError(
-        'SOLOFLIGHT_QUEUE_CLOSED',
-        'The SQLite queue is closed. Create a new one, or close it later',
-      );
-    return (this.#table ??= this.#open());
+    return this.#locks.change(() => {
+      if (this.#closed)
+        throw new SoloflightError(
+          'SOLOFLIGHT_QUEUE_CLOSED',
+          'The SQLite queue is closed. Create a new one, or close it later',
+        );
+      return work((this.#table ??= this.#open()));
+    });
   }
 
   /** Waits for the caller's transaction to end: a rollback would take along what became part of it. */
@@ -149,9 +156,12 @@ class SqliteQueue implements WriteQueue {
   }
 
   #open(): QueueTable {
-    const { database: given, table: name, busyTimeout } = this.#settings;
-    if (this.#opened === undefined && typeof given !== 'string') ensurePatience(given, busyTimeout);
-    const database = (this.#opened ??= typeof given === 'string' ? openDurable(given, busyTimeout) : given);
+    const { database: given, table: name } = this.#settings;
+    if (this.#opened === undefined) {
+      this.#opened = typeof given === 'string' ? openDurable(given, this.#locks.block) : given;
+      this.#locks.watch(this.#opened);
+    }
+    const database = this.#opened;
     const table = `"${name}"`;
     const columns = Object.entries(QUEUE_COLUMNS).map(([column, type]) => `${column} ${type}`);
     database.exec(`CREATE TABLE IF NOT EXISTS ${table} (${columns.join(', ')})`);
@@ -162,7 +172,7 @@ class SqliteQueue implements WriteQueue {
     const read = (which: string): Reader =>
       prepare(database, `SELECT * FROM ${table} WHERE ${which} ORDER BY sequence`) as Reader;
     return {
-      database,
+      atomically: atomicallyIn(database),
       put: prepare(database, `${insert} ON CONFLICT (${id}) DO UPDATE SET ${changes}`),
       remove: prepare(database, `DELETE FROM ${table} WHERE ${id} = ?`),
       load: read('dead_at IS NULL'),

@@ -85,7 +85,7 @@ export function fromKey(stored: string | Uint8Array): string {
   return key;
 }
 
-/** The values of a row, in the order of {@link COLUMNS}. */
+/** The values of a row, in the order of {@link COLUMNS}. @throws `UnencodableError`, at once or as a rejection. */
 export function toRow(key: string, entry: Entry, keepUntil: number, codec: Codec): MaybePromise<SqliteValue[]> {
   const rowWith = (payload: Payload | null): SqliteValue[] => [
     toKey(key),
@@ -98,11 +98,11 @@ export function toRow(key: string, entry: Entry, keepUntil: number, codec: Codec
     keepUntil,
     entry.loadMs,
     entry.tags.length === 0 ? null : JSON.stringify(entry.tags),
-    entry.meta === undefined ? null : toMeta(entry.meta),
+    entry.meta === undefined ? null : toMeta(key, entry.meta),
     payload === null ? null : codec.name,
     payload,
   ];
-  return entry.value === undefined ? rowWith(null) : chain(toPayload(entry.value, codec), rowWith);
+  return entry.value === undefined ? rowWith(null) : chain(toPayload(key, entry.value, codec), rowWith);
 }
 
 /** @throws {@link UndecodableError}, at once or as a rejection. */

@@ -1,25 +1,19 @@
 import { checkNames, checkObject } from '../base/checks.js';
 import { isThenable } from '../base/promises.js';
+import { bucketOf } from '../base/versions.js';
 import { chain } from '../codecs/chain.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
-import type { Codec, MaybePromise, StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
+import type { Codec, MaybePromise, StorageAdapter, StorageTier, StorageWrite, VersionAnswer } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
 import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 import { EntryBound } from './sqlite-bound.js';
-import {
-  atomically,
-  ensurePatience,
-  isInTransaction,
-  nodeSqlite,
-  openDatabase,
-  type SqliteDatabase,
-  type SqliteValue,
-} from './sqlite-database.js';
+import { isInTransaction, nodeSqlite, openDatabase, type SqliteDatabase, type SqliteValue } from './sqlite-database.js';
+import { SqliteLocks } from './sqlite-locks.js';
 import { checkBusyTimeout, checkDatabase, checkTable } from './sqlite-options.js';
 import { toEntry, toKey, toRow, type Row } from './sqlite-row.js';
-import { openTable, type Table } from './sqlite-table.js';
+import { CLEARS, openTable, type Table } from './sqlite-table.js';
 
 export type { SqliteDatabase, SqliteStatement, SqliteValue } from './sqlite-database.js';
 export { sqliteQueue, type SqliteQueueOptions } from './sqlite-queue.js';
@@ -34,7 +28,10 @@ export interface SqliteStorageOptions extends TierOptions {
   readonly codec?: Codec;
   /** The most entries kept; the ones outlived soonest go first. An integer ≥ 1. Several processes may exceed it by an eighth each. @default Infinity */
   readonly maxEntries?: number;
-  /** How long to wait for another process's lock, an integer ≥ 0. The wait blocks this whole process. @default 1_000 */
+  /**
+   * How long to wait for another process's lock, in milliseconds, an integer ≥ 0. The first 25 may block this process; after
+   * them a call gives a promise and is tried again now and then. @default 1_000
+   */
   readonly busyTimeout?: number;
 }
 
@@ -43,11 +40,13 @@ export interface SqliteStorageOptions extends TierOptions {
  *
  * A database given as a path is opened at first use, in WAL mode with `synchronous = NORMAL`: entries survive the end of
  * the process, however it ends; a power cut may take the last entries, never the file. A handle belongs to the caller, is
- * not closed, and keeps its own settings, except that one without a busy timeout gets this one's. While a transaction of
- * the caller's is open on it, what is stored becomes part of that.
+ * not closed, and keeps its own settings, except that one without a busy timeout gets one of 25 ms. With a longer one
+ * (better-sqlite3: 5,000 ms by default, option `timeout`) a lock blocks the process for that long. While a transaction of
+ * the caller's is open on the handle, what is stored becomes part of that, and a lock is an error at once.
  *
- * Keys are any strings. Key, value and the rest of an entry may take 1,000,000,000 bytes together; SQLite refuses larger
- * writes. All calls are synchronous, unless the codec is asynchronous.
+ * Keys are any strings. Each has a version, kept in a second table, `<table>_versions`: the load of one process never undoes
+ * what another one changed meanwhile. Key, value and the rest of an entry may take 1,000,000,000 bytes together; SQLite
+ * refuses larger writes. All calls are synchronous, unless the codec is asynchronous or another connection has a lock.
  *
  * @example
  * ```ts
@@ -94,9 +93,16 @@ function resolveOptions(options: SqliteStorageOptions): Settings {
   return { database, table, codec, maxEntries, busyTimeout };
 }
 
+/** The answer to a question for a version. All but that is `null` where there is no newer entry. */
+interface VersionRow extends Omit<Row, 'format'> {
+  readonly version: string;
+  readonly format: number | null;
+}
+
 class SqliteStorage implements StorageAdapter {
   readonly name = 'sqlite';
   readonly #settings: Settings;
+  readonly #locks: SqliteLocks;
   readonly #bound: EntryBound | undefined;
   #opened: SqliteDatabase | undefined;
   #table: Table | undefined;
@@ -104,68 +110,90 @@ class SqliteStorage implements StorageAdapter {
 
   constructor(settings: Settings) {
     this.#settings = settings;
+    this.#locks = new SqliteLocks(settings.busyTimeout);
     if (settings.maxEntries !== Infinity) this.#bound = new EntryBound(settings.maxEntries);
   }
 
   get(key: string): MaybePromise<Entry | undefined> {
-    const row = this.#use().get.get(toKey(key)) as Row | undefined;
-    return row === undefined ? undefined : toEntry(key, row, this.#settings.codec);
+    return this.#locks.read(() => this.#get(key));
   }
 
   set(key: string, entry: Entry, keepUntil: number): MaybePromise<void> {
-    return chain(this.#toRow({ key, entry, keepUntil }), (row) => {
-      const table = this.#use();
-      table.set.run(...row);
-      this.#bound?.enforce(1, table.count, table.trim);
-    });
+    return this.setMany([{ key, entry, keepUntil }]);
   }
 
   setIfNewer(key: string, entry: Entry, keepUntil: number): MaybePromise<boolean> {
-    return chain(this.#toRow({ key, entry, keepUntil }), (row) => {
-      const table = this.#use();
-      const stored = Number(table.setIfNewer.run(...row).changes) > 0;
-      if (stored) this.#bound?.enforce(1, table.count, table.trim);
-      return stored;
+    return this.#store({ key, entry, keepUntil }, (row) => Number(this.#use().setIfNewer.run(...row).changes) > 0);
+  }
+
+  version(key: string, newerThan: number): MaybePromise<VersionAnswer> {
+    return this.#locks.read(() => {
+      const row = this.#use().version.get(bucketOf(key), toKey(key), newerThan) as VersionRow;
+      const { version } = row;
+      const entry = row.format === null ? undefined : decodable(() => toEntry(key, row as Row, this.#settings.codec));
+      return chain(entry, (newer) => ({ version, entry: newer }));
     });
   }
 
-  delete(key: string): boolean {
-    return Number(this.#use().delete.run(toKey(key)).changes) > 0;
+  setIfVersion(key: string, entry: Entry, keepUntil: number, version: string, change: boolean): MaybePromise<boolean> {
+    const bucket = bucketOf(key);
+    return this.#store({ key, entry, keepUntil }, (row) => {
+      const { atomically, setIfVersion, setIfVersionAndNewer, alter } = this.#use();
+      if (!change) return Number(setIfVersionAndNewer.run(...row, bucket, version).changes) > 0;
+      return atomically(() => {
+        if (Number(setIfVersion.run(...row, bucket, version).changes) === 0) return false;
+        alter.run(bucket);
+        return true;
+      });
+    });
+  }
+
+  delete(key: string): MaybePromise<boolean> {
+    return this.#locks.change(() => this.#remove([key]) > 0);
   }
 
   /** An entry that can't be decoded is `undefined` here: it must not cost the caller the others. */
   getMany(keys: readonly string[]): MaybePromise<(Entry | undefined)[]> {
-    const { database } = this.#use();
-    const entries = atomically(database, () => keys.map((key) => this.#getDecodable(key)));
-    return entries.some(isThenable) ? Promise.all(entries) : (entries as (Entry | undefined)[]);
+    return this.#locks.read(() => {
+      const { atomically } = this.#use();
+      const entries = atomically(() => keys.map((key) => decodable(() => this.#get(key))));
+      return entries.some(isThenable) ? Promise.all(entries) : (entries as (Entry | undefined)[]);
+    });
   }
 
   setMany(writes: readonly StorageWrite[]): MaybePromise<void> {
     if (writes.length === 0) return;
-    return chain(this.#toRows(writes), (rows) => {
-      const table = this.#use();
-      atomically(table.database, () => {
-        for (const row of rows) table.set.run(...row);
+    return chain(this.#toRows(writes), (rows) =>
+      this.#locks.change(() => {
+        const { atomically, set, alter } = this.#use();
+        atomically(() => {
+          for (const row of rows) set.run(...row);
+          for (const bucket of new Set(writes.map(({ key }) => bucketOf(key)))) alter.run(bucket);
+        });
+        this.#keepWithinBound(rows.length);
+      }),
+    );
+  }
+
+  deleteMany(keys: readonly string[]): MaybePromise<void> {
+    return this.#locks.change(() => void this.#remove(keys));
+  }
+
+  clear(): MaybePromise<void> {
+    return this.#locks.change(() => {
+      const { atomically, clear, alter } = this.#use();
+      atomically(() => {
+        clear.run();
+        alter.run(CLEARS);
       });
-      this.#bound?.enforce(rows.length, table.count, table.trim);
     });
   }
 
-  deleteMany(keys: readonly string[]): void {
-    const table = this.#use();
-    atomically(table.database, () => {
-      for (const key of keys) table.delete.run(toKey(key));
-    });
-  }
-
-  clear(): void {
-    this.#use().clear.run();
-  }
-
-  sweep(now: number, limit: number): number {
+  sweep(now: number, limit: number): MaybePromise<number> {
     const most = Math.min(Math.floor(limit), MOST_SWEPT);
     // SQLite takes a negative limit for none.
-    return most >= 1 ? Number(this.#use().sweep.run(now, most).changes) : 0;
+    if (!(most >= 1)) return 0;
+    return this.#locks.change(() => Number(this.#use().sweep.run(now, most).changes));
   }
 
   close(): void {
@@ -173,7 +201,40 @@ class SqliteStorage implements StorageAdapter {
     this.#table = undefined;
     const opened = this.#opened;
     this.#opened = undefined;
+    this.#locks.release();
     if (typeof this.#settings.database === 'string') opened?.close();
+  }
+
+  #get(key: string): MaybePromise<Entry | undefined> {
+    const row = this.#use().get.get(toKey(key)) as Row | undefined;
+    return row === undefined ? undefined : toEntry(key, row, this.#settings.codec);
+  }
+
+  /** Removes `keys` and returns how many of them there were. */
+  #remove(keys: readonly string[]): number {
+    const { atomically, delete: remove, alter } = this.#use();
+    return atomically(() => {
+      let removed = 0;
+      for (const key of keys) removed += Number(remove.run(toKey(key)).changes);
+      for (const bucket of new Set(keys.map(bucketOf))) alter.run(bucket);
+      return removed;
+    });
+  }
+
+  /** Stores one entry by `run`, which tells whether it did. */
+  #store(write: StorageWrite, run: (row: readonly SqliteValue[]) => boolean): MaybePromise<boolean> {
+    return chain(this.#toRow(write), (row) =>
+      this.#locks.change(() => {
+        const stored = run(row);
+        if (stored) this.#keepWithinBound(1);
+        return stored;
+      }),
+    );
+  }
+
+  #keepWithinBound(writes: number): void {
+    const { count, trim } = this.#use();
+    this.#bound?.enforce(writes, count, trim);
   }
 
   /** Must be called before the table is fetched: the storage may be closed while a codec is at work. */
@@ -193,15 +254,6 @@ class SqliteStorage implements StorageAdapter {
     return rows.some(isThenable) ? Promise.all(rows) : (rows as SqliteValue[][]);
   }
 
-  #getDecodable(key: string): MaybePromise<Entry | undefined> {
-    try {
-      const entry = this.get(key);
-      return isThenable(entry) ? entry.then(undefined, skipUndecodable) : entry;
-    } catch (error) {
-      return skipUndecodable(error);
-    }
-  }
-
   #use(): Table {
     return this.#table ?? this.#open();
   }
@@ -213,16 +265,26 @@ class SqliteStorage implements StorageAdapter {
         'SOLOFLIGHT_STORAGE_CLOSED',
         'The SQLite storage is closed. Create a new one, or close it later',
       );
-    const { database: given, table: name, busyTimeout } = this.#settings;
+    const { database: given, table: name } = this.#settings;
     if (this.#opened === undefined) {
-      if (typeof given !== 'string') ensurePatience(given, busyTimeout);
-      this.#opened = typeof given === 'string' ? openDatabase(given, busyTimeout) : given;
+      this.#opened = typeof given === 'string' ? openDatabase(given, this.#locks.block) : given;
+      this.#locks.watch(this.#opened);
     }
     const database = this.#opened;
     const table = openTable(database, name);
     // A rollback of the caller's transaction would take the table away again, so it is not remembered yet.
     if (!isInTransaction(database)) this.#table = table;
     return table;
+  }
+}
+
+/** What `read` gives; `undefined` for what can't be decoded. */
+function decodable(read: () => MaybePromise<Entry | undefined>): MaybePromise<Entry | undefined> {
+  try {
+    const entry = read();
+    return isThenable(entry) ? entry.then(undefined, skipUndecodable) : entry;
+  } catch (error) {
+    return skipUndecodable(error);
   }
 }
 

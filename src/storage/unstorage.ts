@@ -35,6 +35,9 @@ export interface UnstorageStorageOptions extends TierOptions {
  * Each entry gets a `ttl` for the drivers that know it, never one that is too short: as long as the entry could be of use
  * when it was new, in whole seconds, and at least a minute. Other drivers keep entries until they are removed or replaced.
  *
+ * unstorage can't compare what is stored, so there are no versions of keys: a load of one process may bring back what another
+ * one changed since the load began. The old value then stays until it expires or is changed again.
+ *
  * The storage belongs to the caller and is not disposed. There is no `clear`, since some drivers can't list their keys.
  *
  * @throws TypeError for anything but an unstorage storage, and for an option that makes no sense.
@@ -107,7 +110,7 @@ class UnstorageStorage implements StorageAdapter {
   }
 
   async #toItem({ key, entry, keepUntil }: StorageWrite): Promise<Item> {
-    const [name, value] = await Promise.all([this.#nameOf(key), sealAsText(entry, this.#codec)]);
+    const [name, value] = await Promise.all([this.#nameOf(key), sealAsText(key, entry, this.#codec)]);
     if (keepUntil === Infinity) return { key: name, value, options: {} };
     // There is no clock here, but now is no earlier than the creation of the entry.
     const seconds = Math.ceil((keepUntil - entry.createdAt) / 1_000);

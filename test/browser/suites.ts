@@ -41,6 +41,7 @@ export const STORAGES: Readonly<Record<string, StorageSuiteOptions>> = {
     supports: {
       references: false,
       binary: true,
+      version: true,
       reopen: async (tier) => {
         await tier.close?.();
         return openDatabase(databases.get(tier)!);

@@ -68,9 +68,9 @@ describe('SQLite with a codec that makes promises', () => {
     const { storage: other } = setup(late);
     const write = (key: string, value: unknown) => ({ key, entry: { ...ENTRY, value }, keepUntil: Infinity });
 
-    await expect(async () => storage.setMany?.([write('a', 'x'.repeat(999)), write('b', 1n)])).rejects.toThrow(
-      TypeError,
-    );
+    await expect(async () => storage.setMany?.([write('a', 'x'.repeat(999)), write('b', 1n)])).rejects.toMatchObject({
+      ...{ code: 'SOLOFLIGHT_UNENCODABLE', key: 'b', cause: new TypeError('Do not know how to serialize a BigInt') },
+    });
     await expect(async () => other.setMany?.([write('a', 'unwritable'), write('b', 'now')])).rejects.toThrow('now');
 
     expect(await storage.getMany?.(['a', 'b'])).toEqual([undefined, undefined]);
@@ -104,7 +104,7 @@ describe('a cache over a codec that rejects', () => {
     expect(await cache.get('k')).toBe('unwritable');
     await cache.idle();
 
-    expect(errors).toEqual([new Error('encode')]);
+    expect(errors).toMatchObject([{ code: 'SOLOFLIGHT_UNENCODABLE', key: 'k', cause: new Error('encode') }]);
     expect(await storage.get('k')).toBeUndefined();
     await cache.close();
   });

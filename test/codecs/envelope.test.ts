@@ -27,25 +27,25 @@ describe.each(bothForms)('an entry sealed as %s', (form, seal) => {
   ])('comes back whole: %s', async (_name, codec, changes) => {
     const entry = { ...ENTRY, ...changes };
 
-    const sealed = await seal(entry, codec);
+    const sealed = await seal('k', entry, codec);
 
     expect(typeof sealed).toBe(form === 'text' ? 'string' : 'object');
     expect(await unseal('k', sealed, codec)).toStrictEqual(entry);
   });
 
   test('is sealed and read without waiting where its codec does not wait', () => {
-    expect(unseal('k', seal(ENTRY, jsonCodec), jsonCodec)).toStrictEqual(ENTRY);
+    expect(unseal('k', seal('k', ENTRY, jsonCodec), jsonCodec)).toStrictEqual(ENTRY);
   });
 
   test('is read by its own codec only, an absent one by any', () => {
     const absent = { ...ENTRY, value: undefined };
 
-    expect(undecodable(() => unseal('k', seal(ENTRY, jsonCodec), structuredCloneCodec))).toMatch(/codec 'json'/);
-    expect(unseal('k', seal(absent, jsonCodec), structuredCloneCodec)).toStrictEqual(absent);
+    expect(undecodable(() => unseal('k', seal('k', ENTRY, jsonCodec), structuredCloneCodec))).toMatch(/codec 'json'/);
+    expect(unseal('k', seal('k', absent, jsonCodec), structuredCloneCodec)).toStrictEqual(absent);
   });
 
   test('is not read cut off, wherever', async () => {
-    const sealed = (await seal({ ...ENTRY, value: 123_456 }, jsonCodec)) as string;
+    const sealed = (await seal('k', { ...ENTRY, value: 123_456 }, jsonCodec)) as string;
 
     for (let length = 0; length < sealed.length; length += 1)
       expect(
@@ -55,12 +55,12 @@ describe.each(bothForms)('an entry sealed as %s', (form, seal) => {
   });
 
   test('is not sealed with metadata that JSON has no form for', () => {
-    expect(() => seal({ ...ENTRY, meta: () => 1 }, jsonCodec)).toThrow(/`meta`/);
+    expect(() => seal('k', { ...ENTRY, meta: () => 1 }, jsonCodec)).toThrow(/`meta`/);
   });
 });
 
 test('text that a storage gives back as bytes is read all the same', () => {
-  const sealed = sealAsText({ ...ENTRY, value: '漢' }, jsonCodec) as string;
+  const sealed = sealAsText('k', { ...ENTRY, value: '漢' }, jsonCodec) as string;
 
   expect(unseal('k', Buffer.from(sealed), jsonCodec)).toStrictEqual({ ...ENTRY, value: '漢' });
 });
@@ -80,7 +80,7 @@ test('what this version wrote stays readable', () => {
   };
 
   expect(unseal('k', written, jsonCodec)).toStrictEqual(entry);
-  expect(sealAsText(entry, jsonCodec)).toBe(written);
+  expect(sealAsText('k', entry, jsonCodec)).toBe(written);
 });
 
 describe('what is not an entry of this version', () => {

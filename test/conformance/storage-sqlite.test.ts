@@ -25,13 +25,13 @@ describe('a file', () => {
     await tier.close?.();
     return sqliteStorage({ database: path() });
   };
-  storageSuite(runner, { open, supports: { references: false, reopen } });
+  storageSuite(runner, { open, supports: { references: false, version: true, reopen } });
 });
 
 describe('a path that is no file', () => {
   storageSuite(runner, {
     open: () => sqliteStorage({ database: ':memory:', maxEntries: 10_000 }),
-    supports: { references: false },
+    supports: { references: false, version: true },
   });
 });
 
@@ -43,12 +43,12 @@ describe('a codec that makes bytes', () => {
   };
   storageSuite(runner, {
     open: () => sqliteStorage({ database: ':memory:', codec }),
-    supports: { references: false, binary: true },
+    supports: { references: false, version: true, binary: true },
   });
 });
 
 describe('a handle of node:sqlite, with defaults of its own', () => {
   const open = () =>
     sqliteStorage({ database: new DatabaseSync(':memory:', { readBigInts: true, returnArrays: true }) });
-  storageSuite(runner, { open, supports: { references: false } });
+  storageSuite(runner, { open, supports: { references: false, version: true } });
 });

@@ -30,6 +30,9 @@ export function openDurableTier(lease: boolean): StorageTier {
     setMany: (writes) => inside((tier) => tier.setMany(writes)),
     deleteMany: (keys) => inside((tier) => tier.deleteMany(keys)),
     setIfNewer: (key, entry, keepUntil) => inside((tier) => tier.setIfNewer(key, entry, keepUntil)),
+    version: (key, newerThan) => inside((tier) => tier.version(key, newerThan)),
+    setIfVersion: (key, entry, keepUntil, version, change) =>
+      inside((tier) => tier.setIfVersion(key, entry, keepUntil, version, change)),
     ...(lease && {
       lease: async (key, ms, newerThan) => outside(inside, await inside((tier) => tier.lease(key, ms, newerThan))),
     }),

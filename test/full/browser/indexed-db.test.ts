@@ -55,7 +55,7 @@ describe('a cache over IndexedDB', () => {
       return { ran, names, stored: await storage.get('k') };
     });
 
-    expect(outcome).toEqual({ ran: 'ran', names: ['DataCloneError'], stored: undefined });
+    expect(outcome).toEqual({ ran: 'ran', names: ['UnencodableError'], stored: undefined });
   });
 });
 
@@ -79,7 +79,11 @@ describe('a transaction', () => {
       return [failed, alsoFailed, (await tier.getMany!(['a', 'b', 'c', 'newer'])).map((entry) => entry?.value)];
     });
 
-    expect(outcome).toEqual(['DataCloneError', 'DataCloneError', [undefined, undefined, undefined, 'newer']]);
+    expect(outcome).toEqual([
+      'SOLOFLIGHT_UNENCODABLE',
+      'SOLOFLIGHT_UNENCODABLE',
+      [undefined, undefined, undefined, 'newer'],
+    ]);
   });
 
   test('of one tab does not mix with those of another: of many setIfNewer the newest wins', async () => {
@@ -198,6 +202,91 @@ describe('a database that another tab changes', () => {
       return [gone, (await tier.get('k'))?.value];
     });
     expect(after).toEqual([undefined, 'after']);
+  });
+});
+
+describe('versions', () => {
+  test("refuse what one tab loaded before another tab's change, whichever", async () => {
+    const profile = await newProfile();
+    const [ours, theirs] = [await openTab(profile), await openTab(profile)];
+    const changes = ['delete', 'deleteMany', 'set', 'clear'] as const;
+
+    const outcomes: unknown[] = [];
+    for (const change of changes) {
+      const version = await ours.evaluate(async () => {
+        const tier = window.soloflight.indexedDbStorage();
+        Object.assign(window, { tier });
+        return (await tier.version!('k', -Infinity)).version;
+      });
+      await theirs.evaluate(async (change) => {
+        const { indexedDbStorage, sampleEntry } = window.soloflight;
+        const tier = indexedDbStorage();
+        if (change === 'set') await tier.set('k', sampleEntry('set', -10), Infinity);
+        else if (change === 'deleteMany') await tier.deleteMany!(['other', 'k']);
+        else if (change === 'clear') await tier.clear!();
+        else await tier.delete('k');
+      }, change);
+      outcomes.push(
+        await ours.evaluate(async (version) => {
+          const { indexedDbStorage, sampleEntry } = window.soloflight;
+          const { tier } = window as unknown as { tier: ReturnType<typeof indexedDbStorage> };
+          const stored = await tier.setIfVersion!('k', sampleEntry('loaded'), Infinity, version, false);
+          return [stored, (await tier.get('k'))?.value];
+        }, version),
+      );
+    }
+
+    expect(outcomes).toEqual([
+      [false, undefined],
+      [false, undefined],
+      [false, 'set'],
+      [false, undefined],
+    ]);
+  });
+
+  test('begin in a database of 0.1.0 without a loss, also while another tab has it open', async () => {
+    const tab = await openTab();
+
+    const outcome = await tab.evaluate(async () => {
+      const { indexedDbStorage, sampleEntry } = window.soloflight;
+      const old = await new Promise<IDBDatabase>((resolve) => {
+        const opening = indexedDB.open('soloflight', 1);
+        opening.addEventListener('upgradeneeded', () => {
+          const store = opening.result.createObjectStore('entries', { keyPath: 'key' });
+          store.createIndex('keepUntil', 'keepUntil');
+          store.put({ key: 'k', format: 1, keepUntil: Infinity, entry: sampleEntry('old') });
+        });
+        opening.addEventListener('success', () => resolve(opening.result));
+      });
+      const tier = indexedDbStorage();
+      const { version, entry } = await tier.version!('k', -Infinity);
+      await tier.delete('k');
+      const stored = await tier.setIfVersion!('k', sampleEntry('loaded'), Infinity, version, false);
+      // Nothing made the other connection close.
+      const left = await new Promise((resolve) => {
+        const counting = old.transaction('entries').objectStore('entries').index('keepUntil').count();
+        counting.addEventListener('success', () => resolve(counting.result));
+      });
+      return [entry?.value, stored, await tier.get('k'), left];
+    });
+
+    expect(outcome).toEqual(['old', false, undefined, 0]);
+  });
+
+  test('never come back when the browser has cleared the data of the site', async () => {
+    const tab = await openTab();
+
+    const versions = await tab.evaluate(async () => {
+      const seen: string[] = [];
+      const tier = window.soloflight.indexedDbStorage();
+      for (let round = 0; round < 3; round += 1) {
+        seen.push((await tier.version!('k', -Infinity)).version);
+        await new Promise((resolve) => indexedDB.deleteDatabase('soloflight').addEventListener('success', resolve));
+      }
+      return seen;
+    });
+
+    expect(new Set(versions).size).toBe(3);
   });
 });
 
