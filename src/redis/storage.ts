@@ -1,14 +1,24 @@
 import { checkNames, checkObject } from '../base/checks.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
-import type { Codec, LeaseAnswer, MaybePromise, StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
+import type {
+  Codec,
+  LeaseAnswer,
+  MaybePromise,
+  StorageAdapter,
+  StorageTier,
+  StorageWrite,
+  VersionAnswer,
+} from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError, UndecodableError } from '../errors.js';
 import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
-import { commandsOf, type RedisClient, type RedisCommands, type Word } from './client.js';
+import { commandsOf, textOf, type RedisClient, type RedisCommands, type Send, type Word } from './client.js';
 import { RedisLeases } from './leases.js';
-import { KeyNames, slotOf } from './names.js';
-import { DELETE_AND_VOID, SET_AND_VOID, SET_IF_NEWER } from './scripts.js';
+import { KeyNames, namesBeside } from './names.js';
+import { bySlot, inPieces } from './pieces.js';
+import { RandomId } from './random-id.js';
+import { DELETE_AND_VOID, SET_AND_VOID, SET_IF_NEWER, SET_IF_VERSION, VERSION } from './scripts.js';
 import { subscriberOf } from './subscriber.js';
 import { toDeadline, toEntry, toText, toValue } from './value.js';
 
@@ -72,7 +82,9 @@ export function redisStorage(options: RedisStorageOptions): StorageTier {
   return defineStorage(adapter, tierOptionsOf(options));
 }
 
-/** Names per `SCAN`, and so per `UNLINK`. */
+/** How long a claim stays after the last load has asked for it, milliseconds. What a longer load brings is not stored. */
+const CLAIM_LIFE = String(10 * 60_000);
+/** Names per `SCAN`. */
 const SCANNED_AT_ONCE = 1_000;
 
 class RedisStorage implements StorageAdapter {
@@ -80,6 +92,8 @@ class RedisStorage implements StorageAdapter {
   protected readonly redis: RedisCommands;
   protected readonly names: KeyNames;
   protected readonly codec: Codec;
+  readonly #id = new RandomId();
+  #versions = 0;
   #closed = false;
 
   constructor(redis: RedisCommands, names: KeyNames, codec: Codec) {
@@ -102,7 +116,7 @@ class RedisStorage implements StorageAdapter {
   }
 
   async set(key: string, entry: Entry, keepUntil: number): Promise<void> {
-    await this.store(this.open(key), await toValue(entry, this.codec), toDeadline(keepUntil));
+    await this.#store(this.open(key), await toValue(entry, this.codec), toDeadline(keepUntil));
   }
 
   async setIfNewer(key: string, entry: Entry, keepUntil: number): Promise<boolean> {
@@ -112,35 +126,65 @@ class RedisStorage implements StorageAdapter {
   }
 
   async delete(key: string): Promise<boolean> {
-    return (await this.remove([this.open(key)])) > 0;
+    const removed = await DELETE_AND_VOID.run(this.redis, this.names.all(this.open(key)), this.names.news(key));
+    return Number(removed) > 0;
+  }
+
+  async version(key: string, newerThan: number): Promise<VersionAnswer> {
+    this.#versions += 1;
+    const id = this.#id.text + this.#versions.toString(36);
+    const names = [this.names.entry(this.open(key)), this.names.claim(key)] as const;
+    const reply = await VERSION.run(this.redis, names, [id, CLAIM_LIFE, toText(newerThan)]);
+    const [version, value] = reply as [Word, unknown];
+    const entry = await decodable(key, value, this.codec);
+    return entry === undefined ? { version: textOf(version) } : { version: textOf(version), entry };
+  }
+
+  async setIfVersion(key: string, entry: Entry, keepUntil: number, version: string, change: boolean): Promise<boolean> {
+    const value = await toValue(entry, this.codec);
+    const args = [version, toText(entry.startedAt), value, toDeadline(keepUntil), change ? '1' : ''];
+    const names = this.names.all(this.open(key));
+    return (await SET_IF_VERSION.run(this.redis, names, [...args, ...this.names.news(key)])) === 1;
   }
 
   /** An entry that can't be decoded is `undefined` here: it must not cost the caller the others. */
   async getMany(keys: readonly string[]): Promise<(Entry | undefined)[]> {
-    const names = keys.map((key) => this.names.entry(this.open(key)));
+    const { redis, names, codec } = this;
     const values: unknown[] = Array.from({ length: keys.length });
-    await Promise.all(
-      this.perSlot(names).map(async (indexes) => {
-        const [first, ...others] = indexes.map((index) => names[index]!) as [Word, ...Word[]];
-        // `MGET` answers nothing for a value that is not a string.
-        const found = (await this.redis.send(first, ['MGET', first, ...others])) as unknown[];
-        for (const [place, index] of indexes.entries()) values[index] = found[place];
-      }),
+    const places = keys.map((key, place) => ({ place, name: names.entry(this.open(key)) }));
+    await inPieces(places, (piece) =>
+      Promise.all(
+        bySlot(redis.isCluster, piece, ({ name }) => name).map(async (group) => {
+          // `MGET` answers nothing for a value that is not a string.
+          const found = await redis.send(group[0].name, ['MGET', ...group.map(({ name }) => name)]);
+          for (const [index, { place }] of group.entries()) values[place] = (found as unknown[])[index];
+        }),
+      ),
     );
-    return Promise.all(keys.map((key, index) => decodable(key, values[index], this.codec)));
+    return Promise.all(keys.map((key, place) => decodable(key, values[place], codec)));
   }
 
   async setMany(writes: readonly StorageWrite[]): Promise<void> {
     // Of two writes of one key only the last is sent: commands to a cluster may overtake each other.
     const last = new Map(writes.map((write) => [this.open(write.key), write]));
-    const values = await Promise.all([...last.values()].map(({ entry }) => toValue(entry, this.codec)));
-    await Promise.all(
-      [...last.values()].map(({ key, keepUntil }, index) => this.store(key, values[index]!, toDeadline(keepUntil))),
-    );
+    await inPieces([...last.values()], async (piece) => {
+      const values = await Promise.all(piece.map(({ entry }) => toValue(entry, this.codec)));
+      await Promise.all(
+        piece.map(({ key, keepUntil }, index) => this.#store(key, values[index]!, toDeadline(keepUntil))),
+      );
+    });
   }
 
+  /** Without a script per key, so those who wait for a lease are not told: they ask soon anyway. */
   async deleteMany(keys: readonly string[]): Promise<void> {
-    if (keys.length > 0) await this.remove(keys.map((key) => this.open(key)));
+    const { redis, names } = this;
+    for (const key of keys) this.open(key);
+    await inPieces(keys, (piece) => {
+      const groups = bySlot(redis.isCluster, piece, (key) => names.entry(key));
+      return Promise.all(
+        groups.map((group) => redis.send(names.entry(group[0]), ['UNLINK', ...group.flatMap((key) => names.all(key))])),
+      );
+    });
   }
 
   async clear(): Promise<void> {
@@ -161,49 +205,24 @@ class RedisStorage implements StorageAdapter {
     );
   }
 
-  protected async store(key: string, value: Uint8Array, until: string): Promise<void> {
-    const name = this.names.entry(key);
-    await this.redis.send(name, until === '' ? ['SET', name, value] : ['SET', name, value, 'PXAT', until]);
+  async #store(key: string, value: Uint8Array, until: string): Promise<void> {
+    await SET_AND_VOID.run(this.redis, this.names.all(key), [value, until, ...this.names.news(key)]);
   }
 
-  /** Removes entries and resolves with the number of those that were there. */
-  protected async remove(keys: readonly string[]): Promise<number> {
-    const names = keys.map((key) => this.names.entry(key));
-    const removed = await Promise.all(
-      this.perSlot(names).map((indexes) => {
-        const [first, ...others] = indexes.map((index) => names[index]!) as [Word, ...Word[]];
-        return this.redis.send(first, ['UNLINK', first, ...others]);
-      }),
-    );
-    return removed.reduce<number>((sum, count) => sum + Number(count), 0);
-  }
-
-  /** The indexes of `names`, in groups that may share one command. */
-  protected perSlot(names: readonly Word[]): readonly (readonly number[])[] {
-    if (!this.redis.isCluster) return names.length === 0 ? [] : [[...names.keys()]];
-    const groups = new Map<number, number[]>();
-    for (const [index, name] of names.entries()) {
-      const slot = slotOf(name);
-      const group = groups.get(slot);
-      if (group === undefined) groups.set(slot, [index]);
-      else group.push(index);
-    }
-    return [...groups.values()];
-  }
-
-  async #clearNode(send: (command: readonly Word[]) => Promise<unknown>): Promise<void> {
+  async #clearNode(send: Send): Promise<void> {
     let cursor = '0';
     do {
       const scan = ['SCAN', cursor, 'MATCH', this.names.pattern, 'COUNT', String(SCANNED_AT_ONCE)];
       const [next, found] = (await send(scan)) as [Word, Word[]];
-      cursor = typeof next === 'string' ? next : new TextDecoder().decode(next);
-      const groups = this.perSlot(found).map((indexes) => indexes.map((index) => found[index]!));
-      await Promise.all(groups.map((names) => send(['UNLINK', ...names])));
+      cursor = textOf(next);
+      const groups = bySlot(this.redis.isCluster, found, (name) => name);
+      // An entry goes together with its claim. Between the two, a load that began before could store an entry.
+      await Promise.all(groups.map((names) => send(['UNLINK', ...names.flatMap(namesBeside)])));
     } while (cursor !== '0');
   }
 }
 
-/** The same with leases. Setting or deleting a key ends its lease. */
+/** The same with leases. */
 class LeasingRedisStorage extends RedisStorage {
   readonly #leases: RedisLeases;
 
@@ -223,21 +242,6 @@ class LeasingRedisStorage extends RedisStorage {
   override async close(): Promise<void> {
     await super.close();
     await this.#leases.close();
-  }
-
-  protected override async store(key: string, value: Uint8Array, until: string): Promise<void> {
-    const keys = [this.names.entry(key), this.names.lease(key)] as const;
-    await SET_AND_VOID.run(this.redis, keys, [value, until, ...this.#leases.news(key)]);
-  }
-
-  protected override async remove(keys: readonly string[]): Promise<number> {
-    const removed = await Promise.all(
-      keys.map((key) => {
-        const names = [this.names.entry(key), this.names.lease(key)] as const;
-        return DELETE_AND_VOID.run(this.redis, names, this.#leases.news(key));
-      }),
-    );
-    return removed.reduce<number>((sum, count) => sum + Number(count), 0);
   }
 }
 
