@@ -19,6 +19,7 @@ import { KeyNames, namesBeside } from './names.js';
 import { bySlot, inPieces } from './pieces.js';
 import { RandomId } from './random-id.js';
 import { DELETE_AND_VOID, SET_AND_VOID, SET_IF_NEWER, SET_IF_VERSION, VERSION } from './scripts.js';
+import { watchOf } from './server-watch.js';
 import { subscriberOf } from './subscriber.js';
 import { toDeadline, toEntry, toText, toValue } from './value.js';
 
@@ -71,15 +72,21 @@ export function redisStorage(options: RedisStorageOptions): StorageTier {
   checkObject('options', options);
   checkNames(options, ['client', 'prefix', 'codec', 'lease', 'subscriber', ...TIER_OPTIONS]);
   const { client, prefix = 'soloflight:', codec = jsonCodec, lease = true, subscriber } = options;
-  const redis = commandsOf('client', client);
+  const commands = commandsOf('client', client);
   const names = new KeyNames(prefix);
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
   if (typeof lease !== 'boolean') throw misuse('lease', 'a boolean', lease);
   const news = subscriber === undefined ? undefined : subscriberOf('subscriber', subscriber);
+  const watch = watchOf(client, commands);
+  const redis = watch?.holdBack(commands) ?? commands;
   const adapter = lease
     ? new LeasingRedisStorage(redis, names, codec, new RedisLeases({ redis, names, codec, subscriber: news }))
     : new RedisStorage(redis, names, codec);
-  return defineStorage(adapter, tierOptionsOf(options));
+  const hints = watch && {
+    onReady: (ready: () => void) => watch.onReady(ready),
+    onLoss: (lost: () => void) => watch.onLoss(lost),
+  };
+  return defineStorage(Object.assign(adapter, hints), tierOptionsOf(options));
 }
 
 /** How long a claim stays after the last load has asked for it, milliseconds. What a longer load brings is not stored. */
