@@ -40,7 +40,9 @@ export class KeyNames {
 
   /** The entry, the lease and the claim of `key`. */
   all(key: string): readonly [Word, Word, Word] {
-    return [this.entry(key), this.lease(key), this.claim(key)];
+    const entry = this.entry(key);
+    if (typeof entry === 'string') return [entry, entry + LEASE, entry + CLAIM];
+    return [entry, this.lease(key), this.claim(key)];
   }
 
   /** The arguments with which a script tells those who wait for the lease on `key`. */

@@ -47,9 +47,23 @@ export interface RedisStorageOptions extends TierOptions {
 /**
  * A storage tier in Redis 6.2 or later, Valkey, or a cluster of either.
  *
- * A hit costs one `GET`; the reads of one turn of the event loop share an `MGET` (one per slot on a cluster). Redis drops
- * outlived entries itself, by its own clock. Keys are any strings, values up to 512 MB. Everything that belongs to one key
- * lies in one slot.
+ * - A hit, and a miss, cost one `GET`; the reads of one turn of the event loop share an `MGET` (one per 1,000 keys, and one
+ *   per slot on a cluster).
+ * - A load costs one command for its version, one for its lease, and one that stores what it brought.
+ * - `set` and `delete` cost one command. Many keys go in pieces of 1,000: one command per key to write them, one `UNLINK` per
+ *   piece (per slot on a cluster) to remove them.
+ *
+ * A key has up to three names: `prefix{.key}` holds the entry, `prefix{.key}lease` the lease of the process that loads it,
+ * and `prefix{.key}claim` its version, a random text that a load plants and that stays for ten minutes after the last load
+ * asked for it. Every change removes lease and claim together with what it changes, so what a load brings that began before
+ * is refused; a load that takes longer than ten minutes is not stored either. All three lie in one slot. Any
+ * `maxmemory-policy` will do: where Redis evicts a claim, a load is refused and comes again.
+ *
+ * Redis drops outlived entries itself, by its own clock. Keys are any strings, values up to 512 MB.
+ *
+ * While a cache listens, the storage asks for `INFO server` after each reconnect. If Redis was restarted or replaced, it may
+ * lack the last changes, and the cache is told so before any read is believed. Where the user may not send `INFO`, or the
+ * client is a pool (`createClientPool`), that is not noticed.
  *
  * Only `clear` searches for keys (`SCAN`, then `UNLINK`), and only for those with the prefix. It does not see entries that
  * are written meanwhile.
