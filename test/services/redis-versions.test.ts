@@ -114,6 +114,21 @@ test('clear leaves no name of any key behind, whichever of its names are there',
   expect(await Promise.all(keys.map(there))).toEqual(keys.map(() => 0));
 });
 
+test('clear removes an entry together with its claim, whichever it finds: no load can store between the two', async () => {
+  const removed: unknown[] = [];
+  const client = {
+    callBuffer: (command: string, ...words: unknown[]) => {
+      if (command === 'SCAN') return Promise.resolve(['0', [Buffer.from('p:{.k}claim')]]);
+      removed.push(...words.map(String));
+      return Promise.resolve(3);
+    },
+  };
+
+  await redisStorage({ client, prefix: 'p:' }).clear!();
+
+  expect(removed).toEqual(['p:{.k}', 'p:{.k}lease', 'p:{.k}claim']);
+});
+
 test('removing many keys ends the leases of all', async () => {
   const { storage, there } = setup();
   const keys = Array.from({ length: 2_500 }, (_each, index) => `k-${index}`);
