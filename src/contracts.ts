@@ -127,6 +127,24 @@ export interface StorageAdapter {
    * neither throw nor keep the process alive.
    */
   onLeaseEnd?(key: string, wake: () => void): () => void;
+  /**
+   * Calls `ready` whenever the storage can be reached again (its client says that it is connected), until the returned
+   * function is called.
+   *
+   * **For implementors:** a hint that saves waiting; it may come too often, late or never. Must neither throw nor keep the
+   * process alive.
+   */
+  onReady?(ready: () => void): () => void;
+  /**
+   * Calls `lost` whenever the storage may have gone back to an earlier state (restarted from a snapshot, failed over to a
+   * replica), until the returned function is called.
+   *
+   * For callers: what was changed before may be undone in the storage, and versions told before may be valid there again.
+   *
+   * **For implementors:** while anybody listens, no read resolves with what may come from that earlier state before `lost`
+   * was called. It may come without need. Must neither throw nor keep the process alive.
+   */
+  onLoss?(lost: () => void): () => void;
   /** Removes everything this tier stores. */
   clear?(): MaybePromise<void>;
   /** Removes at most `limit` entries whose `keepUntil` is not after `now`, and returns how many. */

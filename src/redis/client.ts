@@ -17,8 +17,13 @@ export interface IoredisLike {
 /** One word of a command. Both clients take text and `Buffer`s. */
 export type Word = string | Uint8Array;
 
+/** `word` as text. */
+export function textOf(word: Word): string {
+  return typeof word === 'string' ? word : new TextDecoder().decode(word);
+}
+
 /** Sends a command and resolves with the reply, in which all strings are bytes. */
-type Send = (command: readonly Word[]) => Promise<unknown>;
+export type Send = (command: readonly Word[]) => Promise<unknown>;
 
 /** The commands of a client, whether it is of node-redis or ioredis. */
 export interface RedisCommands {
@@ -47,11 +52,38 @@ export function isNodeRedis(client: unknown): client is NodeRedisLike {
   return typeof sendCommand === 'function' && typeof withTypeMapping === 'function';
 }
 
-interface Ioredis {
+/** The part of an ioredis client on which its methods for commands rely. */
+export interface IoredisSender {
+  readonly options?: {
+    readonly enableAutoPipelining?: boolean;
+    readonly keyPrefix?: string;
+    readonly redisOptions?: { readonly keyPrefix?: string };
+  };
+  sendCommand(...command: never[]): unknown;
+}
+
+interface Ioredis extends IoredisSender {
   readonly isCluster?: boolean;
-  readonly options?: { readonly keyPrefix?: string; readonly redisOptions?: { readonly keyPrefix?: string } };
-  callBuffer(...command: readonly Word[]): Promise<unknown>;
+  callBuffer(this: IoredisSender, ...command: readonly Word[]): Promise<unknown>;
   nodes(role: 'master'): readonly Ioredis[];
+}
+
+/**
+ * `client` as its own methods are to see it: without `enableAutoPipelining`.
+ *
+ * Pipelines that ioredis makes by itself lose the name of a command that is sent by `callBuffer`, go to the wrong node for
+ * scripts on a cluster, and take `ssubscribe` away from the connection that listens.
+ */
+export function unpipelined(client: IoredisSender): IoredisSender {
+  if (client.options?.enableAutoPipelining !== true) return client;
+  return { options: { ...client.options, enableAutoPipelining: false }, sendCommand: client.sendCommand.bind(client) };
+}
+
+/** Sends commands to one server, or to all of a cluster as each key demands. */
+export function ioredisSend(client: object): Send {
+  const redis = client as Ioredis;
+  const sender = unpipelined(redis);
+  return (command) => redis.callBuffer.apply(sender, command as Word[]);
 }
 
 function ioredisCommands(name: string, client: unknown): RedisCommands {
@@ -60,15 +92,11 @@ function ioredisCommands(name: string, client: unknown): RedisCommands {
   const keyPrefix = options?.keyPrefix ?? options?.redisOptions?.keyPrefix ?? '';
   if (keyPrefix !== '') throw misuse(name, 'a client without `keyPrefix` (use the option `prefix` here)', keyPrefix);
   const isCluster = redis.isCluster === true;
-  const sendTo =
-    (node: Ioredis): Send =>
-    (command) =>
-      node.callBuffer(...command);
-  const send = sendTo(redis);
+  const send = ioredisSend(redis);
   return {
     isCluster,
     send: (_key, command) => send(command),
-    primaries: () => Promise.resolve(isCluster ? redis.nodes('master').map(sendTo) : [send]),
+    primaries: () => Promise.resolve(isCluster ? redis.nodes('master').map(ioredisSend) : [send]),
   };
 }
 
@@ -82,23 +110,29 @@ interface NodeRedisCluster {
   sendCommand(key: Word, readOnly: boolean, command: readonly Word[], options: object): Promise<unknown>;
 }
 
+/** Sends commands to one server. */
+export function nodeRedisSend(client: object): Send {
+  const bytes = bytesOfStrings();
+  return (command) => (client as NodeRedis).sendCommand(command, bytes);
+}
+
+/** `$` is the type of bulk strings, which come as bytes; other types, such as errors, stay as they are. */
+function bytesOfStrings(): object {
+  return { typeMapping: { [BULK_STRING]: globalBuffer() } };
+}
+
 function nodeRedisCommands(client: unknown): RedisCommands {
-  // `$` is the type of bulk strings, which come as bytes; other types, such as errors, stay as they are.
-  const bytes = { typeMapping: { [BULK_STRING]: globalBuffer() } };
-  const sendTo =
-    (node: NodeRedis): Send =>
-    (command) =>
-      node.sendCommand(command, bytes);
   const cluster = client as NodeRedisCluster;
+  const bytes = bytesOfStrings();
   if (typeof cluster.nodeClient !== 'function') {
-    const send = sendTo(client as NodeRedis);
+    const send = nodeRedisSend(client as NodeRedis);
     return { isCluster: false, send: (_key, command) => send(command), primaries: () => Promise.resolve([send]) };
   }
   return {
     isCluster: true,
     // Never from a replica, which may not know of an invalidation yet.
     send: (key, command) => cluster.sendCommand(key, false, command, bytes),
-    primaries: () => Promise.all(cluster.masters.map(async (node) => sendTo(await cluster.nodeClient(node)))),
+    primaries: () => Promise.all(cluster.masters.map(async (node) => nodeRedisSend(await cluster.nodeClient(node)))),
   };
 }
 

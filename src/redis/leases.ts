@@ -1,8 +1,9 @@
 import type { Codec, Lease, LeaseAnswer } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError } from '../errors.js';
-import type { RedisCommands, Word } from './client.js';
+import { textOf, type RedisCommands, type Word } from './client.js';
 import type { KeyNames } from './names.js';
+import { RandomId } from './random-id.js';
 import { LEASE, RELEASE, RENEW, STORE_LEASED } from './scripts.js';
 import type { RedisSubscriber } from './subscriber.js';
 import { toDeadline, toEntry, toText, toValue } from './value.js';
@@ -15,13 +16,10 @@ export interface RedisLeasesOptions {
   readonly subscriber: RedisSubscriber | undefined;
 }
 
-/** Length of the random id that a storage adds to the tokens of its leases, so that no two storages share one. */
-const ID_LENGTH = 16;
-
 /** The leases of one storage, and the callers that wait for the end of other storages' leases. */
 export class RedisLeases {
   readonly #options: RedisLeasesOptions;
-  #id: string | undefined;
+  readonly #id = new RandomId();
   /** By name as text. Names with the same text wake each other for nothing, which does no harm. */
   readonly #waiting = new Map<string, Set<() => void>>();
   #unsubscribe: Promise<() => Promise<void>> | undefined;
@@ -32,15 +30,14 @@ export class RedisLeases {
 
   async ask(key: string, ms: number, newerThan: number): Promise<LeaseAnswer> {
     const { redis, names, codec } = this.#options;
-    this.#id ??= crypto.randomUUID().replaceAll('-', '').slice(0, ID_LENGTH);
     const reply = await LEASE.run(
       redis,
       [names.entry(key), names.lease(key)],
-      [this.#id, String(Math.max(1, Math.ceil(ms))), toText(newerThan)],
+      [this.#id.text, String(Math.max(1, Math.ceil(ms))), toText(newerThan)],
     );
     const [kind, rest] = reply as [Word, Word?];
     const said = textOf(kind);
-    if (said === 'lease') return { kind: 'lease', lease: new RedisLease(this.#options, key, textOf(rest!), this) };
+    if (said === 'lease') return { kind: 'lease', lease: new RedisLease(this.#options, key, textOf(rest!)) };
     if (said !== 'entry') return { kind: 'held' };
     try {
       return { kind: 'entry', entry: await toEntry(key, rest, codec) };
@@ -72,12 +69,6 @@ export class RedisLeases {
     };
   }
 
-  /** The arguments with which a script tells those who wait for the lease on `key`. */
-  news(key: string): readonly [Word, Word] {
-    const { names } = this.#options;
-    return [names.channel, names.entry(key)];
-  }
-
   async close(): Promise<void> {
     const unsubscribe = await this.#unsubscribe?.catch(() => undefined);
     await unsubscribe?.().catch(() => {});
@@ -92,13 +83,11 @@ class RedisLease implements Lease {
   readonly token: string;
   readonly #options: RedisLeasesOptions;
   readonly #key: string;
-  readonly #leases: RedisLeases;
 
-  constructor(options: RedisLeasesOptions, key: string, token: string, leases: RedisLeases) {
+  constructor(options: RedisLeasesOptions, key: string, token: string) {
     this.#options = options;
     this.#key = key;
     this.token = token;
-    this.#leases = leases;
   }
 
   async renew(ms: number): Promise<boolean> {
@@ -110,16 +99,12 @@ class RedisLease implements Lease {
   async store(entry: Entry, keepUntil: number): Promise<boolean> {
     const { redis, names, codec } = this.#options;
     const value = await toValue(this.#key, entry, codec);
-    const args = [this.token, toText(entry.startedAt), value, toDeadline(keepUntil), ...this.#leases.news(this.#key)];
+    const args = [this.token, toText(entry.startedAt), value, toDeadline(keepUntil), ...names.news(this.#key)];
     return (await STORE_LEASED.run(redis, [names.entry(this.#key), names.lease(this.#key)], args)) === 1;
   }
 
   async release(): Promise<void> {
     const { redis, names } = this.#options;
-    await RELEASE.run(redis, [names.lease(this.#key)], [this.token, ...this.#leases.news(this.#key)]);
+    await RELEASE.run(redis, [names.lease(this.#key)], [this.token, ...names.news(this.#key)]);
   }
-}
-
-function textOf(word: Word): string {
-  return typeof word === 'string' ? word : new TextDecoder().decode(word);
 }

@@ -5,13 +5,16 @@ import { toBuffer, type Word } from './client.js';
 /** Ends the prefix and begins the hash tag. */
 const OPEN = '{.';
 const CLOSE = '}';
+/** Follow the name of an entry. They may not contain a brace. */
+const LEASE = 'lease';
+const CLAIM = 'claim';
 
 /**
  * The names in Redis for keys of a cache.
  *
- * `prefix{.key}` holds the entry of `key`, `prefix{.key}lease` its lease. The braces make `.key` the hash tag of both
- * names, so that scripts may use them together on a cluster. The dot keeps the tag from being empty, which would be no
- * tag. No prefix contains `{.`, so names under different prefixes differ.
+ * `prefix{.key}` holds the entry of `key`, `prefix{.key}lease` its lease, `prefix{.key}claim` its version while loads may
+ * need it. The braces make `.key` the hash tag of all three, so that commands may use them together on a cluster. The dot
+ * keeps the tag from being empty, which would be no tag. No prefix contains `{.`, so names under different prefixes differ.
  */
 export class KeyNames {
   readonly #prefix: string;
@@ -28,7 +31,23 @@ export class KeyNames {
   }
 
   lease(key: string): Word {
-    return toWord(`${this.#prefix}${OPEN}${key}${CLOSE}lease`);
+    return toWord(`${this.#prefix}${OPEN}${key}${CLOSE}${LEASE}`);
+  }
+
+  claim(key: string): Word {
+    return toWord(`${this.#prefix}${OPEN}${key}${CLOSE}${CLAIM}`);
+  }
+
+  /** The entry, the lease and the claim of `key`. */
+  all(key: string): readonly [Word, Word, Word] {
+    const entry = this.entry(key);
+    if (typeof entry === 'string') return [entry, entry + LEASE, entry + CLAIM];
+    return [entry, this.lease(key), this.claim(key)];
+  }
+
+  /** The arguments with which a script tells those who wait for the lease on `key`. */
+  news(key: string): readonly [Word, Word] {
+    return [this.channel, this.entry(key)];
   }
 
   /** The hashes of the pending writes and the dead letters of `queue`: in one slot, under names that no entry has. */
@@ -37,7 +56,7 @@ export class KeyNames {
     return { pending, dead: `${pending}dead` };
   }
 
-  /** A glob-style pattern that all names of entries and leases match, and no others. */
+  /** A glob-style pattern that all names of entries, leases and claims match, and no others. */
   get pattern(): string {
     return `${this.#prefix.replaceAll(/[\\*?[\]^]/g, String.raw`\$&`)}${OPEN}*`;
   }
@@ -46,6 +65,18 @@ export class KeyNames {
   get channel(): string {
     return `${this.#prefix}lease-ends`;
   }
+}
+
+/** All names of the key that has `name` as one of its names. */
+export function namesBeside(name: Word): readonly Word[] {
+  const bytes = typeof name === 'string' ? new TextEncoder().encode(name) : name;
+  const entry = bytes.subarray(0, bytes.lastIndexOf(CLOSE_BRACE) + 1);
+  return ['', LEASE, CLAIM].map((end) => {
+    const beside = new Uint8Array(entry.length + end.length);
+    beside.set(entry);
+    beside.set(new TextEncoder().encode(end), entry.length);
+    return toBuffer(beside);
+  });
 }
 
 /** The cluster slot of `name`. */

@@ -3,7 +3,7 @@ import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
 import type { Codec, QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse, SoloflightError } from '../errors.js';
-import { commandsOf, type RedisClient, type RedisCommands, type Word } from './client.js';
+import { commandsOf, textOf, type RedisClient, type RedisCommands, type Word } from './client.js';
 import { KeyNames, toWord } from './names.js';
 import { fromRecord, toRecord } from './queue-record.js';
 import { FORGET_WRITES, KEEP_WRITES } from './scripts.js';
@@ -114,8 +114,4 @@ class RedisQueue implements WriteQueue {
         'The Redis queue is closed. Create a new one, or close it later',
       );
   }
-}
-
-function textOf(word: Word): string {
-  return typeof word === 'string' ? word : new TextDecoder().decode(word);
 }

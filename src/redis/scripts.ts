@@ -59,16 +59,50 @@ if there and there > tonumber(ARGV[1]) then return 0 end
 store(KEYS[1], ARGV[2], ARGV[3])
 return 1`);
 
-/** entry, lease · value, until, channel, name. The holder of the lease loses it. */
+/** entry, lease, claim · value, until, channel, name. Loads and the holder of the lease can't store any more. */
 export const SET_AND_VOID: Script = new Script(`${STORE}${LEASES}
 finish(KEYS[2], ARGV[3], ARGV[4])
+redis.call('UNLINK', KEYS[3])
 store(KEYS[1], ARGV[1], ARGV[2])
 return 1`);
 
-/** entry, lease · channel, name → number of entries removed. The holder of the lease loses it. */
+/** entry, lease, claim · channel, name → number of entries removed. Loads and the holder of the lease can't store any more. */
 export const DELETE_AND_VOID: Script = new Script(`${LEASES}
 finish(KEYS[2], ARGV[1], ARGV[2])
+redis.call('UNLINK', KEYS[3])
 return redis.call('UNLINK', KEYS[1])`);
+
+/**
+ * entry, claim · id, ms, newerThan → `{version}`, or `{version, value}` if the entry is newer.
+ *
+ * The version is the content of the claim. A claim that is missing is planted with a new one; no two have the same.
+ */
+export const VERSION: Script = new Script(`${STARTED_AT}
+local version = redis.pcall('GETEX', KEYS[2], 'PX', ARGV[2])
+if type(version) ~= 'string' then
+  local now = redis.call('TIME')
+  version = string.format('%016.0f', now[1] * 1000000 + now[2]) .. ARGV[1]
+  redis.call('SET', KEYS[2], version, 'PX', ARGV[2])
+end
+local there = startedAt(KEYS[1])
+if there and there > tonumber(ARGV[3]) then return {version, redis.call('GET', KEYS[1])} end
+return {version}`);
+
+/**
+ * entry, lease, claim · version, startedAt, value, until, '1' for a change or '', channel, name → 1 if stored, 0 if the
+ * claim is another one or missing, or the entry there is newer.
+ */
+export const SET_IF_VERSION: Script = new Script(`${STARTED_AT}${STORE}${LEASES}
+if redis.pcall('GET', KEYS[3]) ~= ARGV[1] then return 0 end
+if ARGV[5] == '' then
+  local there = startedAt(KEYS[1])
+  if there and there > tonumber(ARGV[2]) then return 0 end
+else
+  finish(KEYS[2], ARGV[6], ARGV[7])
+  redis.call('UNLINK', KEYS[3])
+end
+store(KEYS[1], ARGV[3], ARGV[4])
+return 1`);
 
 /**
  * entry, lease · id, ms, newerThan → `{'lease', token}`, `{'entry', value}` if that is newer, or `{'held'}`.

@@ -1,14 +1,25 @@
 import { checkNames, checkObject } from '../base/checks.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
-import type { Codec, LeaseAnswer, MaybePromise, StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
+import type {
+  Codec,
+  LeaseAnswer,
+  MaybePromise,
+  StorageAdapter,
+  StorageTier,
+  StorageWrite,
+  VersionAnswer,
+} from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError, UndecodableError } from '../errors.js';
 import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
-import { commandsOf, type RedisClient, type RedisCommands, type Word } from './client.js';
+import { commandsOf, textOf, type RedisClient, type RedisCommands, type Send, type Word } from './client.js';
 import { RedisLeases } from './leases.js';
-import { KeyNames, slotOf } from './names.js';
-import { DELETE_AND_VOID, SET_AND_VOID, SET_IF_NEWER } from './scripts.js';
+import { KeyNames, namesBeside } from './names.js';
+import { bySlot, inPieces } from './pieces.js';
+import { RandomId } from './random-id.js';
+import { DELETE_AND_VOID, SET_AND_VOID, SET_IF_NEWER, SET_IF_VERSION, VERSION } from './scripts.js';
+import { watchOf } from './server-watch.js';
 import { subscriberOf } from './subscriber.js';
 import { toDeadline, toEntry, toText, toValue } from './value.js';
 
@@ -36,9 +47,23 @@ export interface RedisStorageOptions extends TierOptions {
 /**
  * A storage tier in Redis 6.2 or later, Valkey, or a cluster of either.
  *
- * A hit costs one `GET`; the reads of one turn of the event loop share an `MGET` (one per slot on a cluster). Redis drops
- * outlived entries itself, by its own clock. Keys are any strings, values up to 512 MB. Everything that belongs to one key
- * lies in one slot.
+ * - A hit, and a miss, cost one `GET`; the reads of one turn of the event loop share an `MGET` (one per 1,000 keys, and one
+ *   per slot on a cluster).
+ * - A load costs one command for its version, one for its lease, and one that stores what it brought.
+ * - `set` and `delete` cost one command. Many keys go in pieces of 1,000: one command per key to write them, one `UNLINK` per
+ *   piece (per slot on a cluster) to remove them.
+ *
+ * A key has up to three names: `prefix{.key}` holds the entry, `prefix{.key}lease` the lease of the process that loads it,
+ * and `prefix{.key}claim` its version, a random text that a load plants and that stays for ten minutes after the last load
+ * asked for it. Every change removes lease and claim together with what it changes, so what a load brings that began before
+ * is refused; a load that takes longer than ten minutes is not stored either. All three lie in one slot. Any
+ * `maxmemory-policy` will do: where Redis evicts a claim, a load is refused and comes again.
+ *
+ * Redis drops outlived entries itself, by its own clock. Keys are any strings, values up to 512 MB.
+ *
+ * While a cache listens, the storage asks for `INFO server` after each reconnect. If Redis was restarted or replaced, it may
+ * lack the last changes, and the cache is told so before any read is believed. Where the user may not send `INFO`, or the
+ * client is a pool (`createClientPool`), that is not noticed.
  *
  * Only `clear` searches for keys (`SCAN`, then `UNLINK`), and only for those with the prefix. It does not see entries that
  * are written meanwhile.
@@ -61,18 +86,26 @@ export function redisStorage(options: RedisStorageOptions): StorageTier {
   checkObject('options', options);
   checkNames(options, ['client', 'prefix', 'codec', 'lease', 'subscriber', ...TIER_OPTIONS]);
   const { client, prefix = 'soloflight:', codec = jsonCodec, lease = true, subscriber } = options;
-  const redis = commandsOf('client', client);
+  const commands = commandsOf('client', client);
   const names = new KeyNames(prefix);
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
   if (typeof lease !== 'boolean') throw misuse('lease', 'a boolean', lease);
   const news = subscriber === undefined ? undefined : subscriberOf('subscriber', subscriber);
+  const watch = watchOf(client, commands);
+  const redis = watch?.holdBack(commands) ?? commands;
   const adapter = lease
     ? new LeasingRedisStorage(redis, names, codec, new RedisLeases({ redis, names, codec, subscriber: news }))
     : new RedisStorage(redis, names, codec);
-  return defineStorage(adapter, tierOptionsOf(options));
+  const hints = watch && {
+    onReady: (ready: () => void) => watch.onReady(ready),
+    onLoss: (lost: () => void) => watch.onLoss(lost),
+  };
+  return defineStorage(Object.assign(adapter, hints), tierOptionsOf(options));
 }
 
-/** Names per `SCAN`, and so per `UNLINK`. */
+/** How long a claim stays after the last load has asked for it, milliseconds. What a longer load brings is not stored. */
+const CLAIM_LIFE = String(10 * 60_000);
+/** Names per `SCAN`. */
 const SCANNED_AT_ONCE = 1_000;
 
 class RedisStorage implements StorageAdapter {
@@ -80,6 +113,8 @@ class RedisStorage implements StorageAdapter {
   protected readonly redis: RedisCommands;
   protected readonly names: KeyNames;
   protected readonly codec: Codec;
+  readonly #id = new RandomId();
+  #versions = 0;
   #closed = false;
 
   constructor(redis: RedisCommands, names: KeyNames, codec: Codec) {
@@ -102,7 +137,7 @@ class RedisStorage implements StorageAdapter {
   }
 
   async set(key: string, entry: Entry, keepUntil: number): Promise<void> {
-    await this.store(this.open(key), await toValue(key, entry, this.codec), toDeadline(keepUntil));
+    await this.#store(this.open(key), await toValue(key, entry, this.codec), toDeadline(keepUntil));
   }
 
   async setIfNewer(key: string, entry: Entry, keepUntil: number): Promise<boolean> {
@@ -112,35 +147,65 @@ class RedisStorage implements StorageAdapter {
   }
 
   async delete(key: string): Promise<boolean> {
-    return (await this.remove([this.open(key)])) > 0;
+    const removed = await DELETE_AND_VOID.run(this.redis, this.names.all(this.open(key)), this.names.news(key));
+    return Number(removed) > 0;
+  }
+
+  async version(key: string, newerThan: number): Promise<VersionAnswer> {
+    this.#versions += 1;
+    const id = this.#id.text + this.#versions.toString(36);
+    const names = [this.names.entry(this.open(key)), this.names.claim(key)] as const;
+    const reply = await VERSION.run(this.redis, names, [id, CLAIM_LIFE, toText(newerThan)]);
+    const [version, value] = reply as [Word, unknown];
+    const entry = await decodable(key, value, this.codec);
+    return entry === undefined ? { version: textOf(version) } : { version: textOf(version), entry };
+  }
+
+  async setIfVersion(key: string, entry: Entry, keepUntil: number, version: string, change: boolean): Promise<boolean> {
+    const value = await toValue(key, entry, this.codec);
+    const args = [version, toText(entry.startedAt), value, toDeadline(keepUntil), change ? '1' : ''];
+    const names = this.names.all(this.open(key));
+    return (await SET_IF_VERSION.run(this.redis, names, [...args, ...this.names.news(key)])) === 1;
   }
 
   /** An entry that can't be decoded is `undefined` here: it must not cost the caller the others. */
   async getMany(keys: readonly string[]): Promise<(Entry | undefined)[]> {
-    const names = keys.map((key) => this.names.entry(this.open(key)));
+    const { redis, names, codec } = this;
     const values: unknown[] = Array.from({ length: keys.length });
-    await Promise.all(
-      this.perSlot(names).map(async (indexes) => {
-        const [first, ...others] = indexes.map((index) => names[index]!) as [Word, ...Word[]];
-        // `MGET` answers nothing for a value that is not a string.
-        const found = (await this.redis.send(first, ['MGET', first, ...others])) as unknown[];
-        for (const [place, index] of indexes.entries()) values[index] = found[place];
-      }),
+    const places = keys.map((key, place) => ({ place, name: names.entry(this.open(key)) }));
+    await inPieces(places, (piece) =>
+      Promise.all(
+        bySlot(redis.isCluster, piece, ({ name }) => name).map(async (group) => {
+          // `MGET` answers nothing for a value that is not a string.
+          const found = await redis.send(group[0].name, ['MGET', ...group.map(({ name }) => name)]);
+          for (const [index, { place }] of group.entries()) values[place] = (found as unknown[])[index];
+        }),
+      ),
     );
-    return Promise.all(keys.map((key, index) => decodable(key, values[index], this.codec)));
+    return Promise.all(keys.map((key, place) => decodable(key, values[place], codec)));
   }
 
   async setMany(writes: readonly StorageWrite[]): Promise<void> {
     // Of two writes of one key only the last is sent: commands to a cluster may overtake each other.
     const last = new Map(writes.map((write) => [this.open(write.key), write]));
-    const values = await Promise.all([...last.values()].map(({ key, entry }) => toValue(key, entry, this.codec)));
-    await Promise.all(
-      [...last.values()].map(({ key, keepUntil }, index) => this.store(key, values[index]!, toDeadline(keepUntil))),
-    );
+    await inPieces([...last.values()], async (piece) => {
+      const values = await Promise.all(piece.map(({ key, entry }) => toValue(key, entry, this.codec)));
+      await Promise.all(
+        piece.map(({ key, keepUntil }, index) => this.#store(key, values[index]!, toDeadline(keepUntil))),
+      );
+    });
   }
 
+  /** Without a script per key, so those who wait for a lease are not told: they ask soon anyway. */
   async deleteMany(keys: readonly string[]): Promise<void> {
-    if (keys.length > 0) await this.remove(keys.map((key) => this.open(key)));
+    const { redis, names } = this;
+    for (const key of keys) this.open(key);
+    await inPieces(keys, (piece) => {
+      const groups = bySlot(redis.isCluster, piece, (key) => names.entry(key));
+      return Promise.all(
+        groups.map((group) => redis.send(names.entry(group[0]), ['UNLINK', ...group.flatMap((key) => names.all(key))])),
+      );
+    });
   }
 
   async clear(): Promise<void> {
@@ -161,49 +226,24 @@ class RedisStorage implements StorageAdapter {
     );
   }
 
-  protected async store(key: string, value: Uint8Array, until: string): Promise<void> {
-    const name = this.names.entry(key);
-    await this.redis.send(name, until === '' ? ['SET', name, value] : ['SET', name, value, 'PXAT', until]);
+  async #store(key: string, value: Uint8Array, until: string): Promise<void> {
+    await SET_AND_VOID.run(this.redis, this.names.all(key), [value, until, ...this.names.news(key)]);
   }
 
-  /** Removes entries and resolves with the number of those that were there. */
-  protected async remove(keys: readonly string[]): Promise<number> {
-    const names = keys.map((key) => this.names.entry(key));
-    const removed = await Promise.all(
-      this.perSlot(names).map((indexes) => {
-        const [first, ...others] = indexes.map((index) => names[index]!) as [Word, ...Word[]];
-        return this.redis.send(first, ['UNLINK', first, ...others]);
-      }),
-    );
-    return removed.reduce<number>((sum, count) => sum + Number(count), 0);
-  }
-
-  /** The indexes of `names`, in groups that may share one command. */
-  protected perSlot(names: readonly Word[]): readonly (readonly number[])[] {
-    if (!this.redis.isCluster) return names.length === 0 ? [] : [[...names.keys()]];
-    const groups = new Map<number, number[]>();
-    for (const [index, name] of names.entries()) {
-      const slot = slotOf(name);
-      const group = groups.get(slot);
-      if (group === undefined) groups.set(slot, [index]);
-      else group.push(index);
-    }
-    return [...groups.values()];
-  }
-
-  async #clearNode(send: (command: readonly Word[]) => Promise<unknown>): Promise<void> {
+  async #clearNode(send: Send): Promise<void> {
     let cursor = '0';
     do {
       const scan = ['SCAN', cursor, 'MATCH', this.names.pattern, 'COUNT', String(SCANNED_AT_ONCE)];
       const [next, found] = (await send(scan)) as [Word, Word[]];
-      cursor = typeof next === 'string' ? next : new TextDecoder().decode(next);
-      const groups = this.perSlot(found).map((indexes) => indexes.map((index) => found[index]!));
-      await Promise.all(groups.map((names) => send(['UNLINK', ...names])));
+      cursor = textOf(next);
+      const groups = bySlot(this.redis.isCluster, found, (name) => name);
+      // An entry goes together with its claim. Between the two, a load that began before could store an entry.
+      await Promise.all(groups.map((names) => send(['UNLINK', ...names.flatMap(namesBeside)])));
     } while (cursor !== '0');
   }
 }
 
-/** The same with leases. Setting or deleting a key ends its lease. */
+/** The same with leases. */
 class LeasingRedisStorage extends RedisStorage {
   readonly #leases: RedisLeases;
 
@@ -223,21 +263,6 @@ class LeasingRedisStorage extends RedisStorage {
   override async close(): Promise<void> {
     await super.close();
     await this.#leases.close();
-  }
-
-  protected override async store(key: string, value: Uint8Array, until: string): Promise<void> {
-    const keys = [this.names.entry(key), this.names.lease(key)] as const;
-    await SET_AND_VOID.run(this.redis, keys, [value, until, ...this.#leases.news(key)]);
-  }
-
-  protected override async remove(keys: readonly string[]): Promise<number> {
-    const removed = await Promise.all(
-      keys.map((key) => {
-        const names = [this.names.entry(key), this.names.lease(key)] as const;
-        return DELETE_AND_VOID.run(this.redis, names, this.#leases.news(key));
-      }),
-    );
-    return removed.reduce<number>((sum, count) => sum + Number(count), 0);
   }
 }
 

@@ -1,6 +1,6 @@
 import { ignore } from '../base/promises.js';
 import { misuse } from '../errors.js';
-import { isIoredis, isNodeRedis, type RedisClient } from './client.js';
+import { isIoredis, isNodeRedis, unpipelined, type IoredisSender, type RedisClient } from './client.js';
 
 /** A connection that listens to channels, whether it is of node-redis or ioredis. */
 export interface RedisSubscriber {
@@ -65,11 +65,9 @@ class NodeRedisSubscriber implements RedisSubscriber {
   }
 }
 
-interface Ioredis extends Emitter {
-  subscribe(channel: string): Promise<unknown>;
-  unsubscribe(channel: string): Promise<unknown>;
-  ssubscribe(channel: string): Promise<unknown>;
-  sunsubscribe(channel: string): Promise<unknown>;
+interface Ioredis extends Emitter, IoredisSender {
+  subscribe(this: IoredisSender, channel: string): Promise<unknown>;
+  ssubscribe(this: IoredisSender, channel: string): Promise<unknown>;
 }
 
 class IoredisSubscriber implements RedisSubscriber {
@@ -84,7 +82,9 @@ class IoredisSubscriber implements RedisSubscriber {
   async subscribe(channel: string, receive: Listener, lost: () => void = ignore): Promise<() => Promise<void>> {
     const client = this.#client;
     const event = this.#sharded ? 'smessage' : 'message';
-    const subscribe = (): Promise<unknown> => (this.#sharded ? client.ssubscribe(channel) : client.subscribe(channel));
+    const sender = unpipelined(client);
+    const subscribe = (): Promise<unknown> =>
+      this.#sharded ? client.ssubscribe.call(sender, channel) : client.subscribe.call(sender, channel);
     const message = (from: string, text: string): void => {
       if (from === channel) receive(text);
     };

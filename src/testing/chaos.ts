@@ -105,8 +105,11 @@ export function chaos(tier: StorageAdapter): ChaosTier {
     corrupt: (key, garbage = GARBAGE) => trouble.corrupt.set(key, garbage),
     restore: () => trouble.restore(),
   };
-  const messages: Pick<StorageAdapter, 'onLeaseEnd'> =
-    tier.onLeaseEnd === undefined ? {} : { onLeaseEnd: (key, wake) => tier.onLeaseEnd!(key, wake) };
+  const messages: Pick<StorageAdapter, 'onLeaseEnd' | 'onReady' | 'onLoss'> = {
+    ...(tier.onLeaseEnd && { onLeaseEnd: (key, wake) => tier.onLeaseEnd!(key, wake) }),
+    ...(tier.onReady && { onReady: (ready) => tier.onReady!(ready) }),
+    ...(tier.onLoss && { onLoss: (lost) => tier.onLoss!(lost) }),
+  };
   const adapter = { name: tier.name, ...operations, ...messages } as StorageAdapter;
   return Object.assign(defineStorage(adapter), controls);
 }

@@ -31,6 +31,8 @@ export function namespaced(tier: StorageAdapter, path: readonly string[]): Stora
     }),
     ...(tier.lease && { lease: (key, ms, newerThan) => tier.lease!(named(key), ms, newerThan) }),
     ...(tier.onLeaseEnd && { onLeaseEnd: (key, wake) => tier.onLeaseEnd!(named(key), wake) }),
+    ...(tier.onReady && { onReady: (ready) => tier.onReady!(ready) }),
+    ...(tier.onLoss && { onLoss: (lost) => tier.onLoss!(lost) }),
     ...(tier.sweep && { sweep: (now, limit) => tier.sweep!(now, limit) }),
     ...(tier.close && { close: () => tier.close!() }),
   });

@@ -18,6 +18,8 @@ export interface RedisServer {
   readonly kill: () => Promise<void>;
   /** Starts another, empty server on the same port. The old one must have ended. */
   readonly restart: () => Promise<void>;
+  /** Kills it and starts it again from the snapshot that `SAVE` made last. */
+  readonly restoreSnapshot: () => Promise<void>;
   /** Stops it (`SIGSTOP`), and lets it go on. */
   readonly pause: () => void;
   readonly resume: () => void;
@@ -65,15 +67,17 @@ function isInstalled(): boolean {
 export async function startRedis(settings: readonly string[] = [], given?: number): Promise<RedisServer> {
   const { port, running: first } = await launchOn(given, settings);
   let running = first;
+  const exit = async (signal: NodeJS.Signals): Promise<void> => {
+    const { child } = running;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    // A paused server would not receive any other signal.
+    child.kill('SIGCONT');
+    child.kill(signal);
+    await once(child, 'exit');
+  };
   const end = async (signal: NodeJS.Signals): Promise<void> => {
-    const { child, folder } = running;
-    if (child.exitCode === null && child.signalCode === null) {
-      // A paused server would not receive any other signal.
-      child.kill('SIGCONT');
-      child.kill(signal);
-      await once(child, 'exit');
-    }
-    rmSync(folder, { recursive: true, force: true });
+    await exit(signal);
+    rmSync(running.folder, { recursive: true, force: true });
   };
   return {
     port,
@@ -85,6 +89,10 @@ export async function startRedis(settings: readonly string[] = [], given?: numbe
     kill: () => end('SIGKILL'),
     restart: async () => {
       running = await launch(port, settings);
+    },
+    restoreSnapshot: async () => {
+      await exit('SIGKILL');
+      running = await launch(port, settings, running.folder);
     },
     pause: () => void running.child.kill('SIGSTOP'),
     resume: () => void running.child.kill('SIGCONT'),
@@ -113,8 +121,11 @@ async function launchOn(
   }
 }
 
-async function launch(port: number, settings: readonly string[]): Promise<Running> {
-  const folder = mkdtempSync(join(tmpdir(), 'soloflight-redis-'));
+async function launch(
+  port: number,
+  settings: readonly string[],
+  folder: string = mkdtempSync(join(tmpdir(), 'soloflight-redis-')),
+): Promise<Running> {
   const flags = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'];
   const child = spawn('redis-server', [...flags, ...settings], { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';

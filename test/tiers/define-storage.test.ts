@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 
 import { defineStorage, mapStorage, TieredCache, type Entry, type StorageAdapter } from '../../src/index.js';
+import { chaos } from '../../src/testing/index.js';
+import { namespaced } from '../../src/testing/namespaced.js';
 import { settle, setupCache } from '../support/setup-cache.js';
 
 const bare = (): StorageAdapter => {
@@ -62,6 +64,33 @@ describe('an adapter passed as `storage`', () => {
     await cache.set('k', 'v');
 
     expect(await cache.getIfCached('k')).toBe('v');
+  });
+});
+
+describe('what an adapter tells by itself', () => {
+  const wraps: Readonly<Record<string, (adapter: StorageAdapter) => StorageAdapter>> = {
+    defineStorage,
+    namespaced: (adapter) => namespaced(adapter, ['n']),
+    chaos,
+  };
+
+  test.each(Object.entries(wraps))('reaches whoever listens through %s, until it stops', (_, wrap) => {
+    const listeners = { onReady: new Set<() => void>(), onLoss: new Set<() => void>() };
+    const listen = (listening: Set<() => void>) => (listener: () => void) => {
+      listening.add(listener);
+      return () => void listening.delete(listener);
+    };
+    const tier = wrap({ ...bare(), onReady: listen(listeners.onReady), onLoss: listen(listeners.onLoss) });
+
+    for (const method of ['onReady', 'onLoss'] as const) {
+      let heard = 0;
+      const stop = tier[method]!(() => (heard += 1));
+      for (const tell of listeners[method]) tell();
+      expect(heard).toBe(1);
+      stop();
+      expect(listeners[method].size).toBe(0);
+      expect(wrap(bare())[method]).toBeUndefined();
+    }
   });
 });
 
