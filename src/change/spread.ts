@@ -13,7 +13,8 @@ export async function spread<V, T>(changes: Changes<V>, change: Change, write: T
   announce(changes, change);
   const written = await write;
   // Only when storage is done: others would read from there what they have just dropped.
-  if (!('keys' in change) || change.keys.length > 0) await peers?.tell({ ...change, space: space.path });
+  if (peers !== undefined && (!('keys' in change) || change.keys.length > 0))
+    await peers.tell({ ...change, space: space.path });
   return written;
 }
 

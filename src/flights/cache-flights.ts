@@ -7,9 +7,14 @@ export class CacheFlights<K, R, D = undefined, V = R> extends FlightMap<K, R, D,
   /** Whether joining concerns anybody but the flight and its subscribers. */
   readonly #isWatched: boolean;
 
-  constructor(options: FlightMapOptions<K>, hooks?: Partial<FlightHooks<K, R, D, V>>) {
-    super(options, hooks);
+  constructor(options: FlightMapOptions<K>) {
+    super(options);
     this.#isWatched = this.overlaps || options.onEvent !== undefined || options.asyncContext !== undefined;
+  }
+
+  /** Asks `hooks` from now on. Called before the first flight. */
+  attend(hooks: Partial<FlightHooks<K, R, D, V>>): void {
+    this.hooks = { ...this.hooks, ...hooks };
   }
 
   /** Any flight for `key` whose result may still be written back, also one that nobody may join. */

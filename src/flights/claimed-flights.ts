@@ -3,15 +3,15 @@ import type { TooManyFlightsError } from '../errors.js';
 import { CacheFlights } from './cache-flights.js';
 import type { Claim } from './claim.js';
 import type { Claims } from './claims.js';
-import type { FlightHooks, FlightMapOptions, SingleflightStats } from './flight-map.js';
+import type { FlightMapOptions, SingleflightStats } from './flight-map.js';
 import type { Flight, FlightEnd } from './flight.js';
 
 /** The flights of a cache where the request that leads a flight may end without a trace: each has a claim to its key. */
 export class ClaimedFlights<K, R, D, V> extends CacheFlights<K, R, D, V> {
   readonly #claims: Claims;
 
-  constructor(claims: Claims, options: FlightMapOptions<K>, hooks?: Partial<FlightHooks<K, R, D, V>>) {
-    super(options, hooks);
+  constructor(claims: Claims, options: FlightMapOptions<K>) {
+    super(options);
     this.#claims = claims;
   }
 

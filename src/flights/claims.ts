@@ -1,6 +1,6 @@
 import type { CacheFlights } from './cache-flights.js';
 import type { Claim } from './claim.js';
-import type { FlightHooks, FlightMapOptions } from './flight-map.js';
+import type { FlightMapOptions } from './flight-map.js';
 
 /** The claims of a cache and its namespaces, in the order in which they began. */
 export interface Claims {
@@ -9,7 +9,7 @@ export interface Claims {
   /** Gives up the flights whose leader is gone: all of them, or the oldest ones in passing. */
   sweep(inPassing: boolean): void;
   /** Makes a map of flights that have claims. */
-  flights<K, R, D, V>(options: FlightMapOptions<K>, hooks?: Partial<FlightHooks<K, R, D, V>>): CacheFlights<K, R, D, V>;
+  flights<K, R, D, V>(options: FlightMapOptions<K>): CacheFlights<K, R, D, V>;
 }
 
 /** The rejection of followers whose leader is gone. Callers never see it: followers take over, or join who did. */

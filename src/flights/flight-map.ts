@@ -92,7 +92,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
   protected running: Flight<K, R, D, V> | undefined;
   /** Callers that wait for flights of this map. */
   protected subscribers = 0;
-  readonly #hooks: FlightHooks<K, R, D, V>;
+  protected hooks: FlightHooks<K, R, D, V> = BARE as FlightHooks<K, R, D, V>;
   protected readonly totals = { led: 0, joined: 0, succeeded: 0, failed: 0, timedOut: 0, aborted: 0, rejected: 0 };
   readonly #arrived: (this: Flight<K, R, D, V>, result: R) => void;
   readonly #lost: (this: Flight<K, R, D, V>, error: unknown) => void;
@@ -103,14 +103,13 @@ export class FlightMap<K, R, D = undefined, V = R> {
   #live = 0;
   #cancelTimer: (() => void) | undefined;
 
-  constructor(options: FlightMapOptions<K>, hooks: Partial<FlightHooks<K, R, D, V>> = {}) {
+  constructor(options: FlightMapOptions<K>) {
     this.options = options;
     this.budget = options.budget ?? { live: 0 };
     this.overlaps = options.coalesce !== true;
-    this.#hooks = { ...(BARE as FlightHooks<K, R, D, V>), ...hooks };
     this.#arrived = forFlights((flight, result) => {
       if (!this.#strike(flight, 'succeeded')) return;
-      this.#hooks.ended(flight, result);
+      this.hooks.ended(flight, result);
       flight.resolve(result);
     });
     this.#lost = forFlights((flight, reason) => this.#fail(flight, 'failed', reason));
@@ -136,7 +135,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
     const { maxFlights, clock, onEvent } = this.options;
     if (this.budget.live >= maxFlights) return this.#refuse(new TooManyFlightsError(key, maxFlights), key);
 
-    const flight = new Flight<K, R, D, V>(key, clock.monotonic(), detail, this.#hooks.valueIn);
+    const flight = new Flight<K, R, D, V>(key, clock.monotonic(), detail, this.hooks.valueIn);
     flight.keepAlive = keepAlive;
     // A switch that was off a moment ago, when this key's flight was looked for, must not push that one off the map.
     if (!this.overlaps || (this.#coalesces() && !this.flights.has(key))) this.flights.set(key, flight);
@@ -296,7 +295,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
 
   #fail(flight: Flight<K, R, D, V>, end: FlightEnd, reason: unknown): void {
     if (!this.#strike(flight, end)) return;
-    this.#hooks.ended(flight, undefined);
+    this.hooks.ended(flight, undefined);
     flight.reject(reason);
   }
 
@@ -305,11 +304,11 @@ export class FlightMap<K, R, D = undefined, V = R> {
     const error = new FlightTimeoutError(flight.key, this.ageOf(flight), this.options.maxDuration);
     this.#strike(flight, 'timedOut');
     try {
-      const result = this.#hooks.rescue(flight, error);
-      this.#hooks.ended(flight, result);
+      const result = this.hooks.rescue(flight, error);
+      this.hooks.ended(flight, result);
       flight.resolve(result);
     } catch (failure) {
-      this.#hooks.ended(flight, undefined);
+      this.hooks.ended(flight, undefined);
       flight.reject(failure);
     }
     flight.abortSignal(error);

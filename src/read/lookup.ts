@@ -2,6 +2,7 @@ import { rejection, silenced } from '../base/promises.js';
 import { freshness } from '../entry.js';
 import { CallerTimeoutError, type SoloflightError } from '../errors.js';
 import { LEADER_LOST } from '../flights/claims.js';
+import type { FlightHooks } from '../flights/flight-map.js';
 import type { Found } from '../ports.js';
 import { accepts, afterFailure, count, problemWith, tell } from './answering.js';
 import { MEMORY, type Answer, type Outcome, type Role } from './outcome.js';
@@ -200,6 +201,18 @@ function refreshAhead<V>(reads: Reads<V>, key: string, found: Found<V>, ask: Ask
   if (ahead !== undefined && isDueAhead(entry, until, ahead, clock)) revalidate(reads, key, found, ask);
 }
 
+/** What the flight map asks of reads: what plain callers get, what a timeout brings, and what follows the end of a flight. */
+export function hooksOf<V>(
+  reads: Reads<V>,
+  timedOut: (reads: Reads<V>, flight: CacheFlight<V>, error: unknown) => Outcome<V>,
+): FlightHooks<string, Outcome<V>, Journey<V>, V> {
+  return {
+    valueIn: ({ entry }) => entry.value as V,
+    rescue: (flight, error) => timedOut(reads, flight, error),
+    ended: flightEnded.bind<undefined, [Reads<V>], [CacheFlight<V>, Outcome<V> | undefined], void>(undefined, reads),
+  };
+}
+
 /** For callers that want the value alone. All caches share it: of one per cache V8 would inline none (D103). */
 const VALUES: Face<unknown, unknown> = {
   hit: (entry) => entry.answer,
@@ -243,7 +256,7 @@ export function stories<V>(): Face<V, Answer<V>> {
 }
 
 /** Once per flight, when its key is free and before its subscribers run. */
-export function flightEnded<V>(
+function flightEnded<V>(
   reads: Reads<V>,
   { key, fenced, detail }: CacheFlight<V>,
   outcome: Outcome<V> | undefined,

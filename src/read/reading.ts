@@ -1,11 +1,10 @@
 import { CacheFlights } from '../flights/cache-flights.js';
 import type { Claims } from '../flights/claims.js';
-import type { FlightHooks, FlightMapOptions } from '../flights/flight-map.js';
+import type { FlightMapOptions } from '../flights/flight-map.js';
 import { fly } from './fly.js';
 import { load, timedOut } from './load.js';
-import { flightEnded, stories, values } from './lookup.js';
-import type { Outcome } from './outcome.js';
-import type { Journey, Reads } from './reads.js';
+import { hooksOf, stories, values } from './lookup.js';
+import type { Reads } from './reads.js';
 
 /** What the reads of a cache are made of. */
 export type ReadingParts<V> = Omit<Reads<V>, 'flights' | 'probes' | 'values' | 'stories' | 'fly' | 'isPatient'>;
@@ -13,18 +12,14 @@ export type ReadingParts<V> = Omit<Reads<V>, 'flights' | 'probes' | 'values' | '
 /** The reads of one cache or namespace, with flights of their own. `claims`: set where the request that leads a flight may end without a trace. */
 export function readingOf<V>(parts: ReadingParts<V>, options: FlightMapOptions<string>, claims?: Claims): Reads<V> {
   const { storage, peers, pending, scope, rules } = parts;
-  const hooks: FlightHooks<string, Outcome<V>, Journey<V>, V> = {
-    valueIn: ({ entry }) => entry.value as V,
-    rescue: (flight, error) => timedOut(reads, flight, error),
-    ended: (flight, outcome) => flightEnded(reads, flight, outcome),
-  };
   // They load nothing, so they take no place from those that do.
   const unlimited = { ...options, maxFlights: Infinity, maxSubscribers: Infinity, budget: undefined };
+  const flights: Reads<V>['flights'] = claims?.flights(options) ?? new CacheFlights(options);
   const reads: Reads<V> = {
     ...parts,
     // Limited patience, or a leader that may vanish, needs a look.
     isPatient: scope === undefined && rules.softTimeout === Infinity,
-    flights: claims?.flights(options, hooks) ?? new CacheFlights(options, hooks),
+    flights,
     probes: claims?.flights(unlimited) ?? new CacheFlights(unlimited),
     // Where no tier, other process or pending write may have what is wanted, a flight is nothing but its load.
     fly:
@@ -34,5 +29,6 @@ export function readingOf<V>(parts: ReadingParts<V>, options: FlightMapOptions<s
     values: values(),
     stories: stories(),
   };
+  flights.attend(hooksOf(reads, timedOut));
   return reads;
 }

@@ -3,7 +3,7 @@ import type { CacheFlights } from '../flights/cache-flights.js';
 import type { Claim } from '../flights/claim.js';
 import { ClaimedFlights } from '../flights/claimed-flights.js';
 import { LEADER_LOST, type Claims } from '../flights/claims.js';
-import type { FlightHooks, FlightMapOptions } from '../flights/flight-map.js';
+import type { FlightMapOptions } from '../flights/flight-map.js';
 
 /** How often a request that leads a flight shows that it is alive. */
 const BEAT = 1_000;
@@ -119,11 +119,8 @@ export class RequestClaims implements Claims {
     return claim;
   }
 
-  flights<K, R, D, V>(
-    options: FlightMapOptions<K>,
-    hooks?: Partial<FlightHooks<K, R, D, V>>,
-  ): CacheFlights<K, R, D, V> {
-    return new ClaimedFlights(this, options, hooks);
+  flights<K, R, D, V>(options: FlightMapOptions<K>): CacheFlights<K, R, D, V> {
+    return new ClaimedFlights(this, options);
   }
 
   delete(claim: Claim): void {

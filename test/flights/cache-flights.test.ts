@@ -11,9 +11,10 @@ type OwnFlight = Flight<string, string>;
 
 const never = new Promise<never>(() => {});
 
-function setup(options: SingleflightOptions = {}, hooks?: Partial<FlightHooks<string, string>>) {
+function setup(options: SingleflightOptions = {}, hooks: Partial<FlightHooks<string, string>> = {}) {
   const clock = manualClock();
-  const map = new CacheFlights<string, string>(resolveFlightOptions({ clock, maxDuration: 100, ...options }), hooks);
+  const map = new CacheFlights<string, string>(resolveFlightOptions({ clock, maxDuration: 100, ...options }));
+  map.attend(hooks);
   const lead = (
     key: string,
     work: () => string | Promise<string> = () => never,

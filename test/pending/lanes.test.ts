@@ -21,7 +21,7 @@ test('the claims of requests that ended while they wrote are let go of', () => {
       all.delete(claim);
     },
     sweep: (inPassing) => all.sweep(inPassing),
-    flights: (options, hooks) => all.flights(options, hooks),
+    flights: (options) => all.flights(options),
   };
   const lanes = new WriteLanes(claims, clock);
 
