@@ -1,7 +1,7 @@
 import { checkObject } from '../base/checks.js';
 import { isEventType, type CacheEvent } from '../base/events.js';
 import { isThenable, rejection, silenced } from '../base/promises.js';
-import { applyRemote, type Changes } from '../change/changes.js';
+import { applyRemote, fenceAll, type Changes } from '../change/changes.js';
 import { clear, expire, invalidate, invalidateTags } from '../change/invalidate.js';
 import { set } from '../change/set.js';
 import type { MaybePromise, TagMode, Upstream } from '../contracts.js';
@@ -389,7 +389,7 @@ export class TieredCache<V> {
       if (changes !== undefined) applyRemote(changes, message);
     },
     doubt: () => {
-      for (const { changes } of this.#parts()) changes.fences.fenceAll();
+      for (const { changes } of this.#parts()) fenceAll(changes);
     },
   };
 

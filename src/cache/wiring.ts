@@ -3,7 +3,7 @@ import { Events } from '../base/events.js';
 import { fence, type Changes } from '../change/changes.js';
 import { expire, invalidate } from '../change/invalidate.js';
 import type { BackplaneMessage, MemoryTier } from '../contracts.js';
-import { Fences } from '../flights/fences.js';
+import type { Fenced } from '../flights/fences.js';
 import { Held } from '../marks/held.js';
 import { keyInStorage, Namespace } from '../marks/namespace.js';
 import { TagMarks } from '../marks/tags.js';
@@ -113,7 +113,7 @@ export function wire<V>(shared: Shared<V>, verbs: Verbs<V>, inner?: Namespace): 
   const storage = shared.storage?.open(space, () => held.now());
   const failures = new Failures(clock, settings.errorBackoff);
   const deferred = isWhole ? shared.deferred : shared.deferred.part();
-  const fences = new Fences();
+  const fences: Fenced[] = [];
   const changes: Changes<V> = { clock, held, marks, space, fences, failures, storage, peers, events };
   const writes = isWhole ? connectWrites(shared, changes) : undefined;
   const parts = {
@@ -125,7 +125,7 @@ export function wire<V>(shared: Shared<V>, verbs: Verbs<V>, inner?: Namespace): 
     plain: { upstream: settings.upstream, lifetime: settings.lifetime, read: ANY_READ, reason: 'miss' },
   } as const;
   const reads = readingOf<V>(parts, { ...settings.flights, budget }, settings.claims);
-  fences.add(reads.flights, reads.probes);
+  fences.push(reads.flights, reads.probes);
   return { reads, changes, writes, life: verbs.life };
 }
 

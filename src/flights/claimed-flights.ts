@@ -3,7 +3,7 @@ import type { TooManyFlightsError } from '../errors.js';
 import { CacheFlights } from './cache-flights.js';
 import type { Claim } from './claim.js';
 import type { Claims } from './claims.js';
-import type { FlightMapOptions, SingleflightStats } from './flight-map.js';
+import type { FlightMapOptions } from './flight-map.js';
 import type { Flight, FlightEnd } from './flight.js';
 
 /** The flights of a cache where the request that leads a flight may end without a trace: each has a claim to its key. */
@@ -58,11 +58,6 @@ export class ClaimedFlights<K, R, D, V> extends CacheFlights<K, R, D, V> {
   override start(flight: Flight<K, R, D, V>, work: Parameters<CacheFlights<K, R, D, V>['start']>[1]): void {
     if (flight.end === undefined) flight.claim?.begin(() => this.timeOut(flight));
     super.start(flight, work);
-  }
-
-  override getStats(): SingleflightStats {
-    this.#claims.sweep(false);
-    return super.getStats();
   }
 
   /** The claim ends a flight in time: no timer of another request can be relied on. */

@@ -273,7 +273,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
   getStats(): SingleflightStats {
     const { led, joined } = this.totals;
     return {
-      inFlightCount: this.#live,
+      inFlightCount: this.live,
       totalSubscribers: this.subscribers,
       oldestCallAge: this.oldest === undefined ? null : this.ageOf(this.oldest),
       ...this.totals,
