@@ -50,7 +50,7 @@ export class TooManySubscribersError extends SoloflightError {
   constructor(key: unknown, maxSubscribers: number) {
     super(
       'SOLOFLIGHT_TOO_MANY_SUBSCRIBERS',
-      `The flight for ${show(key)} already has ${maxSubscribers} subscribers (\`maxSubscribers\`). Shed this call or retry after a moment`,
+      `The flight for ${show(key)} already has ${maxSubscribers} subscribers (\`maxSubscribers\`). Shed this call or retry later`,
       { key },
     );
     this.maxSubscribers = maxSubscribers;
@@ -64,7 +64,7 @@ export class TooManyFlightsError extends SoloflightError {
   constructor(key: unknown, maxFlights: number) {
     super(
       'SOLOFLIGHT_TOO_MANY_FLIGHTS',
-      `No flight for ${show(key)}: there already are ${maxFlights} (\`maxFlights\`). Shed this call or retry after a moment`,
+      `No flight for ${show(key)}: there already are ${maxFlights} (\`maxFlights\`). Shed this call or retry later`,
       { key },
     );
     this.maxFlights = maxFlights;

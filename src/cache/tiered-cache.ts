@@ -265,7 +265,7 @@ export class TieredCache<V> {
   namespace(name: string): TieredCache<V> {
     if (typeof name !== 'string' || name === '') throw misuse('name', 'a non-empty string', name);
     if (this.#shared.settings.writes !== undefined)
-      throw misuse('namespace', 'not used with `writes`, which are told keys alone: put the name into the key', name);
+      throw misuse('namespace', 'not used with `writes`: put the name into the key', name);
     const space = this.#wired.changes.space.inner(name);
     const whole: Whole<V> = {
       shared: this.#shared,

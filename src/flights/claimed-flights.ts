@@ -6,7 +6,7 @@ import type { Claims } from './claims.js';
 import type { FlightMapOptions } from './flight-map.js';
 import type { Flight, FlightEnd } from './flight.js';
 
-/** The flights of a cache where the request that leads a flight may end without a trace: each has a claim to its key. */
+/** The flights of a cache where the request that leads a flight may end without a trace: each has a claim to its key, from `open` on. */
 export class ClaimedFlights<K, R, D, V> extends CacheFlights<K, R, D, V> {
   readonly #claims: Claims;
 
@@ -44,19 +44,17 @@ export class ClaimedFlights<K, R, D, V> extends CacheFlights<K, R, D, V> {
   }
 
   override follow(flight: Flight<K, R, D, V>, parent?: Flight<K, R, D, V>): Promise<V> {
-    return flight.claim?.begun === true
-      ? this.#outwait(flight, flight.value, undefined, parent)
-      : super.follow(flight, parent);
+    return flight.claim!.begun ? this.#outwait(flight, flight.value, undefined, parent) : super.follow(flight, parent);
   }
 
   override subscribe(flight: Flight<K, R, D, V>, signal?: AbortSignal, parent?: Flight<K, R, D, V>): Promise<R> {
-    return flight.end === undefined && flight.claim?.begun === true
+    return flight.end === undefined && flight.claim!.begun
       ? this.#outwait(flight, flight.promise, signal, parent)
       : super.subscribe(flight, signal, parent);
   }
 
   override start(flight: Flight<K, R, D, V>, work: Parameters<CacheFlights<K, R, D, V>['start']>[1]): void {
-    if (flight.end === undefined) flight.claim?.begin(() => this.timeOut(flight));
+    if (flight.end === undefined) flight.claim!.begin(() => this.timeOut(flight));
     super.start(flight, work);
   }
 
@@ -66,17 +64,17 @@ export class ClaimedFlights<K, R, D, V> extends CacheFlights<K, R, D, V> {
   }
 
   protected override leave(flight: Flight<K, R, D, V>, count: number): boolean {
-    return flight.claim?.lost !== true && super.leave(flight, count);
+    return !flight.claim!.lost && super.leave(flight, count);
   }
 
   protected override unlist(flight: Flight<K, R, D, V>, end: FlightEnd): void {
-    flight.claim?.end();
+    flight.claim!.end();
     // Given up by others, and back after all: its own subscribers get what it brings.
-    if (flight.claim?.lost !== true) this.#release(flight, end);
+    if (!flight.claim!.lost) this.#release(flight, end);
   }
 
   protected override ending(flight: Flight<K, R, D, V>): Promise<unknown> {
-    return flight.claim?.outwait(flight.promise, undefined, ignore) ?? flight.promise;
+    return flight.claim!.outwait(flight.promise, undefined, ignore);
   }
 
   /** The promise of a subscriber whose request may outlive the one that leads `flight`. The work goes on when it leaves. */
@@ -94,21 +92,21 @@ export class ClaimedFlights<K, R, D, V> extends CacheFlights<K, R, D, V> {
 
   /** Frees all that a flight holds whose leader can't do it any more. Should it come back, its result is for no tier. */
   #giveUp(flight: Flight<K, R, D, V>): void {
-    const { claim } = flight;
-    if (claim === undefined || claim.lost || flight.end !== undefined) return;
+    const claim = flight.claim!;
+    if (claim.lost || flight.end !== undefined) return;
     claim.lost = flight.fenced = true;
     this.#release(flight, 'timedOut');
   }
 
   #release(flight: Flight<K, R, D, V>, end: FlightEnd): void {
-    if (flight.claim !== undefined) this.#claims.delete(flight.claim);
+    this.#claims.delete(flight.claim!);
     super.unlist(flight, end);
   }
 }
 
 /** Gives `flight` up if its leader is gone, and tells whether that is so. */
 function isLost({ claim }: { readonly claim: Claim | undefined }): boolean {
-  if (claim === undefined || claim.left > 0) return false;
-  claim.giveUp();
+  if (claim!.left > 0) return false;
+  claim!.giveUp();
   return true;
 }

@@ -24,7 +24,7 @@ export function plainReason(reason: unknown): unknown {
   if (isPrimitive(reason) || reason instanceof Error || !isForeign(reason)) return reason;
   return misuse(
     'reason of the failed load',
-    `an Error or plain data, not a ${nameOf(reason)} that belongs to one request (\`scope: requestScope()\`)`,
+    `an Error or plain data, not a ${nameOf(reason)} that belongs to one request`,
     reason,
   );
 }
