@@ -35,7 +35,7 @@ export class FlightTimeoutError extends SoloflightError {
   constructor(key: unknown, age: number, maxDuration: number) {
     super(
       'SOLOFLIGHT_FLIGHT_TIMEOUT',
-      `The flight for ${show(key)} was ended after ${Math.round(age)} ms. Raise \`maxDuration\` (${maxDuration} ms) if its work may take longer, else pass on its \`signal\` to stop it`,
+      `The flight for ${show(key)} was ended after ${Math.round(age)} ms. Raise \`maxDuration\` (${maxDuration} ms) if work may take longer, else stop it by its \`signal\``,
       { key },
     );
     this.age = age;
