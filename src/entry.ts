@@ -101,27 +101,27 @@ export class HeldEntry<V> implements Entry<V> {
   }
 
   /** `entry` itself if it is held already, else a held copy that is as new as `epoch` says. */
-  static from<V>(entry: Entry<V>, epoch = 0): HeldEntry<V> {
+  static from<V>(entry: Entry<V>, epoch?: number): HeldEntry<V> {
     if (entry instanceof HeldEntry) return entry;
     return new HeldEntry(entry.value, { ...plain(entry), epoch }, entry);
   }
 
   /** A copy that is fresh no longer than until `at`. */
   expired(at: number): HeldEntry<V> {
-    return HeldEntry.from(expiredAt(this, at), this.#more?.epoch ?? 0);
+    return HeldEntry.from(expiredAt(this, at), this.#more?.epoch);
   }
 
   /** A copy that is not used beyond `at`. */
   cut(at: number): HeldEntry<V> {
     const entry = cutAt(this, at);
     if (entry === this) return this;
-    return new HeldEntry(entry.value, { ...entry, epoch: this.#more?.epoch ?? 0, uncut: this.uncut }, entry);
+    return new HeldEntry(entry.value, { ...entry, epoch: this.#more?.epoch, uncut: this.uncut }, entry);
   }
 
   /** A copy with another value. */
   with(value: V | undefined): HeldEntry<V> {
     if (value === this.value) return this;
-    return HeldEntry.from({ ...plain(this), value }, this.#more?.epoch ?? 0);
+    return HeldEntry.from({ ...plain(this), value }, this.#more?.epoch);
   }
 
   /** What its tags are checked by; `undefined` for sure where it has none. */
@@ -186,7 +186,7 @@ export interface Origin {
   readonly tags?: readonly string[] | undefined;
   readonly meta?: unknown;
   /** @default 0 @see Tagging */
-  readonly epoch?: number;
+  readonly epoch?: number | undefined;
   /** Until when the value is fresh, where a tier holds it for a shorter time. @default the end that the entry has itself */
   readonly uncut?: number | undefined;
 }

@@ -35,7 +35,7 @@ export class FlightTimeoutError extends SoloflightError {
   constructor(key: unknown, age: number, maxDuration: number) {
     super(
       'SOLOFLIGHT_FLIGHT_TIMEOUT',
-      `The flight for ${show(key)} was ended after ${Math.round(age)} ms. If the work may take longer, raise \`maxDuration\` (now ${maxDuration} ms); if not, pass the flight's \`signal\` on so that it stops`,
+      `The flight for ${show(key)} was ended after ${Math.round(age)} ms. Raise \`maxDuration\` (${maxDuration} ms) if work may take longer, else stop it by its \`signal\``,
       { key },
     );
     this.age = age;
@@ -50,7 +50,7 @@ export class TooManySubscribersError extends SoloflightError {
   constructor(key: unknown, maxSubscribers: number) {
     super(
       'SOLOFLIGHT_TOO_MANY_SUBSCRIBERS',
-      `The flight for ${show(key)} already has ${maxSubscribers} subscribers (\`maxSubscribers\`). Shed this call or retry after a moment`,
+      `The flight for ${show(key)} already has ${maxSubscribers} subscribers (\`maxSubscribers\`). Shed this call or retry later`,
       { key },
     );
     this.maxSubscribers = maxSubscribers;
@@ -64,7 +64,7 @@ export class TooManyFlightsError extends SoloflightError {
   constructor(key: unknown, maxFlights: number) {
     super(
       'SOLOFLIGHT_TOO_MANY_FLIGHTS',
-      `No flight for ${show(key)}: ${maxFlights} flights are already under way (\`maxFlights\`). Shed this call or retry after a moment`,
+      `No flight for ${show(key)}: there already are ${maxFlights} (\`maxFlights\`). Shed this call or retry later`,
       { key },
     );
     this.maxFlights = maxFlights;
@@ -76,7 +76,7 @@ export class ReentrantFlightError extends SoloflightError {
   constructor(key: unknown) {
     super(
       'SOLOFLIGHT_REENTRANT_FLIGHT',
-      `The work for ${show(key)} executed its own key and would wait for itself. Use another key for the inner call, or call the inner function directly`,
+      `The work for ${show(key)} would wait for itself. Use another key for the inner call, or call the function directly`,
       { key },
     );
   }
@@ -85,7 +85,7 @@ export class ReentrantFlightError extends SoloflightError {
 /** The cache was closed. */
 export class CacheClosedError extends SoloflightError {
   constructor(key?: string) {
-    super('SOLOFLIGHT_CACHE_CLOSED', 'The cache is closed. Create a new one, or close it later', { key });
+    super('SOLOFLIGHT_CACHE_CLOSED', 'The cache is closed', { key });
   }
 }
 
@@ -96,7 +96,7 @@ export class CallerTimeoutError extends SoloflightError {
   constructor(key: string, timeout: number) {
     super(
       'SOLOFLIGHT_CALLER_TIMEOUT',
-      `No answer for ${show(key)} within this caller's \`timeout\` of ${timeout} ms. The load goes on and its result will be cached`,
+      `No answer for ${show(key)} within this caller's \`timeout\` (${timeout} ms). The load goes on`,
       { key },
     );
     this.timeout = timeout;
@@ -115,7 +115,7 @@ export class SomeKeysFailedError extends SoloflightError {
     const named = keys.length > 5 ? `${keys.slice(0, 5).join(', ')} and ${keys.length - 5} more` : keys.join(', ');
     super(
       'SOLOFLIGHT_SOME_KEYS_FAILED',
-      `No value for ${named}. The reasons are in \`failures\`; \`lookupMany\` gives the others their values all the same`,
+      `No value for ${named}: see \`failures\`. \`lookupMany\` gives the others their values`,
       { cause: failures.values().next().value },
     );
     this.failures = failures;

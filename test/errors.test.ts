@@ -132,7 +132,7 @@ describe('the messages', () => {
 
     expect(message).toContain("'post:1'");
     expect(message).toContain('30000 ms');
-    expect(message).toContain('raise `maxDuration`');
+    expect(message).toContain('Raise `maxDuration`');
     expect(message).toContain('`signal`');
   });
 

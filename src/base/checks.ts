@@ -3,13 +3,9 @@ import { misuse } from '../errors.js';
 /** @throws TypeError unless `signal` is absent or can be used as an `AbortSignal`, also one from another realm. */
 export function checkSignal(signal: unknown): void {
   if (signal === undefined) return;
-  const { aborted, addEventListener, removeEventListener } = Object(signal) as Partial<AbortSignal>;
-  if (
-    typeof aborted !== 'boolean' ||
-    typeof addEventListener !== 'function' ||
-    typeof removeEventListener !== 'function'
-  )
-    throw misuse('signal', 'an AbortSignal', signal);
+  const { aborted } = Object(signal) as Partial<AbortSignal>;
+  if (typeof aborted !== 'boolean') throw misuse('signal', 'an AbortSignal', signal);
+  checkMethods('signal', 'an AbortSignal', signal, ['addEventListener', 'removeEventListener']);
 }
 
 export function checkObject(name: string, value: unknown): void {
@@ -33,10 +29,8 @@ export function checkCount(name: string, value: unknown): void {
 }
 
 export function checkMethods(name: string, expectation: string, value: unknown, methods: readonly string[]): void {
-  const missing =
-    typeof value !== 'object' || value === null
-      ? methods
-      : methods.filter((method) => typeof (value as Record<string, unknown>)[method] !== 'function');
+  const given = Object(value) as Record<string, unknown>;
+  const missing = methods.filter((method) => typeof value !== 'object' || typeof given[method] !== 'function');
   if (missing.length > 0) throw misuse(name, `${expectation} (missing: ${missing.join(', ')})`, value);
 }
 

@@ -104,5 +104,5 @@ function bytes(view: Uint8Array): string {
 }
 
 function unfit(what: string): TypeError {
-  return misuse('arguments', 'data that a key can be made of; give a `key` function that picks what matters', what);
+  return misuse('arguments', 'data that a key can be made of; else give a `key` function', what);
 }

@@ -15,6 +15,7 @@ import {
   type Writes,
 } from '../contracts.js';
 import { misuse } from '../errors.js';
+import type { Claims } from '../flights/claims.js';
 import type { AsyncContext, FlightMapOptions } from '../flights/flight-map.js';
 import { resolveFlightOptions } from '../flights/options.js';
 import type { ConnectedTier, PeersConnector, ScopePort, WritesConnector } from '../ports.js';
@@ -122,6 +123,7 @@ export interface CacheSettings<V> {
   readonly scope: ScopePort | undefined;
   readonly flights: FlightMapOptions<string>;
   readonly errorBackoff: { readonly initial: number; readonly max: number };
+  readonly claims: Claims | undefined;
   readonly clockSkew: number;
   readonly leaseWait: number;
   readonly readTimeout: number;
@@ -165,7 +167,8 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
     peers: backplane && { adapter: backplane, connector: connectorOf('backplane', backplane, PEERS_CURE) },
     writes: writes && connectorOf('writes', writes, WRITES_CURE),
     scope,
-    flights: scope === undefined ? flights : { ...flights, claims: scope.claims(clock, flights.maxDuration) },
+    flights,
+    claims: scope?.claims(clock, flights.maxDuration),
     errorBackoff: resolveBackoff(options.errorBackoff),
     clockSkew: duration('clockSkew', tiers.length === 0 ? 0 : 1_000),
     leaseWait: duration('leaseWait', 10_000),

@@ -1,7 +1,7 @@
 import { checkObject } from '../base/checks.js';
 import { isEventType, type CacheEvent } from '../base/events.js';
 import { isThenable, rejection, silenced } from '../base/promises.js';
-import { applyRemote, type Changes } from '../change/changes.js';
+import { applyRemote, fenceAll, type Changes } from '../change/changes.js';
 import { clear, expire, invalidate, invalidateTags } from '../change/invalidate.js';
 import { set } from '../change/set.js';
 import type { MaybePromise, TagMode, Upstream } from '../contracts.js';
@@ -265,7 +265,7 @@ export class TieredCache<V> {
   namespace(name: string): TieredCache<V> {
     if (typeof name !== 'string' || name === '') throw misuse('name', 'a non-empty string', name);
     if (this.#shared.settings.writes !== undefined)
-      throw misuse('namespace', 'not used with `writes`, which are told keys alone: put the name into the key', name);
+      throw misuse('namespace', 'not used with `writes`: put the name into the key', name);
     const space = this.#wired.changes.space.inner(name);
     const whole: Whole<V> = {
       shared: this.#shared,
@@ -389,7 +389,7 @@ export class TieredCache<V> {
       if (changes !== undefined) applyRemote(changes, message);
     },
     doubt: () => {
-      for (const { changes } of this.#parts()) changes.fences.fenceAll();
+      for (const { changes } of this.#parts()) fenceAll(changes);
     },
   };
 

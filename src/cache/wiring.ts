@@ -3,7 +3,7 @@ import { Events } from '../base/events.js';
 import { fence, type Changes } from '../change/changes.js';
 import { expire, invalidate } from '../change/invalidate.js';
 import type { BackplaneMessage, MemoryTier } from '../contracts.js';
-import { Fences } from '../flights/fences.js';
+import type { Fenced } from '../flights/fences.js';
 import { Held } from '../marks/held.js';
 import { keyInStorage, Namespace } from '../marks/namespace.js';
 import { TagMarks } from '../marks/tags.js';
@@ -14,7 +14,7 @@ import type { PeersPort, StorageRoom, TierFailure, WritesPort } from '../ports.j
 import { Deferred } from '../read/deferred.js';
 import { Failures } from '../read/failures.js';
 import { ANY_READ } from '../read/read-options.js';
-import { Reading } from '../read/reading.js';
+import { readingOf } from '../read/reading.js';
 import type { Reads } from '../read/reads.js';
 import { Counters } from '../read/stats.js';
 import type { CacheSettings } from './options.js';
@@ -113,19 +113,19 @@ export function wire<V>(shared: Shared<V>, verbs: Verbs<V>, inner?: Namespace): 
   const storage = shared.storage?.open(space, () => held.now());
   const failures = new Failures(clock, settings.errorBackoff);
   const deferred = isWhole ? shared.deferred : shared.deferred.part();
-  const fences = new Fences();
+  const fences: Fenced[] = [];
   const changes: Changes<V> = { clock, held, marks, space, fences, failures, storage, peers, events };
   const writes = isWhole ? connectWrites(shared, changes) : undefined;
-  const reads = new Reading<V>({
+  const parts = {
     ...{ rules, clock, turn, held, marks, failures, storage, peers, events, scope, deferred },
     pending: writes?.pending,
     counters: isWhole ? shared.counters : new Counters(),
     life: verbs.life,
     nested: verbs.nested,
     plain: { upstream: settings.upstream, lifetime: settings.lifetime, read: ANY_READ, reason: 'miss' },
-    flightOptions: { ...settings.flights, budget },
-  });
-  fences.add(reads.flights, reads.probes);
+  } as const;
+  const reads = readingOf<V>(parts, { ...settings.flights, budget }, settings.claims);
+  fences.push(reads.flights, reads.probes);
   return { reads, changes, writes, life: verbs.life };
 }
 

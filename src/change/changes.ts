@@ -13,7 +13,7 @@ export interface Changes<V> {
   readonly marks: TagMarks;
   readonly space: Namespace;
   /** All that is under way. */
-  readonly fences: Fenced;
+  readonly fences: readonly Fenced[];
   readonly failures: { forget(key: string): void; clear(): void };
   readonly storage: StoragePort | undefined;
   readonly peers: PeersPort | undefined;
@@ -22,8 +22,13 @@ export interface Changes<V> {
 
 /** Detaches everything under way for `key`: those who wait get their answer, no tier and no later caller does. */
 export function fence<V>({ fences, failures }: Changes<V>, key: string): void {
-  fences.fence(key);
+  for (const flights of fences) flights.fence(key);
   failures.forget(key);
+}
+
+/** Detaches everything under way, for whichever key. */
+export function fenceAll<V>({ fences }: Changes<V>): void {
+  for (const flights of fences) flights.fenceAll();
 }
 
 /** Makes what memory holds for `key` unusable now and tells whether it held any. Leaves storage alone. */
@@ -40,9 +45,9 @@ export function expireHere<V>(changes: Changes<V>, key: string, at: number): voi
 
 /** Makes everything in memory unusable that was loaded before now or `at`; returns the instant to tell others. */
 export function clearHere<V>(changes: Changes<V>, at: number): number {
-  const { marks, space, fences, failures, held } = changes;
+  const { marks, space, failures, held } = changes;
   const marked = marks.clear(space, at);
-  fences.fenceAll();
+  fenceAll(changes);
   failures.clear();
   held.clear();
   return marked;

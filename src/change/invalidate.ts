@@ -1,5 +1,6 @@
 import type { TagMode } from '../contracts.js';
 import { clearHere, dropHere, expireHere, type Changes } from './changes.js';
+import { spread } from './spread.js';
 
 /**
  * Makes what is stored for `keys` unusable now; resolves with whether any tier held one of them.
@@ -8,7 +9,7 @@ import { clearHere, dropHere, expireHere, type Changes } from './changes.js';
  * in a flight or in storage, however late the tiers confirm.
  */
 export async function invalidate<V>(changes: Changes<V>, keys: readonly string[]): Promise<boolean> {
-  const { clock, storage, peers, space } = changes;
+  const { clock, storage } = changes;
   const at = clock.now();
   let held = false;
   const removals: Promise<boolean>[] = [];
@@ -16,25 +17,19 @@ export async function invalidate<V>(changes: Changes<V>, keys: readonly string[]
     if (dropHere(changes, key)) held = true;
     if (storage !== undefined) removals.push(storage.remove(key));
   }
-  announce(changes, 'invalidate', keys);
-  const reports = await Promise.all(removals);
-  // Only when storage is done: others would read from there what they have just dropped.
-  if (keys.length > 0) await peers?.tell({ kind: 'invalidate', keys, at, space: space.path });
+  const reports = await spread(changes, { kind: 'invalidate', keys, at }, Promise.all(removals));
   return held || reports.includes(true);
 }
 
 /** Makes what is stored for `keys` stale now, and keeps it as a fallback. */
 export async function expire<V>(changes: Changes<V>, keys: readonly string[]): Promise<void> {
-  const { held, storage, peers, space } = changes;
+  const { held, storage } = changes;
   const at = held.now();
-  const writes: Promise<unknown>[] = [];
-  for (const key of keys) {
+  const marks = keys.map((key) => {
     expireHere(changes, key, at);
-    if (storage !== undefined) writes.push(storage.mark({ kind: 'expire', key, at }));
-  }
-  announce(changes, 'expire', keys);
-  await Promise.all(writes);
-  if (keys.length > 0) await peers?.tell({ kind: 'expire', keys, at, space: space.path });
+    return storage?.mark({ kind: 'expire', key, at });
+  });
+  await spread(changes, { kind: 'expire', keys, at }, Promise.all(marks));
 }
 
 /**
@@ -44,30 +39,13 @@ export async function expire<V>(changes: Changes<V>, keys: readonly string[]): P
  * fenced, since its tags are known only when it is over; callers from now on take its result only if it has none of these.
  */
 export async function invalidateTags<V>(changes: Changes<V>, tags: readonly string[], mode: TagMode): Promise<void> {
-  const { marks, space, clock, events, storage, peers } = changes;
-  const at = marks.mark(space, tags, mode, clock.now());
-  const write = storage?.mark({ kind: 'tags', tags, mode, at });
-  if (events.wants('tags')) events.emit({ type: 'tags', tags, mode });
-  await write;
-  await peers?.tell({ kind: 'tags', tags, mode, at, space: space.path });
+  const at = changes.marks.mark(changes.space, tags, mode, changes.clock.now());
+  const change = { kind: 'tags', tags, mode, at } as const;
+  await spread(changes, change, changes.storage?.mark(change));
 }
 
 /** Makes all entries unusable now, in a time that does not depend on how many there are. */
 export async function clear<V>(changes: Changes<V>): Promise<void> {
-  const { clock, events, storage, peers, space } = changes;
-  const at = clearHere(changes, clock.now());
-  const write = storage?.mark({ kind: 'clear', at });
-  if (events.wants('clear')) events.emit({ type: 'clear' });
-  await write;
-  await peers?.tell({ kind: 'clear', at, space: space.path });
-}
-
-/** Tells listeners when all is done that is done at once: one that reads back must not find what was there before. */
-export function announce<V>(
-  { events }: Changes<V>,
-  type: 'set' | 'invalidate' | 'expire',
-  keys: readonly string[],
-): void {
-  if (!events.wants(type)) return;
-  for (const key of keys) events.emit({ type, key });
+  const change = { kind: 'clear', at: clearHere(changes, changes.clock.now()) } as const;
+  await spread(changes, change, changes.storage?.mark(change));
 }

@@ -1,10 +1,10 @@
 import { isStorable, type HeldEntry } from '../entry.js';
 import { fence, type Changes } from './changes.js';
-import { announce } from './invalidate.js';
+import { spread } from './spread.js';
 
 /** Puts `entry` into all tiers. A load that started earlier never overwrites it. */
 export async function set<V>(changes: Changes<V>, key: string, entry: HeldEntry<V>): Promise<void> {
-  const { held, storage, peers, space } = changes;
+  const { held, storage } = changes;
   fence(changes, key);
   let write: Promise<unknown> | undefined;
   if (isStorable(entry)) {
@@ -15,7 +15,5 @@ export async function set<V>(changes: Changes<V>, key: string, entry: HeldEntry<
     held.drop(key);
     write = storage?.remove(key);
   }
-  announce(changes, 'set', [key]);
-  await write;
-  await peers?.tell({ kind: 'set', keys: [key], at: entry.startedAt, space: space.path });
+  await spread(changes, { kind: 'set', keys: [key], at: entry.startedAt }, write);
 }

@@ -16,9 +16,7 @@ export const jsonCodec: Codec = {
   encode(value) {
     const text = JSON.stringify(value) as string | undefined;
     if (text === undefined)
-      throw new TypeError(
-        `A value of type ${typeof value} can't be stored as JSON. Return plain data from the upstream, or use another codec`,
-      );
+      throw new TypeError(`A value of type ${typeof value} can't be stored as JSON. Use plain data, or another codec`);
     return text;
   },
   decode(payload) {

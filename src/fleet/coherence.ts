@@ -98,7 +98,7 @@ export class Coherence implements PeersPort {
       this.#state = 'listening';
     }, ignore);
     const overdue = (): Error =>
-      new Error(`The backplane ${backplane.name} took longer than ${timeout} ms to subscribe; it may still come`);
+      new Error(`The backplane ${backplane.name} took longer than ${timeout} ms to subscribe, and still may`);
     let late = false;
     try {
       await withDeadline(clock, timeout, subscribing, () => {

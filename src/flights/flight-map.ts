@@ -7,7 +7,6 @@ import {
   TooManySubscribersError,
   type SoloflightError,
 } from '../errors.js';
-import type { Claims } from './claims.js';
 import { Flight, type FlightEnd } from './flight.js';
 
 /** What happened to a flight. Durations are milliseconds. */
@@ -61,8 +60,6 @@ export interface FlightMapOptions<K> {
   readonly clock: Clock;
   readonly onEvent: ((event: FlightEvent<K>) => void) | undefined;
   readonly asyncContext: AsyncContext | undefined;
-  /** Set where the request that leads a flight may end without a trace. */
-  readonly claims?: Claims | undefined;
 }
 
 /** What the owner of a map has to say of its flights. */
@@ -82,57 +79,51 @@ export interface FlightHooks<K, R, D = undefined, V = R> {
  * forgotten, fenced and uncoalesced flights are live but can't be joined.
  */
 export class FlightMap<K, R, D = undefined, V = R> {
-  readonly #options: FlightMapOptions<K>;
-  readonly #hooks: FlightHooks<K, R, D, V>;
-  readonly #flights = new Map<K, Flight<K, R, D, V>>();
+  /** The flights that a call would join. */
+  protected readonly flights: Map<K, Flight<K, R, D, V>> = new Map<K, Flight<K, R, D, V>>();
   /** Uncoalesced flights, which the map can't hold because a key may have many. */
-  readonly #loose = new Set<Flight<K, R, D, V>>();
-  readonly #totals = { led: 0, joined: 0, succeeded: 0, failed: 0, timedOut: 0, aborted: 0, rejected: 0 };
-  readonly #budget: { live: number };
+  protected readonly loose: Set<Flight<K, R, D, V>> = new Set<Flight<K, R, D, V>>();
+  protected readonly options: FlightMapOptions<K>;
+  protected readonly budget: { live: number };
+  /** The ends of the list of live flights. */
+  protected oldest: Flight<K, R, D, V> | undefined;
+  protected newest: Flight<K, R, D, V> | undefined;
+  /** The flight whose work is being called in this very moment. */
+  protected running: Flight<K, R, D, V> | undefined;
+  /** Callers that wait for flights of this map. */
+  protected subscribers = 0;
+  protected hooks: FlightHooks<K, R, D, V> = BARE as FlightHooks<K, R, D, V>;
+  protected readonly totals = { led: 0, joined: 0, succeeded: 0, failed: 0, timedOut: 0, aborted: 0, rejected: 0 };
   readonly #arrived: (this: Flight<K, R, D, V>, result: R) => void;
   readonly #lost: (this: Flight<K, R, D, V>, error: unknown) => void;
   /** The flight that a rush of callers joins. Set by the owner; forgotten as soon as anything happens to any flight (D31). */
   rush: Flight<K, R, D, V> | undefined;
   /** Whether several flights for one key may be under way. */
   readonly overlaps: boolean;
-  /** Whether joining concerns anybody but the flight and its subscribers. */
-  readonly #isWatched: boolean;
   #live = 0;
-  #subscribers = 0;
-  #oldest: Flight<K, R, D, V> | undefined;
-  #newest: Flight<K, R, D, V> | undefined;
   #cancelTimer: (() => void) | undefined;
-  #running: Flight<K, R, D, V> | undefined;
 
-  constructor(options: FlightMapOptions<K>, hooks: Partial<FlightHooks<K, R, D, V>> = {}) {
-    this.#options = options;
-    this.#budget = options.budget ?? { live: 0 };
+  constructor(options: FlightMapOptions<K>) {
+    this.options = options;
+    this.budget = options.budget ?? { live: 0 };
     this.overlaps = options.coalesce !== true;
-    this.#isWatched =
-      this.overlaps || [options.onEvent, options.asyncContext, options.claims].some((option) => option !== undefined);
-    this.#hooks = { ...(BARE as FlightHooks<K, R, D, V>), ...hooks };
-    this.#arrived = forFlights((flight, result) => this.#arrive(flight, result));
+    this.#arrived = forFlights((flight, result) => {
+      if (!this.#strike(flight, 'succeeded')) return;
+      this.hooks.ended(flight, result);
+      flight.resolve(result);
+    });
     this.#lost = forFlights((flight, reason) => this.#fail(flight, 'failed', reason));
   }
 
   /** Number of flights that have not ended, forgotten ones included. */
   get live(): number {
-    this.#options.claims?.sweep(false);
     return this.#live;
   }
 
   /** The flight a call for `key` would join now. */
   find(key: K): Flight<K, R, D, V> | undefined {
-    const flight = this.#flights.get(key);
-    if (flight === undefined || (flight.claim !== undefined && this.#isLost(flight))) return undefined;
-    return !this.overlaps || this.#coalesces() ? flight : undefined;
-  }
-
-  /** Any flight for `key` whose result may still be written back, also one that nobody may join. */
-  flying(key: K): Flight<K, R, D, V> | undefined {
-    const flight = this.#flights.get(key);
-    if (flight !== undefined && !this.#isLost(flight)) return flight;
-    return this.#looseOf(key).find((loose) => !loose.fenced && !this.#isLost(loose));
+    const flight = this.flights.get(key);
+    return flight === undefined || !this.overlaps || this.#coalesces() ? flight : undefined;
   }
 
   /**
@@ -141,24 +132,22 @@ export class FlightMap<K, R, D = undefined, V = R> {
    * Opening and starting are two steps so that the leader is a subscriber before its work can call back.
    */
   open(key: K, detail: D, keepAlive = false): Flight<K, R, D, V> | TooManyFlightsError {
-    const { maxFlights, clock, claims, onEvent } = this.#options;
-    claims?.sweep(this.#budget.live < maxFlights);
-    if (this.#budget.live >= maxFlights) return this.#refuse(new TooManyFlightsError(key, maxFlights), key);
+    const { maxFlights, clock, onEvent } = this.options;
+    if (this.budget.live >= maxFlights) return this.#refuse(new TooManyFlightsError(key, maxFlights), key);
 
-    const flight = new Flight<K, R, D, V>(key, clock.monotonic(), detail, this.#hooks.valueIn);
+    const flight = new Flight<K, R, D, V>(key, clock.monotonic(), detail, this.hooks.valueIn);
     flight.keepAlive = keepAlive;
-    flight.claim = claims?.grant(flight.since, () => this.#giveUp(flight));
     // A switch that was off a moment ago, when this key's flight was looked for, must not push that one off the map.
-    if (!this.overlaps || (this.#coalesces() && !this.#flights.has(key))) this.#flights.set(key, flight);
-    else this.#loose.add(flight);
-    flight.older = this.#newest;
-    if (this.#newest === undefined) this.#oldest = flight;
-    else this.#newest.newer = flight;
-    this.#newest = flight;
+    if (!this.overlaps || (this.#coalesces() && !this.flights.has(key))) this.flights.set(key, flight);
+    else this.loose.add(flight);
+    flight.older = this.newest;
+    if (this.newest === undefined) this.oldest = flight;
+    else this.newest.newer = flight;
+    this.newest = flight;
     this.#live += 1;
-    this.#budget.live += 1;
-    if (this.#cancelTimer === undefined && claims === undefined) this.#arm();
-    this.#totals.led += 1;
+    this.budget.live += 1;
+    if (this.#cancelTimer === undefined) this.arm(flight);
+    this.totals.led += 1;
     if (onEvent !== undefined) this.#emit({ type: 'lead', key });
     return flight;
   }
@@ -169,40 +158,27 @@ export class FlightMap<K, R, D = undefined, V = R> {
    * `parent` is the flight whose work makes the call, where that is known.
    */
   join(flight: Flight<K, R, D, V>, parent?: Flight<K, R, D, V>): SoloflightError | undefined {
-    const { maxSubscribers, onEvent } = this.#options;
+    const { maxSubscribers, onEvent } = this.options;
     const { key } = flight;
-    const fromWork = this.#running !== undefined || parent !== undefined || this.#options.asyncContext !== undefined;
+    const fromWork = this.running !== undefined || parent !== undefined || this.options.asyncContext !== undefined;
     if (fromWork && this.#waitsForItself(flight, parent ?? this.#parentFromContext()))
       return this.#refuse(new ReentrantFlightError(key), key);
     if (flight.subscribers >= maxSubscribers)
       return this.#refuse(new TooManySubscribersError(key, maxSubscribers), key);
-    this.#totals.joined += 1;
+    this.totals.joined += 1;
     if (onEvent !== undefined) this.#emit({ type: 'join', key, subscribers: flight.subscribers + 1 });
     return undefined;
-  }
-
-  /**
-   * `join` and `follow` in one for a rush: no signal, no listener, no call from inside other work. `undefined` where the case
-   * is not that plain.
-   */
-  rejoin(flight: Flight<K, R, D, V>): Promise<V> | undefined {
-    const { maxSubscribers } = this.#options;
-    if (this.#isWatched || this.#running !== undefined || flight.subscribers >= maxSubscribers) return undefined;
-    flight.subscribers += 1;
-    this.#subscribers += 1;
-    this.#totals.joined += 1;
-    return flight.value;
   }
 
   /** The value of `flight` for one more subscriber without a signal. It is the flight's own promise: following costs nothing more. */
   follow(flight: Flight<K, R, D, V>, parent?: Flight<K, R, D, V>): Promise<V> {
     if (flight.end === undefined) {
       flight.subscribers += 1;
-      this.#subscribers += 1;
+      this.subscribers += 1;
     }
-    const result = flight.claim?.begun === true ? this.#outwait(flight, flight.value, undefined) : flight.value;
-    if (parent !== undefined || this.#options.asyncContext !== undefined) this.#awaits(flight, result, parent);
-    return result;
+    const { value } = flight;
+    if (parent !== undefined || this.options.asyncContext !== undefined) this.awaits(flight, value, parent);
+    return value;
   }
 
   /**
@@ -211,50 +187,51 @@ export class FlightMap<K, R, D = undefined, V = R> {
    * `signal` must not be aborted yet when the flight is led or joined; work that aborts it synchronously is noticed.
    */
   subscribe(flight: Flight<K, R, D, V>, signal?: AbortSignal, parent?: Flight<K, R, D, V>): Promise<R> {
-    if (flight.end === undefined) {
-      flight.subscribers += 1;
-      this.#subscribers += 1;
-    }
+    this.count(flight);
     const result = this.#promise(flight, signal);
-    this.#awaits(flight, result, parent);
+    this.awaits(flight, result, parent);
     return result;
   }
 
+  /** Counts one more subscriber of `flight`. */
+  protected count(flight: Flight<K, R, D, V>): void {
+    if (flight.end !== undefined) return;
+    flight.subscribers += 1;
+    this.subscribers += 1;
+  }
+
   /** Notes that `parent`, or the flight whose work makes this call, waits for `flight`. */
-  #awaits(flight: Flight<K, R, D, V>, result: Promise<unknown>, parent = this.#parentFromContext()): void {
+  protected awaits(
+    flight: Flight<K, R, D, V>,
+    result: Promise<unknown>,
+    parent: Flight<K, R, D, V> | undefined = this.#parentFromContext(),
+  ): void {
     parent?.awaits(flight, result);
   }
 
   #promise(flight: Flight<K, R, D, V>, signal: AbortSignal | undefined): Promise<R> {
-    if (flight.end !== undefined) return flight.promise;
-    if (flight.claim?.begun === true) return this.#outwait(flight, flight.promise, signal);
-    if (signal === undefined) return flight.promise;
+    if (flight.end !== undefined || signal === undefined) return flight.promise;
+
     return flight.subscribe(signal, (count, reason) => {
-      if (this.#leave(flight, count) && flight.subscribers === 0 && !flight.keepAlive) {
+      if (this.leave(flight, count) && flight.subscribers === 0 && !flight.keepAlive) {
         this.#fail(flight, 'aborted', reason);
         flight.abortSignal(reason);
       }
     });
   }
 
-  /** The promise of a subscriber whose request may outlive the one that leads `flight`. The work goes on when it leaves. */
-  #outwait<T>(flight: Flight<K, R, D, V>, promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    return silenced(flight.claim!.outwait(promise, signal, () => void this.#leave(flight, 1)));
-  }
-
   /** Takes `count` subscribers off the books; false if they were taken off with their flight already. */
-  #leave(flight: Flight<K, R, D, V>, count: number): boolean {
+  protected leave(flight: Flight<K, R, D, V>, count: number): boolean {
     // Aborted by a listener that was just told of the flight's end: all have been counted out.
-    if (flight.end !== undefined || flight.claim?.lost === true) return false;
+    if (flight.end !== undefined) return false;
     flight.subscribers -= count;
-    this.#subscribers -= count;
+    this.subscribers -= count;
     return true;
   }
 
   /** Calls `work` in this tick and settles the flight with its outcome, whichever way it comes. */
   start(flight: Flight<K, R, D, V>, work: (flight: Flight<K, R, D, V>) => MaybePromise<R>): void {
     if (flight.end !== undefined) return; // Its leader was aborted before work began, by a listener or a switch.
-    flight.claim?.begin(() => this.#timeOut(flight));
     let result: Promise<R>;
     try {
       result = Promise.resolve(this.within(flight, work));
@@ -267,15 +244,15 @@ export class FlightMap<K, R, D = undefined, V = R> {
 
   /** Calls `run` as part of the work of `flight`, so that a synchronous call for its own key is recognised. */
   within<T>(flight: Flight<K, R, D, V>, run: (flight: Flight<K, R, D, V>) => T): T {
-    const { asyncContext } = this.#options;
+    const { asyncContext } = this.options;
     // A load calls its upstream from inside its own flight, which must not become its own caller.
-    if (this.#running === flight) return run(flight);
-    flight.calledFrom = this.#running;
-    this.#running = flight;
+    if (this.running === flight) return run(flight);
+    flight.calledFrom = this.running;
+    this.running = flight;
     try {
       return asyncContext === undefined ? run(flight) : asyncContext.run(flight, () => run(flight));
     } finally {
-      this.#running = flight.calledFrom;
+      this.running = flight.calledFrom;
       flight.calledFrom = undefined;
     }
   }
@@ -283,65 +260,30 @@ export class FlightMap<K, R, D = undefined, V = R> {
   /** Frees `key` for a new flight; the current one goes on for its subscribers. */
   forget(key: K): boolean {
     this.rush = undefined;
-    const known = this.#flights.delete(key);
+    const known = this.flights.delete(key);
     if (known) this.#emit({ type: 'forget', key });
     return known;
   }
 
   /** Forgets all flights. */
   clear(): void {
-    for (const key of [...this.#flights.keys()]) this.forget(key);
-  }
-
-  /** Forgets the flight for `key` and keeps its result, and that of uncoalesced ones, away from every tier. */
-  fence(key: K): void {
-    this.rush = undefined;
-    const flight = this.#flights.get(key);
-    if (flight !== undefined) {
-      flight.fenced = true;
-      this.#flights.delete(key);
-    }
-    for (const loose of this.#looseOf(key)) loose.fenced = true;
-  }
-
-  /** Fences all flights that are under way. */
-  fenceAll(): void {
-    this.rush = undefined;
-    for (let flight = this.#oldest; flight !== undefined; flight = flight.newer) flight.fenced = true;
-    this.#flights.clear();
-  }
-
-  /** Fences the flights for the same key that were opened before `flight`, whose result is about to be published. */
-  supersede(flight: Flight<K, R, D, V>): void {
-    if (this.#loose.size === 0) return;
-    for (let older = flight.older; older !== undefined; older = older.older) {
-      if (Object.is(older.key, flight.key)) older.fenced = true;
-    }
-  }
-
-  /** Resolves when no flight is left. */
-  async idle(): Promise<void> {
-    while (this.#newest !== undefined) {
-      const { promise, claim } = this.#newest;
-      await (claim?.outwait(promise, undefined, ignore) ?? promise).then(ignore, ignore);
-    }
+    for (const key of [...this.flights.keys()]) this.forget(key);
   }
 
   getStats(): SingleflightStats {
-    this.#options.claims?.sweep(false);
-    const { led, joined } = this.#totals;
+    const { led, joined } = this.totals;
     return {
-      inFlightCount: this.#live,
-      totalSubscribers: this.#subscribers,
-      oldestCallAge: this.#oldest === undefined ? null : this.ageOf(this.#oldest),
-      ...this.#totals,
+      inFlightCount: this.live,
+      totalSubscribers: this.subscribers,
+      oldestCallAge: this.oldest === undefined ? null : this.ageOf(this.oldest),
+      ...this.totals,
       coalescingRatio: joined === 0 ? 0 : joined / (led + joined),
     };
   }
 
   /** Age of `flight` in milliseconds. */
   ageOf(flight: Flight<K, R, D, V>): number {
-    return this.#options.clock.monotonic() - flight.since;
+    return this.options.clock.monotonic() - flight.since;
   }
 
   /** Cancels the timer when no flight needs it. */
@@ -351,78 +293,52 @@ export class FlightMap<K, R, D = undefined, V = R> {
     this.#cancelTimer = undefined;
   }
 
-  #arrive(flight: Flight<K, R, D, V>, result: R): void {
-    if (!this.#strike(flight, 'succeeded')) return;
-    this.#hooks.ended(flight, result);
-    flight.resolve(result);
-  }
-
   #fail(flight: Flight<K, R, D, V>, end: FlightEnd, reason: unknown): void {
     if (!this.#strike(flight, end)) return;
-    this.#hooks.ended(flight, undefined);
+    this.hooks.ended(flight, undefined);
     flight.reject(reason);
   }
 
-  #timeOut(flight: Flight<K, R, D, V>): void {
-    const error = new FlightTimeoutError(flight.key, this.ageOf(flight), this.#options.maxDuration);
+  /** Ends `flight` at `maxDuration`. */
+  protected timeOut(flight: Flight<K, R, D, V>): void {
+    const error = new FlightTimeoutError(flight.key, this.ageOf(flight), this.options.maxDuration);
     this.#strike(flight, 'timedOut');
     try {
-      const result = this.#hooks.rescue(flight, error);
-      this.#hooks.ended(flight, result);
+      const result = this.hooks.rescue(flight, error);
+      this.hooks.ended(flight, result);
       flight.resolve(result);
     } catch (failure) {
-      this.#hooks.ended(flight, undefined);
+      this.hooks.ended(flight, undefined);
       flight.reject(failure);
     }
     flight.abortSignal(error);
   }
 
-  /** Ends `flight` and takes it off the map, by identity, and off the list. False when it had already ended: the outcome is late. */
+  /** Ends `flight` and takes it off the books. False when it had already ended: the outcome is late. */
   #strike(flight: Flight<K, R, D, V>, end: FlightEnd): boolean {
     if (flight.end !== undefined) return false;
     flight.end = end;
     this.rush = undefined;
-    flight.claim?.end();
-    // Given up by others, and back after all: its own subscribers get what it brings.
-    if (flight.claim?.lost !== true) this.#unlist(flight, end);
+    this.unlist(flight, end);
     return true;
   }
 
-  #unlist(flight: Flight<K, R, D, V>, end: FlightEnd): void {
-    const { claims, onEvent } = this.#options;
-    if (flight.claim !== undefined) claims?.delete(flight.claim);
-    if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key);
-    if (this.#loose.size > 0) this.#loose.delete(flight);
+  /** Takes `flight` off the map, by identity, and off the list. */
+  protected unlist(flight: Flight<K, R, D, V>, end: FlightEnd): void {
+    const { onEvent } = this.options;
+    if (this.flights.get(flight.key) === flight) this.flights.delete(flight.key);
+    if (this.loose.size > 0) this.loose.delete(flight);
     const { older, newer } = flight;
-    if (older === undefined) this.#oldest = newer;
+    if (older === undefined) this.oldest = newer;
     else older.newer = newer;
-    if (newer === undefined) this.#newest = older;
+    if (newer === undefined) this.newest = older;
     else newer.older = older;
     flight.older = flight.newer = undefined;
     this.#live -= 1;
-    this.#budget.live -= 1;
-    this.#subscribers -= flight.subscribers;
-    this.#totals[end] += 1;
+    this.budget.live -= 1;
+    this.subscribers -= flight.subscribers;
+    this.totals[end] += 1;
     if (onEvent !== undefined) this.#emit(eventOf(flight, end, this.ageOf(flight)));
-  }
-
-  /** Gives `flight` up if its leader is gone, and tells whether that is so. */
-  #isLost({ claim }: Flight<K, R, D, V>): boolean {
-    if (claim === undefined || claim.left > 0) return false;
-    claim.giveUp();
-    return true;
-  }
-
-  /** Frees all that a flight holds whose leader can't do it any more. Should it come back, its result is for no tier. */
-  #giveUp(flight: Flight<K, R, D, V>): void {
-    const { claim } = flight;
-    if (claim === undefined || claim.lost || flight.end !== undefined) return;
-    claim.lost = flight.fenced = true;
-    this.#unlist(flight, 'timedOut');
-  }
-
-  #looseOf(key: K): Flight<K, R, D, V>[] {
-    return this.#loose.size === 0 ? [] : [...this.#loose].filter((flight) => Object.is(flight.key, key));
   }
 
   /**
@@ -430,18 +346,18 @@ export class FlightMap<K, R, D = undefined, V = R> {
    *
    * It is left armed when flights end: it then fires once for nothing, which is cheaper than a timer per flight.
    */
-  #arm(): void {
-    const { maxDuration, clock } = this.#options;
-    if (this.#oldest === undefined || maxDuration === Infinity) return;
-    this.#cancelTimer = clock.after(Math.max(1, this.#oldest.since + maxDuration - clock.monotonic()), () => {
+  protected arm(_flight?: Flight<K, R, D, V>): void {
+    const { maxDuration, clock } = this.options;
+    if (this.oldest === undefined || maxDuration === Infinity) return;
+    this.#cancelTimer = clock.after(Math.max(1, this.oldest.since + maxDuration - clock.monotonic()), () => {
       this.#cancelTimer = undefined;
-      while (this.#oldest !== undefined && this.ageOf(this.#oldest) >= maxDuration) this.#timeOut(this.#oldest);
-      if (this.#cancelTimer === undefined) this.#arm();
+      while (this.oldest !== undefined && this.ageOf(this.oldest) >= maxDuration) this.timeOut(this.oldest);
+      if (this.#cancelTimer === undefined) this.arm();
     });
   }
 
   #coalesces(): boolean {
-    const { coalesce } = this.#options;
+    const { coalesce } = this.options;
     if (typeof coalesce === 'boolean') return coalesce;
     try {
       const answer: unknown = coalesce();
@@ -452,26 +368,26 @@ export class FlightMap<K, R, D = undefined, V = R> {
   }
 
   #waitsForItself(flight: Flight<K, R, D, V>, parent: Flight<K, R, D, V> | undefined): boolean {
-    for (let running = this.#running; running !== undefined; running = running.calledFrom)
+    for (let running = this.running; running !== undefined; running = running.calledFrom)
       if (running === flight) return true;
     return parent !== undefined && parent.end === undefined && flight.reaches(parent);
   }
 
   #parentFromContext(): Flight<K, R, D, V> | undefined {
-    const store = this.#options.asyncContext?.getStore();
+    const store = this.options.asyncContext?.getStore();
     // A flight of another map is as good: who waits for whom does not end at the border of an instance.
     return store instanceof Flight && store.end === undefined ? (store as Flight<K, R, D, V>) : undefined;
   }
 
   #refuse<E extends SoloflightError>(error: E, key: K): E {
-    this.#totals.rejected += 1;
+    this.totals.rejected += 1;
     this.#emit({ type: 'reject', key, code: error.code });
     return error;
   }
 
   #emit(event: FlightEvent<K>): void {
     try {
-      const returned: unknown = this.#options.onEvent?.(event);
+      const returned: unknown = this.options.onEvent?.(event);
       if (returned instanceof Promise) void silenced(returned);
     } catch {
       // A listener's failure is the listener's own.

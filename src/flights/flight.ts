@@ -1,5 +1,5 @@
 import { resolvers, silenced, type Resolvers } from '../base/promises.js';
-import type { Claim } from './claims.js';
+import type { Claim } from './claim.js';
 
 /** How a flight ended. */
 export type FlightEnd = 'succeeded' | 'failed' | 'timedOut' | 'aborted';

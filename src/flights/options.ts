@@ -1,4 +1,4 @@
-import { checkClock, checkCount, checkFunction, checkNames, checkObject } from '../base/checks.js';
+import { checkClock, checkCount, checkFunction, checkMethods, checkNames, checkObject } from '../base/checks.js';
 import { systemClock } from '../base/clock.js';
 import { parseDuration } from '../base/duration.js';
 import type { Clock, Duration } from '../contracts.js';
@@ -50,12 +50,8 @@ export function resolveFlightOptions<K>(options: SingleflightOptions<K>): Flight
     throw misuse('coalesce', 'a boolean or a function', coalesce);
   checkFunction('onEvent', onEvent);
   checkClock(clock);
-  if (
-    asyncContext !== undefined &&
-    (typeof asyncContext?.run !== 'function' || typeof asyncContext.getStore !== 'function')
-  ) {
-    throw misuse('asyncContext', 'an AsyncLocalStorage', asyncContext);
-  }
+  if (asyncContext !== undefined)
+    checkMethods('asyncContext', 'an AsyncLocalStorage', asyncContext, ['run', 'getStore']);
   const longest = parseDuration('maxDuration', maxDuration, { zero: false, infinite: true });
   return { maxSubscribers, maxFlights, maxDuration: longest, coalesce, clock, onEvent, asyncContext };
 }

@@ -7,7 +7,7 @@ const MOST = 16_777_216;
 /** @throws TypeError unless `max` is absent or a number of entries that a memory tier can hold. */
 export function checkMax(max: number | undefined): void {
   checkLimit('max', max);
-  if (max !== undefined && max > MOST) throw misuse('max', 'at most 16,777,216, which is all that a Map can hold', max);
+  if (max !== undefined && max > MOST) throw misuse('max', 'at most 16,777,216, as a Map holds no more', max);
 }
 
 /** @throws TypeError unless `value` is absent or an integer ≥ 1. */

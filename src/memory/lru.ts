@@ -88,23 +88,18 @@ class LruMemory<V> implements MemoryTier<V> {
   }
 
   set(key: string, entry: Entry<V>): void {
-    this.#forgetLast();
+    this.#lastKey = this.#last = undefined;
     this.#entries.set(key, entry);
   }
 
   delete(key: string): boolean {
-    this.#forgetLast();
+    this.#lastKey = this.#last = undefined;
     return this.#entries.delete(key);
   }
 
   clear(): void {
-    this.#forgetLast();
+    this.#lastKey = this.#last = undefined;
     this.#entries.clear();
-  }
-
-  #forgetLast(): void {
-    this.#lastKey = undefined;
-    this.#last = undefined;
   }
 
   get size(): number {

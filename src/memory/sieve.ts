@@ -40,17 +40,17 @@ class SieveMemory<V> implements MemoryTier<V> {
   readonly ttl: number | undefined;
   readonly #max: number;
   readonly #slots = new Map<string, number>();
-  #keys: (string | undefined)[] = [];
-  #entries: (Entry<V> | undefined)[] = [];
+  #keys!: (string | undefined)[];
+  #entries!: (Entry<V> | undefined)[];
   /** 1 for a slot whose entry was read since the hand passed it. */
-  #visited: number[] = [];
+  #visited!: number[];
   /** The next slot on the way to the newest entry. */
-  #newer: number[] = [];
+  #newer!: number[];
   /** The next slot on the way to the oldest entry. */
-  #older: number[] = [];
-  #free: number[] = [];
+  #older!: number[];
+  #free!: number[];
   /** Where the hand looks next. */
-  #hand = ENDS;
+  #hand!: number;
   #evictions = 0;
 
   constructor(max: number, ttl: number | undefined) {

@@ -1,6 +1,7 @@
 import { ignore } from '../base/promises.js';
 import type { Clock } from '../contracts.js';
-import type { Claim, Claims } from '../flights/claims.js';
+import type { Claim } from '../flights/claim.js';
+import type { Claims } from '../flights/claims.js';
 
 interface Turn {
   readonly over: Promise<void>;

@@ -37,16 +37,12 @@ export class Failures {
 
   /** Notes a failure that a fallback covered: the next try waits for a doubling pause with full jitter. */
   backOff(key: string, error: unknown): void {
-    const { initial, max } = this.#backoff;
-    const attempts = (this.#failures?.get(key)?.attempts ?? 0) + 1;
-    const pause = Math.min(max, initial * 2 ** (attempts - 1)) * this.#clock.random();
-    this.#remember(key, { error, attempts, covered: true, until: this.#clock.monotonic() + pause });
+    this.#remember(key, error);
   }
 
   /** Notes a failure that callers are to get again for `ttl` milliseconds. */
   remember(key: string, error: unknown, ttl: number): void {
-    const attempts = (this.#failures?.get(key)?.attempts ?? 0) + 1;
-    this.#remember(key, { error, attempts, covered: false, until: this.#clock.monotonic() + ttl });
+    this.#remember(key, error, ttl);
   }
 
   forget(key: string): void {
@@ -58,9 +54,17 @@ export class Failures {
     this.any = false;
   }
 
-  #remember(key: string, failure: Failure): void {
+  /** Without `ttl` there is a fallback. */
+  #remember(key: string, error: unknown, ttl?: number): void {
     this.any = true;
-    this.#failures ??= new LRUCache({ max: MOST_FAILURES });
-    this.#failures.set(key, failure);
+    const failures = (this.#failures ??= new LRUCache({ max: MOST_FAILURES }));
+    const attempts = (failures.get(key)?.attempts ?? 0) + 1;
+    const until = this.#clock.monotonic() + (ttl ?? this.#pauseAfter(attempts));
+    failures.set(key, { error, attempts, covered: ttl === undefined, until });
+  }
+
+  #pauseAfter(attempts: number): number {
+    const { initial, max } = this.#backoff;
+    return Math.min(max, initial * 2 ** (attempts - 1)) * this.#clock.random();
   }
 }

@@ -53,7 +53,7 @@ export function resolveLifetime<V>(
 function fixedOf<V>(windows: Omit<LifetimeSettings<V>, 'tags' | 'fixed'>): LifetimeSettings<V>['fixed'] {
   const { ttl, staleWhileRevalidate, staleIfError } = windows;
   if (typeof ttl === 'function') return undefined;
-  return { ttl, staleWhileRevalidate, staleIfError, lasts: ttl + staleWhileRevalidate + staleIfError > 0 };
+  return { ...windows, ttl, lasts: ttl + staleWhileRevalidate + staleIfError > 0 };
 }
 
 /** What beside the value decides how long it lives. */

@@ -256,7 +256,11 @@ export function stories<V>(): Face<V, Answer<V>> {
 }
 
 /** Once per flight, when its key is free and before its subscribers run. */
-function flightEnded<V>(reads: Reads<V>, { key, fenced, detail }: CacheFlight<V>, outcome?: Outcome<V>): void {
+function flightEnded<V>(
+  reads: Reads<V>,
+  { key, fenced, detail }: CacheFlight<V>,
+  outcome: Outcome<V> | undefined,
+): void {
   const { readers, ask } = detail;
   if (outcome === undefined || outcome.status === 'miss') {
     reads.counters.misses += readers;

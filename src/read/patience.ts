@@ -36,7 +36,7 @@ export function patiently<V>(
       else resolve(fallback);
     };
     const soft = (): void => {
-      const message = `The load took longer than \`softTimeout\` (${softTimeout} ms) and goes on in the background`;
+      const message = `The load took longer than \`softTimeout\` (${softTimeout} ms) and goes on`;
       const error = new SoloflightError('SOLOFLIGHT_SOFT_TIMEOUT', message, { key });
       leave(error, false);
       // Storage may still be looking for something to answer with.

@@ -3,7 +3,7 @@ import type { Events } from '../base/events.js';
 import type { Isolation } from '../base/isolation.js';
 import type { Clock, Duration, LoadReason, Upstream } from '../contracts.js';
 import type { HeldEntry } from '../entry.js';
-import type { FlightMap } from '../flights/flight-map.js';
+import type { CacheFlights } from '../flights/cache-flights.js';
 import type { Flight } from '../flights/flight.js';
 import type { Held } from '../marks/held.js';
 import type { TagMarks } from '../marks/tags.js';
@@ -26,7 +26,7 @@ export interface Reads<V> {
   readonly marks: TagMarks;
   readonly flights: Flights<V>;
   /** Reads of storage by callers that want no load. */
-  readonly probes: FlightMap<string, Stored<V> | undefined>;
+  readonly probes: CacheFlights<string, Stored<V> | undefined>;
   readonly failures: Failures;
   /** `undefined` without storage, peers, writes: whatever is missing costs nothing. */
   readonly storage: StoragePort | undefined;
@@ -76,7 +76,7 @@ export interface Ask<V> {
   readonly tried?: boolean;
 }
 
-type Flights<V> = FlightMap<string, Outcome<V>, Journey<V>, V>;
+type Flights<V> = CacheFlights<string, Outcome<V>, Journey<V>, V>;
 export type CacheFlight<V> = Flight<string, Outcome<V>, Journey<V>, V>;
 
 /** What a caller gets of an answer: the value alone, or its story. */

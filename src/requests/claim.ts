@@ -1,5 +1,9 @@
 import type { Clock } from '../contracts.js';
-import { LEADER_LOST, type Claim, type Claims } from '../flights/claims.js';
+import type { CacheFlights } from '../flights/cache-flights.js';
+import type { Claim } from '../flights/claim.js';
+import { ClaimedFlights } from '../flights/claimed-flights.js';
+import { LEADER_LOST, type Claims } from '../flights/claims.js';
+import type { FlightMapOptions } from '../flights/flight-map.js';
 
 /** How often a request that leads a flight shows that it is alive. */
 const BEAT = 1_000;
@@ -113,6 +117,10 @@ export class RequestClaims implements Claims {
     const claim: Claim = new RequestClaim(this.#clock, since, this.#maxDuration, () => giveUp(claim));
     this.#claims.add(claim);
     return claim;
+  }
+
+  flights<K, R, D, V>(options: FlightMapOptions<K>): CacheFlights<K, R, D, V> {
+    return new ClaimedFlights(this, options);
   }
 
   delete(claim: Claim): void {

@@ -12,7 +12,7 @@ export function plainOnly(isolation: Isolation): Isolation {
     if (foreign === undefined) return isolation.keep(value);
     throw misuse(
       `value${foreign.path}`,
-      `plain data, not a ${nameOf(foreign.value)} that belongs to one request (the \`scope\` is \`requestScope()\`): read it first, for example with \`await response.json()\``,
+      `plain data, not a ${nameOf(foreign.value)} that belongs to one request (\`scope: requestScope()\`): read it first, as by \`await response.json()\``,
       foreign.value,
     );
   };
@@ -24,7 +24,7 @@ export function plainReason(reason: unknown): unknown {
   if (isPrimitive(reason) || reason instanceof Error || !isForeign(reason)) return reason;
   return misuse(
     'reason of the failed load',
-    `an Error or plain data, not a ${nameOf(reason)} that belongs to one request (the \`scope\` is \`requestScope()\`)`,
+    `an Error or plain data, not a ${nameOf(reason)} that belongs to one request`,
     reason,
   );
 }

@@ -181,7 +181,7 @@ describe.each([
     [{ max: Infinity }, 'Expected `max` to be an integer ≥ 1'],
     [{ max: '10' }, "Expected `max` to be an integer ≥ 1, got `'10'` (string)"],
     [{ max: 16_777_217 }, 'Expected `max` to be at most 16,777,216'],
-    [{ max: 2 ** 31 }, 'Expected `max` to be at most 16,777,216, which is all that a Map can hold, got `2147483648`'],
+    [{ max: 2 ** 31 }, 'Expected `max` to be at most 16,777,216, as a Map holds no more, got `2147483648`'],
     [{ ttl: 0 }, 'Expected `ttl` to be a duration > 0 or Infinity'],
     [{ ttl: 'soon' }, "Expected `ttl` to be a duration > 0 or Infinity (milliseconds or '10s'), got `'soon'`"],
     [{ size: 10 }, 'Expected `options` to be without unknown names (known: max, '],

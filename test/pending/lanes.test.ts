@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 
-import type { Claim, Claims } from '../../src/flights/claims.js';
+import type { Claim } from '../../src/flights/claim.js';
+import type { Claims } from '../../src/flights/claims.js';
 import { WriteLanes } from '../../src/pending/lanes.js';
 import { RequestClaims } from '../../src/requests/claim.js';
 import { requests } from '../support/requests.js';
@@ -20,6 +21,7 @@ test('the claims of requests that ended while they wrote are let go of', () => {
       all.delete(claim);
     },
     sweep: (inPassing) => all.sweep(inPassing),
+    flights: (options) => all.flights(options),
   };
   const lanes = new WriteLanes(claims, clock);
 

@@ -29,9 +29,7 @@ describe('values of which JSON would keep nothing', () => {
     ['object', { toJSON: () => undefined }],
   ])('%s is refused with a message that says what to do', (type, value) => {
     expect(() => jsonCodec.encode(value)).toThrow(
-      new TypeError(
-        `A value of type ${type} can't be stored as JSON. Return plain data from the upstream, or use another codec`,
-      ),
+      new TypeError(`A value of type ${type} can't be stored as JSON. Use plain data, or another codec`),
     );
   });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
-import { FlightMap, type FlightHooks } from '../../src/flights/flight-map.js';
+import { CacheFlights } from '../../src/flights/cache-flights.js';
+import type { FlightHooks } from '../../src/flights/flight-map.js';
 import type { Flight } from '../../src/flights/flight.js';
 import { resolveFlightOptions, type SingleflightOptions } from '../../src/flights/options.js';
 import { manualClock } from '../../src/testing/index.js';
@@ -10,9 +11,10 @@ type OwnFlight = Flight<string, string>;
 
 const never = new Promise<never>(() => {});
 
-function setup(options: SingleflightOptions = {}, hooks?: Partial<FlightHooks<string, string>>) {
+function setup(options: SingleflightOptions = {}, hooks: Partial<FlightHooks<string, string>> = {}) {
   const clock = manualClock();
-  const map = new FlightMap<string, string>(resolveFlightOptions({ clock, maxDuration: 100, ...options }), hooks);
+  const map = new CacheFlights<string, string>(resolveFlightOptions({ clock, maxDuration: 100, ...options }));
+  map.attend(hooks);
   const lead = (
     key: string,
     work: () => string | Promise<string> = () => never,
