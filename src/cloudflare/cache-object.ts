@@ -157,6 +157,14 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     return status.lastError === undefined ? status : { ...status, lastError: toErrorData(status.lastError) };
   }
 
+  /**
+   * Closes the WebSockets of the client that `authorize` named `client`, or all, and resolves with their number. They hear
+   * of nothing more, and write nothing more. Does not keep the client from connecting again: that is for `authorize`.
+   */
+  async closeSockets(client?: string): Promise<number> {
+    return this.#sockets.closeAll(client);
+  }
+
   /** See `TieredCache.invalidate`. */
   async invalidate(key: string | readonly string[]): Promise<boolean> {
     return this.#serve(() => this.cache.invalidate(checkKeyOrKeys(key)));
@@ -249,6 +257,8 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
         return this.update(question.key, question.change);
       case 'delete':
         return this.delete(question.key);
+      case 'closeSockets':
+        return this.closeSockets(question.client);
       case 'getStats':
       case 'getWriteStatus':
       case 'flush':
