@@ -46,6 +46,7 @@ export class Exchange {
   #deliver!: (led: { readonly response: Response }) => void;
   #delivered = false;
   #relay: Relay | undefined;
+  #isApart = false;
 
   constructor(errand: Errand) {
     this.#errand = errand;
@@ -107,12 +108,13 @@ export class Exchange {
     // Aborts only until the response is there. After that, the reader of its body decides how long it takes.
     abort.addEventListener('abort', stop, { once: true });
     const { signal } = controller;
+    const keepApart = (): void => void (this.#isApart = true);
     try {
       const conditional = known !== undefined && !ask.wants.reload && canValidate(known) ? known : undefined;
-      const response = await origin({ headers: originHeaders(ask.headers, conditional), signal });
+      const response = await origin({ headers: originHeaders(ask.headers, conditional), signal, keepApart });
       if (response.status !== 304 || (conditional !== undefined && isAbout(conditional, response.headers)))
         return response;
-      return await origin({ headers: originHeaders(ask.headers, undefined), signal });
+      return await origin({ headers: originHeaders(ask.headers, undefined), signal, keepApart });
     } finally {
       abort.removeEventListener('abort', stop);
     }
@@ -148,6 +150,10 @@ export class Exchange {
     const { ask, settings } = this.#errand;
     const storable = this.#storable(response, received);
     const { status: forwardStatus } = response;
+    if (this.#isApart) {
+      this.#hand(response);
+      return this.#turnAway('apart', received, known);
+    }
     if (!storable.store) {
       const told = rebuilt(response, { status: this.#status({ forwardStatus, detail: storable.why }) });
       this.#hand(withBody(told, ask.signal));
