@@ -3,5 +3,6 @@ export { fetchUpstream, HttpStatusError, type FetchUpstreamOptions } from './fet
 export { cachedHandler, type CachedHandler } from './handler.js';
 export { honoCache, type HonoCache } from './hono.js';
 export type { HonoContextLike } from './hono-run.js';
-export { sizeOfResponse, type HttpCacheOptions } from './http-options.js';
+export type { HttpCacheOptions } from './http-options.js';
+export { sizeOfResponse } from './response-size.js';
 export type { StoredResponse } from './stored-response.js';
