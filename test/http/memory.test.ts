@@ -1,19 +1,17 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { Detours } from '../../src/http/detours.js';
-import { cachedFetch, sizeOfResponse, type CachedFetchOptions, type StoredResponse } from '../../src/http/index.js';
+import { cachedFetch, sizeOfResponse, type StoredResponse } from '../../src/http/index.js';
 import { lruMemory } from '../../src/index.js';
 import { manualClock } from '../../src/testing/index.js';
 
 const BOUND = 10_000_000;
 const LONG = 'x'.repeat(8_000);
 
-type Fetch = NonNullable<CachedFetchOptions['fetch']>;
-
 /** The bytes that so many different requests leave behind. */
 async function growth(requests: number, ask: (n: number) => Request, answer: () => Response): Promise<number> {
   const memory = lruMemory<StoredResponse>({ maxSize: BOUND, sizeOf: sizeOfResponse });
-  const fetch = cachedFetch({ fetch: (async () => answer()) as Fetch, cache: { ttl: 0, memory } });
+  const fetch = cachedFetch({ fetch: async () => answer(), cache: { ttl: 0, memory } });
   onTestFinished(() => fetch.cache.close());
   await (await fetch('http://origin/first')).text();
   gc?.();
@@ -56,7 +54,7 @@ describe('the bound of memory holds where what is large is not the body', () => 
   });
 
   test('tags by prefix, which count in the default memory', async () => {
-    const fetch = cachedFetch({ fetch: (async () => plain()) as Fetch, prefixTags: true });
+    const fetch = cachedFetch({ fetch: async () => plain(), prefixTags: true });
     onTestFinished(() => fetch.cache.close());
     const path = `/${'x'.repeat(480)}`.repeat(16);
     for (let n = 0; n < 1_600; n += 1) await (await fetch(`http://origin/${n}${path}/`)).text();
