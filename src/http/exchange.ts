@@ -47,6 +47,7 @@ export class Exchange {
   #delivered = false;
   #relay: Relay | undefined;
   #isApart = false;
+  #led: Promise<Loaded<StoredResponse>> | undefined;
 
   constructor(errand: Errand) {
     this.#errand = errand;
@@ -58,10 +59,19 @@ export class Exchange {
     const { settings, mark } = this.#errand;
     const release = settings.detours.lead(mark);
     try {
-      return await this.#load(load);
+      return await (this.#led = this.#load(load));
     } finally {
       release();
+      this.#noteTimeout(load.signal.reason);
     }
+  }
+
+  /**
+   * The response for a leader whose flight took too long: its own request goes on without the others. `undefined` for a
+   * follower. Rejects as {@link run} does.
+   */
+  outlast(): Promise<{ readonly response: Response } | undefined> | undefined {
+    return this.#led === undefined ? undefined : Promise.race([this.response, this.#led.then(() => undefined)]);
   }
 
   /** Called when the flight is over. The caller's body may end: the next request finds what the flight left. */
@@ -103,7 +113,11 @@ export class Exchange {
   async #ask(abort: AbortSignal, known: StoredAnswer | undefined): Promise<Response> {
     const { ask, origin } = this.#errand;
     const controller = new AbortController();
-    const stop = (): void => controller.abort(abort.reason);
+    const leave = (): void => controller.abort(ask.signal?.reason);
+    const stop = (): void => {
+      if (!this.#goesOn(abort.reason)) return controller.abort(abort.reason);
+      ask.signal?.addEventListener('abort', leave, { once: true });
+    };
     if (abort.aborted) stop();
     // Aborts only until the response is there. After that, the reader of its body decides how long it takes.
     abort.addEventListener('abort', stop, { once: true });
@@ -117,6 +131,7 @@ export class Exchange {
       return await origin({ headers: originHeaders(ask.headers, undefined), signal, keepApart });
     } finally {
       abort.removeEventListener('abort', stop);
+      ask.signal?.removeEventListener('abort', leave);
     }
   }
 
@@ -188,6 +203,12 @@ export class Exchange {
   /** Marks the key if its body outlasts the deadline of flights: waiting for it is no use, though the origin is well. */
   #noteTimeout(reason: unknown): void {
     if (isSoloflightError(reason, 'SOLOFLIGHT_FLIGHT_TIMEOUT')) this.#errand.settings.detours.mark(this.#errand.mark);
+  }
+
+  /** Whether the caller's own request outlives the flight that ended for `reason`, as it would without a cache. */
+  #goesOn(reason: unknown): boolean {
+    const { ask, background } = this.#errand;
+    return isSoloflightError(reason, 'SOLOFLIGHT_FLIGHT_TIMEOUT') && !background && ask.signal?.aborted !== true;
   }
 
   /** Hands the caller its response, whose body arrives while the flight collects it. */
