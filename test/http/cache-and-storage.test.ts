@@ -169,7 +169,7 @@ describe('a body slower than flights may be', () => {
         if (stored !== undefined && asked.length === 1)
           resolve(new Response('old', { headers: { 'cache-control': stored, etag: '"1"' } }));
       });
-    const fetch = cachedFetch({ fetch: origin as never, clock });
+    const fetch = cachedFetch({ fetch: origin, clock });
     if (stored !== undefined) await (await fetch(URL)).text();
     const first = asked.length;
 
@@ -197,7 +197,7 @@ describe('a body slower than flights may be', () => {
         failing.push(reject);
         init?.signal?.addEventListener('abort', () => reject(init.signal?.reason));
       });
-    const fetch = cachedFetch({ fetch: origin as never, clock });
+    const fetch = cachedFetch({ fetch: origin, clock });
     const leaving = new AbortController();
     const left = fetch(URL, { signal: leaving.signal }).catch((error: unknown) => error);
     const failed = fetch('http://origin/other').catch((error: unknown) => error);
@@ -313,5 +313,21 @@ describe('a response that is not what it seems', () => {
       await response.text();
     }
     expect(asked).toBe(2);
+  });
+});
+
+describe('a reason phrase beyond latin-1', () => {
+  test('rejects nobody: leader, follower, hit and uncached caller see it', async () => {
+    const phrase = 'Все хорошо ✓';
+    const origin = async (input: unknown): Promise<Response> => {
+      const headers = String(input).endsWith('own') ? { 'cache-control': 'no-store' } : MINUTE;
+      return Object.defineProperty(new Response('body', { headers }), 'statusText', { value: phrase });
+    };
+    const fetch = cachedFetch({ fetch: origin });
+    const responses = await Promise.all([fetch(URL), fetch(URL)]);
+    responses.push(await fetch(URL), await fetch(`${URL}own`), (await fetch(URL)).clone());
+
+    expect(responses.map(({ status, statusText }) => [status, statusText])).toEqual(responses.map(() => [200, phrase]));
+    expect(await Promise.all(responses.map((response) => response.text()))).toEqual(responses.map(() => 'body'));
   });
 });
