@@ -195,8 +195,8 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
   }
 
   /**
-   * `GET` and `HEAD` of `?key=…`: the value as JSON, with `Cache-Status`, `Age` and `Cache-Control`. With the option `writes`,
-   * also `PUT`, `PATCH` and `DELETE`, and WebSockets.
+   * `GET` and `HEAD` of `?key=…`: the value as JSON, with `Cache-Status`, `Age`, `ETag` and the `Cache-Control` of the options;
+   * a 304 for a client that has it. With the option `writes`, also `PUT`, `PATCH` and `DELETE`, and WebSockets.
    */
   override async fetch(request: Request): Promise<Response> {
     try {
@@ -207,7 +207,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
         return await this.#serve(() => respondToWrite(request, writing.gate));
       const methods = writing === undefined ? METHODS.reads : METHODS.writes;
       const lookup = (key: string): Promise<Lookup<V>> => this.#serve(() => this.cache.lookup(key));
-      return await respond(request, { name: settings.name, lookup, methods });
+      return await respond(request, { name: settings.name, lookup, methods, cacheControl: settings.cacheControl });
     } catch (error) {
       reportError(error);
       return failure(500, 'INTERNAL_ERROR', 'This object can not answer. The reason is in its logs');

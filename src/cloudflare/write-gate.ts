@@ -30,6 +30,9 @@ export interface Allowance {
 /** The most clients whose allowances are remembered. Beyond that, those quiet for longest start anew. */
 const MOST_CLIENTS = 1_000;
 
+/** Copying and storing a value takes a call for each level, and the stack ends at some thousands. */
+const DEEPEST = 500;
+
 const FIELDS = { set: ['key', 'value'], update: ['key', 'change'], delete: ['key'] } as const;
 
 /** Decides which writes of strangers get through: by sender, rate and form. */
@@ -121,6 +124,7 @@ export class WriteGate<V> {
 
   /** `text` parsed as JSON. @throws {@link Refusal} */
   parseJson(text: string): unknown {
+    if (isTooDeep(text)) throw new Refusal(400, 'BAD_JSON', `Expected JSON of at most ${DEEPEST} levels`);
     try {
       return JSON.parse(text);
     } catch {
@@ -181,4 +185,19 @@ export class WriteGate<V> {
     if (parsed === undefined) throw misuse('result of writes.parse', 'a value', parsed);
     return parsed;
   }
+}
+
+/** Whether the brackets of `text`, without those in strings, are nested too deep. */
+function isTooDeep(text: string): boolean {
+  let depth = 0;
+  let isQuoted = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text[at];
+    if (char === '"') isQuoted = !isQuoted;
+    else if (isQuoted) at += char === '\\' ? 1 : 0;
+    else if (char === '[' || char === '{') depth += 1;
+    else if (char === ']' || char === '}') depth -= 1;
+    if (depth > DEEPEST) return true;
+  }
+  return false;
 }
