@@ -157,6 +157,14 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     return status.lastError === undefined ? status : { ...status, lastError: toErrorData(status.lastError) };
   }
 
+  /**
+   * Closes the WebSockets of the client that `authorize` named `client`, or all, and resolves with their number. They hear
+   * of nothing more, and write nothing more. Does not keep the client from connecting again: that is for `authorize`.
+   */
+  async closeSockets(client?: string): Promise<number> {
+    return this.#sockets.closeAll(client);
+  }
+
   /** See `TieredCache.invalidate`. */
   async invalidate(key: string | readonly string[]): Promise<boolean> {
     return this.#serve(() => this.cache.invalidate(checkKeyOrKeys(key)));
@@ -187,8 +195,8 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
   }
 
   /**
-   * `GET` and `HEAD` of `?key=…`: the value as JSON, with `Cache-Status`, `Age` and `Cache-Control`. With the option `writes`,
-   * also `PUT`, `PATCH` and `DELETE`, and WebSockets.
+   * `GET` and `HEAD` of `?key=…`: the value as JSON, with `Cache-Status`, `Age`, `ETag` and the `Cache-Control` of the options;
+   * a 304 for a client that has it. With the option `writes`, also `PUT`, `PATCH` and `DELETE`, and WebSockets.
    */
   override async fetch(request: Request): Promise<Response> {
     try {
@@ -199,7 +207,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
         return await this.#serve(() => respondToWrite(request, writing.gate));
       const methods = writing === undefined ? METHODS.reads : METHODS.writes;
       const lookup = (key: string): Promise<Lookup<V>> => this.#serve(() => this.cache.lookup(key));
-      return await respond(request, { name: settings.name, lookup, methods });
+      return await respond(request, { name: settings.name, lookup, methods, cacheControl: settings.cacheControl });
     } catch (error) {
       reportError(error);
       return failure(500, 'INTERNAL_ERROR', 'This object can not answer. The reason is in its logs');
@@ -249,6 +257,8 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
         return this.update(question.key, question.change);
       case 'delete':
         return this.delete(question.key);
+      case 'closeSockets':
+        return this.closeSockets(question.client);
       case 'getStats':
       case 'getWriteStatus':
       case 'flush':

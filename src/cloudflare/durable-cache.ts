@@ -37,6 +37,8 @@ export interface DurableCacheClient<V> {
   flush(key: string): Promise<void>;
   /** The state of the writes of the object of `key`. */
   getWriteStatus(key: string): Promise<WriteStatus>;
+  /** Closes the WebSockets of `client` at the object of `key`, or all of them, and tells how many these were. */
+  closeSockets(key: string, client?: string): Promise<number>;
   /** Loads `key` anew. */
   refresh(key: string, options?: ObjectReadOptions): Promise<V>;
   /** Makes the entry of `key` unusable, and tells whether there was one. */
@@ -165,6 +167,10 @@ class Client<V> implements DurableCacheClient<V> {
     return lastError === undefined ? status : { ...status, lastError: fromErrorData(lastError as ErrorData) };
   }
 
+  closeSockets(key: string, client?: string): Promise<number> {
+    return this.#call(this.#nameFor(key), { verb: 'closeSockets', client }) as Promise<number>;
+  }
+
   getStats(key: string): Promise<CacheStats> {
     return this.#call(this.#nameFor(key), { verb: 'getStats' }) as Promise<CacheStats>;
   }
@@ -197,6 +203,7 @@ class Client<V> implements DurableCacheClient<V> {
   #nameFor(key: string): string {
     if (typeof key !== 'string') throw misuse('key', 'a string', key);
     const name: unknown = this.#route(key);
+    if (name === '' && key === '') throw misuse('key', 'a non-empty string: it names the object', key);
     if (typeof name !== 'string' || name === '') throw misuse('route', 'a function that returns non-empty names', name);
     return name;
   }

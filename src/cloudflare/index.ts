@@ -4,6 +4,7 @@ export { CacheObject } from './cache-object.js';
 export { durableCache, type DurableCacheClient } from './durable-cache.js';
 export { durableQueue, type DurableQueueOptions } from './durable-queue.js';
 export { durableStorage, type DurableStorageOptions } from './durable-storage.js';
+export type { ObjectClient } from './object-client.js';
 export type { DurableCacheOptions } from './object-options.js';
 export type { ObjectLifetimeOptions, ObjectReadOptions } from './question.js';
 export type { DurableCacheClientOptions } from './routing.js';
@@ -16,4 +17,4 @@ export {
   type WorkersKvStorageOptions,
 } from './workers-kv.js';
 export { WriteConflictError } from '../writes/write-errors.js';
-export type { MessageRate, ObjectWriteOptions } from './write-options.js';
+export type { ClientWrite, MessageRate, ObjectWriteOptions } from './write-options.js';

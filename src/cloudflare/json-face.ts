@@ -10,6 +10,8 @@ export interface Readable {
   lookup(key: string): Promise<Lookup<unknown>>;
   /** Methods that are answered. @default 'GET, HEAD' */
   readonly methods?: string;
+  /** `Cache-Control` of values. @default the lifetime of each value */
+  readonly cacheControl?: string | undefined;
 }
 
 /** A year: caches take longer ones for mistakes. */
@@ -29,7 +31,17 @@ export async function respond(request: Request, object: Readable): Promise<Respo
   const key = keyOf(request);
   if (key instanceof Response) return key;
   const response = await answer(key, object);
-  return request.method === 'HEAD' ? new Response(null, response) : response;
+  const etag = response.headers.get('etag');
+  const isKnown = etag !== null && isListed(request.headers.get('if-none-match'), etag);
+  if (!isKnown) return request.method === 'HEAD' ? new Response(null, response) : response;
+  const headers = new Headers(response.headers);
+  headers.delete('content-type');
+  return new Response(null, { status: 304, headers });
+}
+
+/** Whether a list of ETags contains `etag`, which has no comma. @see RFC 9110 §13.1.2: weak tags are compared, too. */
+function isListed(list: string | null, etag: string): boolean {
+  return (list ?? '').split(',').some((tag) => ['*', etag, `W/${etag}`].includes(tag.trim()));
 }
 
 /** The key in the query of `request`, or the response that says what is wrong with it. */
@@ -61,10 +73,17 @@ async function answer(key: string, object: Readable): Promise<Response> {
   } catch (error) {
     return refusal(error);
   }
-  const headers = { ...agingHeaders(lookup), 'cache-status': toCacheStatus(lookup, object.name) };
+  const { cacheControl } = object;
+  const headers = {
+    ...agingHeaders(lookup),
+    ...(cacheControl === undefined ? {} : { 'cache-control': cacheControl }),
+    'cache-status': toCacheStatus(lookup, object.name),
+  };
   if (lookup.value === undefined) return failure(404, 'NOT_FOUND', 'There is nothing under this key', headers);
   try {
-    return Response.json(lookup.value, { headers });
+    const response = Response.json(lookup.value, { headers });
+    response.headers.set('etag', await etagOf(JSON.stringify(lookup.value)));
+    return response;
   } catch {
     return failure(500, 'SOLOFLIGHT_UNSERIALIZABLE', `The value of '${key.slice(0, 80)}' has no JSON form`);
   }
@@ -91,6 +110,11 @@ export function failure(
     { error: { code, message }, ...details },
     { status, headers: { 'cache-control': 'no-store', ...headers } },
   );
+}
+
+async function etagOf(text: string): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
+  return `"${[...digest.subarray(0, 16)].map((byte) => byte.toString(16).padStart(2, '0')).join('')}"`;
 }
 
 export function byteLength(text: string): number {

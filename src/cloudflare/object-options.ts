@@ -16,6 +16,11 @@ export interface DurableCacheOptions<V> extends Omit<TieredCacheOptions<V>, 'sto
    * space any more. That may come up to a sixteenth later, so that most requests need not store their time. @default Infinity
    */
   readonly idleTtl?: Duration;
+  /**
+   * `Cache-Control` of the values that `fetch` answers with. @default `'private, no-cache'` with the option `writes`, since an
+   * edit must be seen at once; else `max-age` and `stale-while-revalidate` as the value is fresh and stale
+   */
+  readonly cacheControl?: string;
   /** Time between two sweeps of outlived entries. No alarm is set while there is nothing to remove. @default '1h' */
   readonly sweepEvery?: Duration;
   /** Turns values into text or bytes for storage. @default structuredCloneCodec */
@@ -30,6 +35,7 @@ export interface ObjectSettings<V> {
   readonly writes: ObjectWriteSettings<V> | undefined;
   readonly name: string;
   readonly codec: Codec | undefined;
+  readonly cacheControl: string | undefined;
   readonly idleTtl: number;
   readonly sweepEvery: number;
   readonly onAlarmError: (name: string, error: unknown) => void;
@@ -46,12 +52,14 @@ export function resolveObjectOptions<V>(options: DurableCacheOptions<V>): Object
       "left out: the object's own storage is used. Use a TieredCache for another",
       options.storage,
     );
-  const { idleTtl = Infinity, sweepEvery = '1h', codec, onAlarmError, writes, ...cache } = options;
+  const { idleTtl = Infinity, sweepEvery = '1h', codec, cacheControl, onAlarmError, writes, ...cache } = options;
   const { clock = systemClock, upstream, loadMany, name = 'soloflight' } = cache;
   checkClock(clock);
   checkFunction('upstream', upstream);
   checkFunction('loadMany', loadMany);
   checkFunction('onAlarmError', onAlarmError);
+  if (cacheControl !== undefined && !(typeof cacheControl === 'string' && /^[\x20-\x7e]+$/.test(cacheControl)))
+    throw misuse('cacheControl', 'the text of a header', cacheControl);
   return {
     cache: {
       ...cache,
@@ -61,6 +69,7 @@ export function resolveObjectOptions<V>(options: DurableCacheOptions<V>): Object
     writes: writes === undefined ? undefined : resolveWriteOptions(writes, codec),
     name,
     codec,
+    cacheControl: cacheControl ?? (writes === undefined ? undefined : 'private, no-cache'),
     idleTtl: parseDuration('idleTtl', idleTtl, { zero: false, infinite: true }),
     sweepEvery: parseDuration('sweepEvery', sweepEvery, { zero: false }),
     onAlarmError: onAlarmError ?? ((_name, error) => reportError(error)),

@@ -20,6 +20,7 @@ export type Question =
   | { readonly verb: 'update'; readonly key: string; readonly change: unknown }
   | { readonly verb: 'delete'; readonly key: string }
   | { readonly verb: 'invalidate' | 'expire'; readonly key: string | readonly string[] }
+  | { readonly verb: 'closeSockets'; readonly client: string | undefined }
   | { readonly verb: 'getStats' | 'getWriteStatus' | 'flush' };
 
 /** The options that all reads take. */

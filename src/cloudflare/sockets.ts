@@ -1,6 +1,7 @@
-import { byteLength, failure } from './json-face.js';
+import { byteLength, failure, keyOf } from './json-face.js';
+import { includesKey, type Client } from './object-client.js';
 import { Refusal, toRefusal } from './refusal.js';
-import type { Allowance, WriteGate } from './write-gate.js';
+import type { Allowance, AskedWrite, WriteGate } from './write-gate.js';
 
 /** A WebSocket of the platform. */
 export type Socket = ReturnType<DurableObjectState['getWebSockets']>[number];
@@ -21,7 +22,14 @@ export type ChangeMessage =
 /** Tells our sockets from those that a subclass accepts. */
 const TAG = 'soloflight';
 
-const CLOSE = { normal: 1_000, policy: 1_008, tooLarge: 1_009, failed: 1_011 } as const;
+const CLOSE = { normal: 1_000, policy: 1_008, tooLarge: 1_009, failed: 1_011, restart: 1_012 } as const;
+
+/** The attachment of a WebSocket: its client, bound to keys, and the rest of its allowance. */
+interface Connection extends Allowance, Client {
+  readonly keys: NonNullable<Client['keys']>;
+  /** Whether it was closed here. What its client sent before it knew is refused. */
+  readonly closed?: true;
+}
 
 /** The longest `id` of a message that comes back in its answer. */
 const LONGEST_ID = 256;
@@ -29,6 +37,8 @@ const LONGEST_ID = 256;
 /** The WebSockets of an object. The platform holds all state, since hibernation takes the memory. */
 export class Sockets {
   readonly #state: DurableObjectState;
+  /** Ends when all earlier messages of a WebSocket are permitted or refused. */
+  readonly #permitted = new WeakMap<Socket, Promise<void>>();
 
   constructor(state: DurableObjectState) {
     this.#state = state;
@@ -42,11 +52,14 @@ export class Sockets {
   /** Connects the sender of `request` if it is authorized. */
   async connect<V>(request: Request, gate: WriteGate<V>): Promise<Response> {
     try {
-      await gate.authorize(request);
-      const { 0: client, 1: server } = new WebSocketPair();
+      const client = await gate.authorize(request);
+      const key = client.keys === undefined ? keyOf(request) : '';
+      if (key instanceof Response) return key;
+      const connection: Connection = { ...gate.allowance, ...client, keys: client.keys ?? [key] };
+      const { 0: webSocket, 1: server } = new WebSocketPair();
       this.#state.acceptWebSocket(server, [TAG]);
-      server.serializeAttachment(gate.allowance);
-      return new Response(null, { status: 101, webSocket: client } as ResponseInit);
+      server.serializeAttachment(connection);
+      return new Response(null, { status: 101, webSocket } as ResponseInit);
     } catch (error) {
       const { status, code, message, headers } = toRefusal(error, gate.settings.onError);
       return failure(status, code, message, headers);
@@ -56,8 +69,10 @@ export class Sockets {
   /** Answers `message`. Never rejects. */
   async receive<V>(socket: Socket, message: string | ArrayBuffer, gate: WriteGate<V>): Promise<void> {
     let id: string | number | undefined;
+    const connection = connectionOf(socket);
+    if (connection === undefined) return;
     try {
-      this.#count(socket, gate);
+      this.#count(socket, connection, gate);
       if (typeof message !== 'string') throw new Refusal(400, 'BAD_MESSAGE', 'Expected text, not bytes');
       // A text never takes fewer bytes than units.
       gate.checkSize(message.length);
@@ -67,7 +82,9 @@ export class Sockets {
         throw new Refusal(400, 'BAD_MESSAGE', 'Expected a JSON object');
       id = idOf(asked);
       const write = gate.toWrite(asked as Record<string, unknown>);
-      const value = await gate.write(write);
+      await this.#permit(socket, write, gate);
+      if (connectionOf(socket) === undefined) return;
+      const value = await gate.write(write, connection.name);
       tell(socket, { type: 'accepted', id, key: write.key, ...(hasJson(value) ? { value } : {}) });
     } catch (error) {
       const { code, message: reason, status, details } = toRefusal(error, gate.settings.onError);
@@ -78,14 +95,15 @@ export class Sockets {
     }
   }
 
-  /** Sends `message` to all connected clients. One that can't be reached is closed, and holds up none of the others. */
+  /** Sends `message` to all clients connected for its key. One that can't be reached is closed, and holds up none of the others. */
   broadcast(message: ChangeMessage): void {
     const sockets = this.#state.getWebSockets(TAG);
     if (sockets.length === 0) return;
     const text = toText(message);
     for (const socket of sockets) {
       try {
-        socket.send(text);
+        const connection = connectionOf(socket);
+        if (connection !== undefined && includesKey(connection.keys, message.key)) socket.send(text);
       } catch {
         close(socket, CLOSE.failed, 'BROKEN');
       }
@@ -97,14 +115,47 @@ export class Sockets {
     close(socket, failure === undefined ? CLOSE.normal : CLOSE.failed, failure ?? '');
   }
 
-  #count<V>(socket: Socket, gate: WriteGate<V>): void {
-    const allowance = gate.spend((socket.deserializeAttachment() as Allowance | null) ?? gate.allowance);
-    socket.serializeAttachment(allowance);
+  /** Closes the connections of the client with this name, or all, at once. Returns how many these were. */
+  closeAll(name: string | undefined): number {
+    let count = 0;
+    for (const socket of this.#state.getWebSockets(TAG)) {
+      const connection = connectionOf(socket);
+      if (connection === undefined || (name !== undefined && connection.name !== name)) continue;
+      socket.serializeAttachment({ ...connection, closed: true } satisfies Connection);
+      close(socket, CLOSE.policy, 'CLOSED');
+      count += 1;
+    }
+    return count;
+  }
+
+  /** Asks for one message after the other, so that a slow answer lets no later write overtake an earlier one. */
+  #permit<V>(socket: Socket, write: AskedWrite, gate: WriteGate<V>): Promise<void> {
+    const ask = async (): Promise<void> => {
+      const connection = connectionOf(socket);
+      if (connection !== undefined) await gate.permit(write, connection);
+    };
+    const before = this.#permitted.get(socket);
+    const permitted = before === undefined ? ask() : before.then(ask, ask);
+    this.#permitted.set(socket, permitted);
+    return permitted;
+  }
+
+  #count<V>(socket: Socket, connection: Connection, gate: WriteGate<V>): void {
+    const allowance = gate.spend(connection);
+    socket.serializeAttachment({ ...connection, ...allowance } satisfies Connection);
     if (allowance.left >= 0) return;
     // A client that goes on after so many refusals won't stop for another one.
     if (allowance.left <= -gate.settings.rate.messages) close(socket, CLOSE.policy, 'TOO_MANY_MESSAGES');
     throw gate.tooMany();
   }
+}
+
+/** The connection of `socket`; `undefined` if it was closed here, or by an earlier version that bound it to no keys. */
+function connectionOf(socket: Socket): Connection | undefined {
+  const connection = socket.deserializeAttachment() as Partial<Connection> | null;
+  if (connection?.keys === undefined) close(socket, CLOSE.restart, 'RECONNECT');
+  else if (connection.closed !== true) return connection as Connection;
+  return undefined;
 }
 
 function idOf(asked: object): string | number | undefined {

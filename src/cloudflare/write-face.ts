@@ -15,10 +15,13 @@ export function isWriteRequest({ method }: Request): boolean {
  */
 export async function respondToWrite<V>(request: Request, gate: WriteGate<V>): Promise<Response> {
   try {
-    gate.admit(await gate.authorize(request));
+    const client = await gate.authorize(request);
+    gate.admit(client.name);
     const key = keyOf(request);
     if (key instanceof Response) return key;
-    const value = await gate.write(await askedFor(request, key, gate));
+    const write = await askedFor(request, key, gate);
+    await gate.permit(write, client);
+    const value = await gate.write(write, client.name);
     return accepted(key, value);
   } catch (error) {
     const { status, code, message, headers, details } = toRefusal(error, gate.settings.onError);

@@ -2,6 +2,7 @@ import { checkNames } from '../base/checks.js';
 import type { Clock } from '../contracts.js';
 import { isSoloflightError, misuse } from '../errors.js';
 import { byteLength } from './json-face.js';
+import { clientOf, includesKey, type Client } from './object-client.js';
 import { LONGEST_KEY } from './question.js';
 import { Refusal } from './refusal.js';
 import type { FaceSettings } from './write-options.js';
@@ -29,8 +30,8 @@ export interface Allowance {
 /** The most clients whose allowances are remembered. Beyond that, those quiet for longest start anew. */
 const MOST_CLIENTS = 1_000;
 
-/** An attachment of a WebSocket takes no more than some kilobytes. */
-const LONGEST_NAME = 1_024;
+/** Copying and storing a value takes a call for each level, and the stack ends at some thousands. */
+const DEEPEST = 500;
 
 const FIELDS = { set: ['key', 'value'], update: ['key', 'change'], delete: ['key'] } as const;
 
@@ -47,27 +48,41 @@ export class WriteGate<V> {
     this.#object = object;
   }
 
-  /** The name of the sender of `request`, or `''` if it has none. @throws {@link Refusal} */
-  async authorize(request: Request): Promise<string> {
-    const { authorize, onError } = this.settings;
+  /** The sender of `request`. @throws {@link Refusal} */
+  async authorize(request: Request): Promise<Client> {
+    const { authorize } = this.settings;
     if (authorize === undefined)
       throw new Refusal(
         403,
         'NOT_AUTHORIZED',
         'Nobody may write here or connect: set `authorize` in the `writes` that `configure` of this object returns',
       );
-    let answer: unknown;
+    const client = await this.#checked(async () => clientOf(await authorize(request)));
+    if (client === undefined) throw new Refusal(403, 'NOT_AUTHORIZED', 'You may not write here or connect');
+    return client;
+  }
+
+  /** Lets `write` of `client` pass. @throws {@link Refusal} */
+  async permit({ type, key, ...write }: AskedWrite, { name, keys, readOnly }: Client): Promise<void> {
+    const { authorizeWrite } = this.settings;
+    let isAllowed = !readOnly && (keys === undefined || includesKey(keys, key));
+    if (isAllowed && authorizeWrite !== undefined) {
+      const value = 'change' in write ? write.change : 'value' in write ? write.value : undefined;
+      const answer: unknown = await this.#checked(async () => authorizeWrite({ type, key, value, client: name }));
+      // Not all that is truthy: an object, or a text such as 'no', is no permission.
+      isAllowed = answer === true;
+    }
+    if (!isAllowed) throw new Refusal(403, 'NOT_AUTHORIZED', 'You may not make this write');
+  }
+
+  /** The result of `check`. Its failure is for `onError`, not for strangers. @throws {@link Refusal} */
+  async #checked<T>(check: () => Promise<T>): Promise<T> {
     try {
-      answer = await authorize(request);
-      if (typeof answer === 'string' && answer.length > LONGEST_NAME)
-        throw misuse('result of authorize', `true, false or a name of at most ${LONGEST_NAME} characters`, answer);
+      return await check();
     } catch (error) {
-      onError(error);
+      this.settings.onError(error);
       throw new Refusal(503, 'NOT_AUTHORIZED', 'Your authorization could not be checked. Try again in a moment');
     }
-    if (answer === true) return '';
-    if (typeof answer === 'string' && answer !== '') return answer;
-    throw new Refusal(403, 'NOT_AUTHORIZED', 'You may not write here or connect');
   }
 
   /** A full allowance. */
@@ -109,6 +124,7 @@ export class WriteGate<V> {
 
   /** `text` parsed as JSON. @throws {@link Refusal} */
   parseJson(text: string): unknown {
+    if (isTooDeep(text)) throw new Refusal(400, 'BAD_JSON', `Expected JSON of at most ${DEEPEST} levels`);
     try {
       return JSON.parse(text);
     } catch {
@@ -135,20 +151,20 @@ export class WriteGate<V> {
     return message as unknown as AskedWrite;
   }
 
-  /** Makes `write`, and resolves with the new value of an update. @throws {@link Refusal}, or the object's failure. */
-  async write(write: AskedWrite): Promise<V | undefined> {
+  /** Makes the permitted `write` of `client`. Resolves with the new value of an update. @throws {@link Refusal}, or the object's failure. */
+  async write(write: AskedWrite, client: string): Promise<V | undefined> {
     if (write.type === 'delete') await this.#object.delete(write.key);
-    else if (write.type === 'set') await this.#object.set(write.key, this.#parsed(write.key, write.value));
-    else return this.#update(write.key, write.change);
+    else if (write.type === 'set') await this.#object.set(write.key, this.#parsed(write.key, write.value, client));
+    else return this.#update(write.key, write.change, client);
     return undefined;
   }
 
-  #update(key: string, change: unknown): Promise<V> {
+  #update(key: string, change: unknown, client: string): Promise<V> {
     const { apply } = this.settings;
     if (apply === undefined) throw new Refusal(405, 'NO_UPDATES', 'Only whole values are taken here, no changes');
     return this.#object.update(key, (current) => {
       try {
-        return apply(current, change, key);
+        return apply(current, change, key, client);
       } catch (error) {
         if (isSoloflightError(error, 'SOLOFLIGHT_WRITE_CONFLICT')) throw error;
         throw new Refusal(422, 'BAD_VALUE', "This change can't be made under this key");
@@ -156,12 +172,12 @@ export class WriteGate<V> {
     });
   }
 
-  #parsed(key: string, value: unknown): V {
+  #parsed(key: string, value: unknown, client: string): V {
     const { parse } = this.settings;
     if (parse === undefined) return value as V;
     let parsed: V;
     try {
-      parsed = parse(value, key);
+      parsed = parse(value, key, client);
     } catch {
       throw new Refusal(422, 'BAD_VALUE', "This value can't be stored under this key");
     }
@@ -169,4 +185,19 @@ export class WriteGate<V> {
     if (parsed === undefined) throw misuse('result of writes.parse', 'a value', parsed);
     return parsed;
   }
+}
+
+/** Whether the brackets of `text`, without those in strings, are nested too deep. */
+function isTooDeep(text: string): boolean {
+  let depth = 0;
+  let isQuoted = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text[at];
+    if (char === '"') isQuoted = !isQuoted;
+    else if (isQuoted) at += char === '\\' ? 1 : 0;
+    else if (char === '[' || char === '{') depth += 1;
+    else if (char === ']' || char === '}') depth -= 1;
+    if (depth > DEEPEST) return true;
+  }
+  return false;
 }

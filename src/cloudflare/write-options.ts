@@ -5,6 +5,7 @@ import { structuredCloneCodec } from '../codecs/structured-clone.js';
 import type { Codec, Duration, MaybePromise } from '../contracts.js';
 import { misuse } from '../errors.js';
 import type { WriteBehindOptions } from '../writes/write-options.js';
+import type { ObjectClient } from './object-client.js';
 
 /** The number of messages that a client may send. */
 export interface MessageRate {
@@ -12,6 +13,16 @@ export interface MessageRate {
   readonly messages: number;
   /** The time in which that many more are allowed. Above 0. */
   readonly per: Duration;
+}
+
+/** A write that a client asks for by HTTP or WebSocket. */
+export interface ClientWrite {
+  readonly type: 'set' | 'update' | 'delete';
+  readonly key: string;
+  /** The value of a `set`, the change of an `update`, as they came: not checked yet. */
+  readonly value: unknown;
+  /** The name of the client that `authorize` gave, or `''`. */
+  readonly client: string;
 }
 
 /**
@@ -33,19 +44,26 @@ export interface ObjectWriteOptions<V> extends Omit<
   /**
    * Applies a change to the current value, for `update`. The change comes from a client: check it, and throw if it makes no
    * sense, or throw a `WriteConflictError` if it was made without knowing `current`. Must not alter `current`.
+   * `client` is the name that `authorize` gave; there is none by RPC.
    */
-  readonly apply?: (current: V | undefined, change: unknown, key: string) => V;
+  readonly apply?: (current: V | undefined, change: unknown, key: string, client?: string) => V;
   /**
-   * Checks a value that came by HTTP or WebSocket, and returns the one to store. Throwing refuses the value.
-   * @default every JSON value is taken
+   * Checks a value that came by HTTP or WebSocket, and returns the one to store. Throwing refuses the value. `client` is
+   * the name that `authorize` gave. @default every JSON value is taken
    */
-  readonly parse?: (value: unknown, key: string) => V;
+  readonly parse?: (value: unknown, key: string, client?: string) => V;
   /**
-   * Decides who may write by HTTP, or connect by WebSocket and then write and see every change of this object. `true`, or a
-   * non-empty string that names the client, lets in; anything else does not. Not called for RPC or reads. Browsers open
+   * Decides who may write the `key` in the request's query by HTTP, or connect for it by WebSocket: such a connection writes
+   * this key and hears of its changes, and of no other. `true`, or a non-empty string that names the client, lets in;
+   * an {@link ObjectClient} lets in for other keys, or for listening alone. Not called for RPC or reads. Browsers open
    * WebSockets from any page: check the `Origin`, too. Read only the body of a clone. @default nobody
    */
-  readonly authorize?: (request: Request) => MaybePromise<boolean | string>;
+  readonly authorize?: (request: Request) => MaybePromise<boolean | string | ObjectClient>;
+  /**
+   * Decides about each write of a client that was let in, deletes included. Only `true` lets it pass. Not called for RPC.
+   * The writes of one connection wait for each other here. @default all pass
+   */
+  readonly authorizeWrite?: (write: ClientWrite) => MaybePromise<boolean>;
   /** The most bytes of one message or body, an integer ≥ 1. @default 65_536 */
   readonly maxMessageSize?: number;
   /**
@@ -53,7 +71,7 @@ export interface ObjectWriteOptions<V> extends Omit<
    * @default { messages: 100, per: '10s' }
    */
   readonly rate?: MessageRate;
-  /** Whether a connection is closed after a message that was malformed, too large or one too many. @default 'keep' */
+  /** Whether a connection is closed after a message that was malformed, refused, too large or one too many. @default 'keep' */
   readonly badMessages?: 'keep' | 'close';
   /** Called when the sink, the queue or a function of these options failed. @default the platform's `reportError` */
   readonly onError?: (error: unknown) => void;
@@ -64,6 +82,7 @@ export interface FaceSettings<V> {
   readonly apply: ObjectWriteOptions<V>['apply'];
   readonly parse: ObjectWriteOptions<V>['parse'];
   readonly authorize: ObjectWriteOptions<V>['authorize'];
+  readonly authorizeWrite: ObjectWriteOptions<V>['authorizeWrite'];
   readonly maxMessageSize: number;
   readonly rate: { readonly messages: number; readonly per: number };
   readonly closeBad: boolean;
@@ -99,7 +118,17 @@ const NAMES = [
     'retry',
     'maxDuration',
   ],
-  ...['apply', 'parse', 'authorize', 'maxMessageSize', 'rate', 'badMessages', 'compressAbove', 'onError'],
+  ...[
+    'apply',
+    'parse',
+    'authorize',
+    'authorizeWrite',
+    'maxMessageSize',
+    'rate',
+    'badMessages',
+    'compressAbove',
+    'onError',
+  ],
 ];
 
 /** Checks the options that the `WriteBehind` does not check itself. `codec` is that of the object. */
@@ -112,8 +141,9 @@ export function resolveWriteOptions<V>(
     if (OWN.has(name)) throw misuse(`writes.${name}`, "left out: the object's own is used", value);
   }
   checkNames(options, NAMES);
-  const { apply, parse, authorize, maxMessageSize, rate, badMessages, onError, compressAbove, ...behind } = options;
-  const functions = { apply, parse, authorize, onError };
+  const { apply, parse, authorize, authorizeWrite, ...others } = options;
+  const { maxMessageSize, rate, badMessages, onError, compressAbove, ...behind } = others;
+  const functions = { apply, parse, authorize, authorizeWrite, onError };
   for (const [name, value] of Object.entries(functions)) checkFunction(`writes.${name}`, value);
   if (badMessages !== undefined && badMessages !== 'keep' && badMessages !== 'close')
     throw misuse('writes.badMessages', "'keep' or 'close'", badMessages);
@@ -123,7 +153,7 @@ export function resolveWriteOptions<V>(
   const { flushEvery = DEFAULTS.flushEvery, maxPending = DEFAULTS.maxPending, overflow = DEFAULTS.overflow } = behind;
   return {
     face: {
-      ...{ apply, parse, authorize },
+      ...{ apply, parse, authorize, authorizeWrite },
       maxMessageSize: sizeOf(maxMessageSize ?? DEFAULTS.maxMessageSize),
       rate: resolveRate(rate ?? DEFAULTS.rate),
       closeBad: badMessages === 'close',

@@ -13,12 +13,14 @@ const DIGITS = /^\d+$/;
  * @see RFC 9111 §5.2
  */
 export class Directives {
-  readonly #values = new Map<string, readonly (string | undefined)[]>();
+  readonly #values = new Map<string, (string | undefined)[]>();
 
   constructor(field: string | null) {
     if (field === null) return;
     for (const [name, value] of directivesIn(field)) {
-      this.#values.set(name, [...(this.#values.get(name) ?? []), value]);
+      const values = this.#values.get(name);
+      if (values === undefined) this.#values.set(name, [value]);
+      else values.push(value);
     }
   }
 

@@ -1,7 +1,8 @@
 import type { Clock } from '../contracts.js';
 
-/** The most keys remembered. Beyond that the oldest are forgotten, which costs one wait each. */
+/** The most keys remembered, and the most characters of these. Beyond that the oldest are forgotten, which costs one wait each. */
 const MOST = 10_000;
+const MOST_TEXT = 4_000_000;
 
 /** A load that takes longer does not keep its key busy: its caller may have gone without a trace. */
 const LONGEST_LEAD = 30_000;
@@ -16,6 +17,7 @@ export class Detours {
   readonly #clock: Clock;
   readonly #rememberFor: number;
   readonly #marked = new Map<string, number>();
+  #text = 0;
   readonly #led = new Map<string, { readonly since: number }>();
 
   constructor(clock: Clock, rememberFor: number) {
@@ -25,19 +27,24 @@ export class Detours {
 
   mark(key: string): void {
     if (this.#rememberFor === 0) return;
-    if (this.#marked.size >= MOST) this.#dropOldest();
+    this.unmark(key);
     this.#marked.set(key, this.#clock.monotonic() + this.#rememberFor);
+    this.#text += key.length;
+    for (const oldest of this.#marked.keys()) {
+      if (this.#marked.size <= MOST && this.#text <= MOST_TEXT) return;
+      this.unmark(oldest);
+    }
   }
 
   unmark(key: string): void {
-    if (this.#marked.size > 0) this.#marked.delete(key);
+    if (this.#marked.size > 0 && this.#marked.delete(key)) this.#text -= key.length;
   }
 
   has(key: string): boolean {
     const until = this.#marked.get(key);
     if (until === undefined) return false;
     if (this.#clock.monotonic() < until) return true;
-    this.#marked.delete(key);
+    this.unmark(key);
     return false;
   }
 
@@ -53,12 +60,5 @@ export class Detours {
   isLed(key: string): boolean {
     const lead = this.#led.get(key);
     return lead !== undefined && this.#clock.monotonic() - lead.since < LONGEST_LEAD;
-  }
-
-  #dropOldest(): void {
-    for (const key of this.#marked.keys()) {
-      this.#marked.delete(key);
-      return;
-    }
   }
 }

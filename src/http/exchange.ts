@@ -46,6 +46,8 @@ export class Exchange {
   #deliver!: (led: { readonly response: Response }) => void;
   #delivered = false;
   #relay: Relay | undefined;
+  #isApart = false;
+  #led: Promise<Loaded<StoredResponse>> | undefined;
 
   constructor(errand: Errand) {
     this.#errand = errand;
@@ -57,10 +59,19 @@ export class Exchange {
     const { settings, mark } = this.#errand;
     const release = settings.detours.lead(mark);
     try {
-      return await this.#load(load);
+      return await (this.#led = this.#load(load));
     } finally {
       release();
+      this.#noteTimeout(load.signal.reason);
     }
+  }
+
+  /**
+   * The response for a leader whose flight took too long: its own request goes on without the others. `undefined` for a
+   * follower. Rejects as {@link run} does.
+   */
+  outlast(): Promise<{ readonly response: Response } | undefined> | undefined {
+    return this.#led === undefined ? undefined : Promise.race([this.response, this.#led.then(() => undefined)]);
   }
 
   /** Called when the flight is over. The caller's body may end: the next request finds what the flight left. */
@@ -102,19 +113,25 @@ export class Exchange {
   async #ask(abort: AbortSignal, known: StoredAnswer | undefined): Promise<Response> {
     const { ask, origin } = this.#errand;
     const controller = new AbortController();
-    const stop = (): void => controller.abort(abort.reason);
+    const leave = (): void => controller.abort(ask.signal?.reason);
+    const stop = (): void => {
+      if (!this.#goesOn(abort.reason)) return controller.abort(abort.reason);
+      ask.signal?.addEventListener('abort', leave, { once: true });
+    };
     if (abort.aborted) stop();
     // Aborts only until the response is there. After that, the reader of its body decides how long it takes.
     abort.addEventListener('abort', stop, { once: true });
     const { signal } = controller;
+    const keepApart = (): void => void (this.#isApart = true);
     try {
       const conditional = known !== undefined && !ask.wants.reload && canValidate(known) ? known : undefined;
-      const response = await origin({ headers: originHeaders(ask.headers, conditional), signal });
+      const response = await origin({ headers: originHeaders(ask.headers, conditional), signal, keepApart });
       if (response.status !== 304 || (conditional !== undefined && isAbout(conditional, response.headers)))
         return response;
-      return await origin({ headers: originHeaders(ask.headers, undefined), signal });
+      return await origin({ headers: originHeaders(ask.headers, undefined), signal, keepApart });
     } finally {
       abort.removeEventListener('abort', stop);
+      ask.signal?.removeEventListener('abort', leave);
     }
   }
 
@@ -148,6 +165,10 @@ export class Exchange {
     const { ask, settings } = this.#errand;
     const storable = this.#storable(response, received);
     const { status: forwardStatus } = response;
+    if (this.#isApart) {
+      this.#hand(response);
+      return this.#turnAway('apart', received, known);
+    }
     if (!storable.store) {
       const told = rebuilt(response, { status: this.#status({ forwardStatus, detail: storable.why }) });
       this.#hand(withBody(told, ask.signal));
@@ -182,6 +203,12 @@ export class Exchange {
   /** Marks the key if its body outlasts the deadline of flights: waiting for it is no use, though the origin is well. */
   #noteTimeout(reason: unknown): void {
     if (isSoloflightError(reason, 'SOLOFLIGHT_FLIGHT_TIMEOUT')) this.#errand.settings.detours.mark(this.#errand.mark);
+  }
+
+  /** Whether the caller's own request outlives the flight that ended for `reason`, as it would without a cache. */
+  #goesOn(reason: unknown): boolean {
+    const { ask, background } = this.#errand;
+    return isSoloflightError(reason, 'SOLOFLIGHT_FLIGHT_TIMEOUT') && !background && ask.signal?.aborted !== true;
   }
 
   /** Hands the caller its response, whose body arrives while the flight collects it. */

@@ -1,16 +1,11 @@
 import type { TieredCache } from '../cache/tiered-cache.js';
 import { readAsk } from './ask.js';
+import { Run, type HonoContextLike } from './hono-run.js';
 import { HTTP_OPTIONS, resolveHttpOptions, type HttpCacheOptions } from './http-options.js';
 import { around, through } from './passage.js';
 import type { Origin } from './settings.js';
 import type { StoredResponse } from './stored-response.js';
-
-/** The part of a Hono context that is used here. */
-export interface HonoContextLike {
-  readonly req: { raw: Request };
-  get res(): Response;
-  set res(response: Response | undefined);
-}
+import { withoutVisitor } from './visitor-headers.js';
 
 /** A middleware for Hono. */
 export interface HonoCache {
@@ -23,7 +18,9 @@ export interface HonoCache {
  * A middleware for Hono that serves the reusable responses of the routes behind it from a cache.
  *
  * A context can't run again once it has an answer. Stale responses are therefore renewed before they are served; for
- * `stale-while-revalidate`, wrap the whole app: `cachedHandler(app.fetch)`.
+ * `stale-while-revalidate`, wrap the whole app: `cachedHandler(app.fetch)`. A route that throws, answers with a 5xx, or is
+ * still running when a middleware outside gives up, fails for its own request alone: others run it themselves. Headers
+ * that a middleware outside set before are not stored, unless they say how the response is to be read or cached.
  *
  * @throws TypeError for an option that makes no sense.
  */
@@ -32,29 +29,18 @@ export function honoCache(options: HttpCacheOptions = {}): HonoCache {
   const middleware = async (context: HonoContextLike, next: () => Promise<void>): Promise<Response | void> => {
     const { raw } = context.req;
     const asked = readAsk(raw, undefined);
-    if (asked === undefined) return next();
+    // What has an answer already does not take another one from the route.
+    if (asked === undefined || context.finalized) return next();
     const ask = { ...asked, redirect: 'manual' } as const;
-    let isRun = false;
-    const origin: Origin = async ({ headers }) => {
-      isRun = true;
-      context.req.raw = new Request(raw, { headers });
-      try {
-        await next();
-      } finally {
-        context.req.raw = raw;
-      }
-      return context.res;
-    };
-    const asIs = async (): Promise<Response> => {
-      isRun = true;
-      await next();
-      return context.res;
+    const run = new Run(context, next);
+    const asIs = (): Promise<Response> => run.answer(raw);
+    const origin: Origin = async ({ headers, keepApart }) => {
+      const response = await run.answer(new Request(raw, { headers }));
+      if (response === run.failed) keepApart?.();
+      return response === run.failed ? response : withoutVisitor(response, run.outside);
     };
     const response = (await through(settings, ask, origin)) ?? (await around(settings, ask, asIs));
-    if (!isRun) return response;
-    // Otherwise Hono would merge the headers of the replaced response into this one.
-    context.res = undefined;
-    context.res = response;
+    return run.end(response);
   };
   return Object.assign(middleware, { cache: settings.cache });
 }

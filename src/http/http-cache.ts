@@ -100,10 +100,23 @@ async function forward(settings: HttpSettings, passage: Passage, verdict: Verdic
   try {
     const outcome = await Promise.race([exchange.response, loading]);
     if ('response' in outcome) return outcome.response;
+    const own = await exchange.outlast();
+    if (own !== undefined) return own.response;
     const shared = asAnswer(outcome, settings.shared);
     return shared === undefined ? await solo(errand, passage.stored) : await share(settings, errand, passage, shared);
   } catch (error) {
-    return afterFailure(settings, errand, passage, error);
+    const isSlow = isSoloflightError(error, 'SOLOFLIGHT_FLIGHT_TIMEOUT');
+    return isSlow ? afterTimeout(errand, passage, exchange) : afterFailure(settings, errand, passage, error);
+  }
+}
+
+/** Waits on for the caller's own request, or makes one: others were waited for long enough. */
+async function afterTimeout(errand: Errand, passage: Passage, exchange: Exchange): Promise<Response> {
+  try {
+    const own = await exchange.outlast();
+    return own === undefined ? await solo(errand, passage.stored) : own.response;
+  } catch (error) {
+    return afterFailure(errand.settings, errand, passage, error);
   }
 }
 
@@ -132,8 +145,6 @@ async function afterFailure(
 ): Promise<Response> {
   const { ask, startedAt } = passage;
   if (ask.signal?.aborted === true) throw ask.signal.reason;
-  const isSlow = isSoloflightError(error, 'SOLOFLIGHT_FLIGHT_TIMEOUT') && settings.detours.has(errand.mark);
-  if (isSlow) return solo(errand, passage.stored);
   if (!(error instanceof LoadFailure)) throw error;
   const now = settings.clock.now();
   const stored = passage.stored ?? error.known;

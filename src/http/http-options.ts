@@ -8,6 +8,7 @@ import { misuse } from '../errors.js';
 import { lruMemory } from '../memory/lru.js';
 import type { Ask } from './ask.js';
 import { Detours } from './detours.js';
+import { sizeWithTags } from './response-size.js';
 import { headerTags, prefixTags } from './response-tags.js';
 import type { HttpSettings } from './settings.js';
 import { isFieldName, type StoredResponse } from './stored-response.js';
@@ -16,7 +17,7 @@ import { isFieldName, type StoredResponse } from './stored-response.js';
 export interface HttpCacheOptions {
   /**
    * Where responses are kept: a cache of yours, or the options of one. Storage tiers that keep bytes need a codec for
-   * byte arrays, such as `structuredCloneCodec`. @default a memory tier of 100 MB
+   * byte arrays, such as `structuredCloneCodec`. @default a memory tier of 100 MB, keys and headers included
    */
   readonly cache?: TieredCache<StoredResponse> | Partial<TieredCacheOptions<StoredResponse>>;
   /** Whether several users share the cache: then `private`, `Authorization`, `Cookie` and `Set-Cookie` keep responses out of it. @default true */
@@ -59,8 +60,6 @@ export const HTTP_OPTIONS: readonly (keyof HttpCacheOptions)[] = [
 
 const DEFAULT_MEMORY = 100 * 1_024 * 1_024;
 const DEFAULT_BODY = 5 * 1_024 * 1_024;
-/** Rough cost of an entry apart from its body and its headers, in bytes. */
-const OVERHEAD = 512;
 
 /** Checks the options of an HTTP cache and fills in the defaults. */
 export function resolveHttpOptions(options: HttpCacheOptions, names: readonly string[]): HttpSettings {
@@ -81,8 +80,11 @@ export function resolveHttpOptions(options: HttpCacheOptions, names: readonly st
   const duration = (option: 'defaultTtl' | 'retention' | 'rememberUnshared', value: Duration): number =>
     parseDuration(option, options[option] ?? value);
   const clock = clockOf(options);
+  const tagsOf: HttpSettings['tagsOf'] = prefixTags
+    ? (url, headers) => [...headerTags(headers), ...prefixTagsOf(url)]
+    : (_url, headers) => headerTags(headers);
   return {
-    cache: cacheOf(options, clock),
+    cache: cacheOf(options, clock, tagsOf),
     clock,
     detours: new Detours(clock, duration('rememberUnshared', '2m')),
     keyOf: keyFunction(options.key),
@@ -96,9 +98,7 @@ export function resolveHttpOptions(options: HttpCacheOptions, names: readonly st
     defaultTtl: duration('defaultTtl', 0),
     retention: duration('retention', '1d'),
     targeted: targetedNames(options.targeted ?? false),
-    tagsOf: prefixTags
-      ? (url, headers) => [...headerTags(headers), ...prefixTagsOf(url)]
-      : (_url, headers) => headerTags(headers),
+    tagsOf,
     canRevalidate: true,
     waitUntil: options.waitUntil,
   };
@@ -112,22 +112,17 @@ function clockOf({ clock, cache }: HttpCacheOptions): Clock {
   return clock ?? other ?? systemClock;
 }
 
-function cacheOf({ cache = {} }: HttpCacheOptions, clock: Clock): TieredCache<StoredResponse> {
+function cacheOf(
+  { cache = {} }: HttpCacheOptions,
+  clock: Clock,
+  tagsOf: HttpSettings['tagsOf'],
+): TieredCache<StoredResponse> {
   checkObject('cache', cache);
   if (isCache(cache)) return cache;
+  const sizeOf = (response: StoredResponse, key: string): number => sizeWithTags(response, key, tagsOf);
+  const memory = lruMemory<StoredResponse>({ maxSize: DEFAULT_MEMORY, sizeOf });
   // Every response brings its own lifetime.
-  return new TieredCache<StoredResponse>({ ttl: 0, name: 'http', memory: responseMemory(), clock, ...cache });
-}
-
-function responseMemory(): NonNullable<Exclude<TieredCacheOptions<StoredResponse>['memory'], false>> {
-  return lruMemory<StoredResponse>({ maxSize: DEFAULT_MEMORY, sizeOf: sizeOfResponse });
-}
-
-/** The rough size of a stored response in bytes, for the `sizeOf` of an `lruMemory`. */
-export function sizeOfResponse(response: StoredResponse): number {
-  if (response.kind === 'detour') return OVERHEAD;
-  const fields = response.headers.reduce((size, [name, value]) => size + name.length + value.length, 0);
-  return OVERHEAD + fields + response.body.byteLength;
+  return new TieredCache<StoredResponse>({ ttl: 0, name: 'http', memory, clock, ...cache });
 }
 
 /** Goes by shape: the cache may come from another copy of the package. */

@@ -8,7 +8,12 @@ const BODILESS = new Set([101, 103, 204, 205, 304]);
 interface Origin {
   readonly url: string;
   readonly redirected: boolean;
+  /** A reason phrase that the constructor refuses, since it is beyond latin-1. */
+  readonly statusText?: string;
 }
+
+/** Reason phrases that the constructor of a response takes. */
+const PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** A response of its own for one caller, made from a stored one. */
 export function respond(answer: StoredAnswer, method: string, status: string | undefined, now: number): Response {
@@ -18,10 +23,8 @@ export function respond(answer: StoredAnswer, method: string, status: string | u
   const isBodiless = method === 'HEAD' || BODILESS.has(answer.status);
   // The constructor copies the bytes, so that no caller can write into another's.
   const body = isBodiless ? null : (answer.body as Uint8Array<ArrayBuffer>);
-  return dressed(new Response(body, { status: answer.status, statusText: answer.statusText, headers }), {
-    url: answer.url,
-    redirected: false,
-  });
+  const { status: code, statusText, url } = answer;
+  return built(body, { status: code, statusText, headers }, { url, redirected: false });
 }
 
 /** `response` with another body or a `Cache-Status`, and otherwise as it was. */
@@ -34,10 +37,17 @@ export function rebuilt(
   if (change.status !== undefined) headers.append('cache-status', change.status);
   const body = 'body' in change ? (change.body ?? null) : response.body;
   const { status, statusText, url, redirected } = response;
-  return dressed(new Response(BODILESS.has(status) ? null : body, { status, statusText, headers }), {
-    url,
-    redirected,
-  });
+  return built(BODILESS.has(status) ? null : body, { status, statusText, headers }, { url, redirected });
+}
+
+function built(
+  body: ConstructorParameters<typeof Response>[0],
+  init: { readonly status: number; readonly statusText: string; readonly headers: Headers },
+  origin: Origin,
+): Response {
+  const { statusText } = init;
+  if (PHRASE.test(statusText)) return dressed(new Response(body, init), origin);
+  return dressed(new Response(body, { ...init, statusText: '' }), { ...origin, statusText });
 }
 
 /** `response` with another body, or one that ends when its caller aborts. */
@@ -82,6 +92,7 @@ export function dressed(response: Response, origin: Origin): Response {
   return Object.defineProperties(response, {
     url: { value: origin.url, configurable: true },
     redirected: { value: origin.redirected, configurable: true },
+    ...(origin.statusText === undefined ? {} : { statusText: { value: origin.statusText, configurable: true } }),
     clone: { value: () => dressed(Response.prototype.clone.call(response), origin), configurable: true },
   });
 }

@@ -27,4 +27,6 @@ export interface HttpSettings extends StoringPolicy {
 export type Origin = (change: {
   readonly headers: Headers;
   readonly signal: AbortSignal | undefined;
+  /** To be called for a response that is for this caller alone, whatever it says. It is then handed on as it is. */
+  readonly keepApart?: () => void;
 }) => Promise<Response>;

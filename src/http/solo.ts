@@ -30,10 +30,16 @@ export async function solo(
   const { signal } = ask;
   const requestedAt = clock.now();
   let response: Response;
+  let isApart = false;
+  const keepApart = (): void => void (isApart = true);
   try {
-    response = await origin({ headers: known === undefined ? ask.headers : originHeaders(ask.headers, known), signal });
+    response = await origin({
+      headers: known === undefined ? ask.headers : originHeaders(ask.headers, known),
+      signal,
+      keepApart,
+    });
     const isPointless = known !== undefined && response.status === 304 && !isAbout(known, response.headers);
-    if (isPointless) response = await origin({ headers: originHeaders(ask.headers, undefined), signal });
+    if (isPointless) response = await origin({ headers: originHeaders(ask.headers, undefined), signal, keepApart });
   } catch (error) {
     const stale = signal?.aborted === true ? undefined : survivor();
     if (stale === undefined) throw error;
@@ -47,6 +53,7 @@ export async function solo(
     return answered;
   }
   const stale = forwardStatus >= 500 ? survivor() : undefined;
+  if (stale === undefined && isApart) return response;
   if (stale === undefined) return rebuilt(response, { status: status({ forwardStatus }) });
   void response.body?.cancel().catch(() => {});
   return stale;

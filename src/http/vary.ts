@@ -30,7 +30,11 @@ export function variantKey(key: string, answer: StoredAnswer, request: Headers):
   return `${key}\n${answer.generation} ${JSON.stringify(values)}`;
 }
 
-/** White space around list members means nothing (§4.1). Order and case may. */
+/** White space around list members means nothing (§4.1). Order and case may. A pattern for it would take quadratic time. */
 function normalized(value: string | null): string | null {
-  return value === null ? null : value.trim().replaceAll(/[\t ]*,[\t ]*/g, ', ');
+  if (value === null || !value.includes(',')) return value === null ? null : value.trim();
+  return value
+    .split(',')
+    .map((member) => member.trim())
+    .join(', ');
 }

@@ -156,15 +156,56 @@ describe('a body slower than flights may be', () => {
     expect(await leader.text()).toBe('slowly');
   });
 
-  test('that never gets its headers ends with a flight timeout, for all', async () => {
+  test.each([
+    ['that were never there', undefined],
+    ['of a stale answer', 'max-age=0, stale-if-error=86400'],
+  ])('with headers later than that is waited for as without a cache: %s', async (_case, stored) => {
     const clock = manualClock();
-    const fetch = cachedFetch({ fetch: () => new Promise(() => {}), clock });
+    const asked: { readonly answer: (text: string) => void; readonly signal: AbortSignal }[] = [];
+    const origin = (input: unknown, init?: RequestInit): Promise<Response> =>
+      new Promise((resolve) => {
+        const answer = (body: string): void => resolve(new Response(body, { headers: MINUTE }));
+        asked.push({ answer, signal: init!.signal ?? new AbortController().signal });
+        if (stored !== undefined && asked.length === 1)
+          resolve(new Response('old', { headers: { 'cache-control': stored, etag: '"1"' } }));
+      });
+    const fetch = cachedFetch({ fetch: origin, clock });
+    if (stored !== undefined) await (await fetch(URL)).text();
+    const first = asked.length;
 
-    const callers = Promise.allSettled([fetch(URL), fetch(URL)]);
+    const [leader, follower] = [fetch(URL), fetch(URL)];
     await clock.advanceAsync(30_000);
+    await expect.poll(() => asked.length).toBe(first + 2);
+    asked[first]!.answer('late');
+    asked[first + 1]!.answer('own');
 
-    for (const outcome of await callers)
-      expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'SOLOFLIGHT_FLIGHT_TIMEOUT' } });
+    expect([await text(leader), await text(follower)]).toEqual(['late', 'own']);
+    expect(asked[first]!.signal.aborted).toBe(false);
+    expect(asked).toHaveLength(first + 2);
+    // The next callers don't wait for one so slow.
+    const next = [fetch(URL), fetch(URL)];
+    await expect.poll(() => asked.length).toBe(first + 4);
+    for (const { answer } of asked) answer('next');
+    expect(await Promise.all(next.map((response) => text(response)))).toEqual(['next', 'next']);
+  });
+
+  test('ends for the caller who leaves later than that, and with the failure that comes later than that', async () => {
+    const clock = manualClock();
+    const failing: ((error: unknown) => void)[] = [];
+    const origin = (_input: unknown, init?: RequestInit): Promise<Response> =>
+      new Promise((_resolve, reject) => {
+        failing.push(reject);
+        init?.signal?.addEventListener('abort', () => reject(init.signal?.reason));
+      });
+    const fetch = cachedFetch({ fetch: origin, clock });
+    const leaving = new AbortController();
+    const left = fetch(URL, { signal: leaving.signal }).catch((error: unknown) => error);
+    const failed = fetch('http://origin/other').catch((error: unknown) => error);
+    await clock.advanceAsync(30_000);
+    leaving.abort('left');
+    failing[1]?.('failed');
+
+    expect([await left, await failed]).toEqual(['left', 'failed']);
   });
 });
 
@@ -272,5 +313,21 @@ describe('a response that is not what it seems', () => {
       await response.text();
     }
     expect(asked).toBe(2);
+  });
+});
+
+describe('a reason phrase beyond latin-1', () => {
+  test('rejects nobody: leader, follower, hit and uncached caller see it', async () => {
+    const phrase = 'Все хорошо ✓';
+    const origin = async (input: unknown): Promise<Response> => {
+      const headers = String(input).endsWith('own') ? { 'cache-control': 'no-store' } : MINUTE;
+      return Object.defineProperty(new Response('body', { headers }), 'statusText', { value: phrase });
+    };
+    const fetch = cachedFetch({ fetch: origin });
+    const responses = await Promise.all([fetch(URL), fetch(URL)]);
+    responses.push(await fetch(URL), await fetch(`${URL}own`), (await fetch(URL)).clone());
+
+    expect(responses.map(({ status, statusText }) => [status, statusText])).toEqual(responses.map(() => [200, phrase]));
+    expect(await Promise.all(responses.map((response) => response.text()))).toEqual(responses.map(() => 'body'));
   });
 });

@@ -32,10 +32,8 @@ export class Profiles extends CacheObject<Env, Profile> {
           if (next === 'conflict') throw new WriteConflictError(key, current);
           return next;
         },
-        // Whole profiles come from nobody: that would overwrite what their sender did not know of.
-        parse: () => {
-          throw new TypeError('Send changes');
-        },
+        // Edits only: whole profiles would overwrite what their sender did not know of, and deleting is not for the page.
+        authorizeWrite: ({ type }) => type === 'update',
         authorize: isOwnPage,
         badMessages: 'close',
       },

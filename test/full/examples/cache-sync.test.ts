@@ -27,6 +27,8 @@ describe('`npm run example:cache-sync`', () => {
     const table = new ProfileTable(join(folder, 'profiles.sqlite'));
     onTestFinished(() => table.close());
     await expect.poll(() => table.get('ada')?.name.value).toBe('Ada King');
+    expect(await deleteBySocket(url)).toMatchObject({ type: 'error', error: { code: 'NOT_AUTHORIZED' } });
+    expect((await fetch(`${url}/api/profiles/grace`)).status).toBe(200);
     expect(await stop()).toEqual({ code: 0, stderr: '' });
 
     // What was stored is there again.
@@ -35,3 +37,14 @@ describe('`npm run example:cache-sync`', () => {
     expect(await again.stop()).toEqual({ code: 0, stderr: '' });
   });
 });
+
+/** The answer to a message that would delete somebody's profile. */
+async function deleteBySocket(origin: string): Promise<unknown> {
+  const Connecting = WebSocket as unknown as new (url: URL, options: object) => WebSocket;
+  const socket = new Connecting(new URL('/api/profiles/grace', origin.replace('http', 'ws')), { headers: { origin } });
+  onTestFinished(() => socket.close());
+  const { promise, resolve } = Promise.withResolvers<unknown>();
+  socket.addEventListener('message', ({ data }) => resolve(JSON.parse(String(data))));
+  socket.addEventListener('open', () => socket.send(JSON.stringify({ id: 1, type: 'delete', key: 'grace' })));
+  return promise;
+}

@@ -262,6 +262,12 @@ describe('misuse is said clearly', () => {
     await expect(() => durableCache(env.SCRIPTED, { route: () => '' }).get('k')).rejects.toThrow(/`route`/);
   });
 
+  test('an empty key, and not the route that the caller never gave', async () => {
+    await expect(() => products.get('')).rejects.toThrow(/`key` to be a non-empty string: it names the object/);
+    await expect(() => products.getMany(['k', ''])).rejects.toThrow(/`key` to be a non-empty string/);
+    expect(await durableCache(env.SCRIPTED, { route: () => 'one' }).get('')).toMatchObject({ id: '' });
+  });
+
   test('options nobody knows, here and in the object', async () => {
     await expect(() => products.get('k', { waitUntil: () => {} } as never)).rejects.toThrow(/without unknown names/);
     await expect(() => products.set('k', { id: 'k', load: 0 }, { ttll: 1 } as never)).rejects.toThrow(/unknown names/);

@@ -1,6 +1,8 @@
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
+import { respond } from '../../../src/cloudflare/json-face.js';
+import { resolveObjectOptions } from '../../../src/cloudflare/object-options.js';
 import { waitPatiently } from '../../support/patience.js';
 import { script, type Product } from '../../workers/script.js';
 
@@ -153,3 +155,19 @@ async function codeOf(response: Response): Promise<string> {
 async function messageOf(response: Response): Promise<string> {
   return (await response.json<{ error: { message: string } }>()).error.message;
 }
+
+describe('the option `cacheControl`', () => {
+  test('is what values are sent with, and must be the text of a header', async () => {
+    const story = { status: 'hit', tier: 'memory', value: 1, age: 0, freshFor: 1, staleFor: 1 };
+    const lookup = async (): Promise<never> => story as never;
+    const cacheControl = 'public, max-age=5';
+
+    const response = await respond(new Request('http://object/?key=k'), { name: 'test', lookup, cacheControl });
+
+    expect(response.headers.get('cache-control')).toBe(cacheControl);
+    expect(resolveObjectOptions({ ttl: 1, cacheControl }).cacheControl).toBe(cacheControl);
+    for (const wrong of ['', 'a\nb', 1]) {
+      expect(() => resolveObjectOptions({ ttl: 1, cacheControl: wrong as string })).toThrow(/`cacheControl`/);
+    }
+  });
+});

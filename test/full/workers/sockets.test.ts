@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { WriteConflictError } from '../../../src/cloudflare/index.js';
 import { Sockets } from '../../../src/cloudflare/sockets.js';
 import { eventually, waitPatiently } from '../../support/patience.js';
+import { connectSocket, type SocketClient } from '../../workers/connect-socket.js';
 import { openMainDatabase, type MainDatabase } from '../../workers/main-database.js';
 import { script } from '../../workers/script.js';
 import type { WritingObject } from '../../workers/worker.js';
@@ -27,44 +28,17 @@ beforeEach(() => {
   };
 });
 
-/** The other end of a connection. */
-interface Client {
-  readonly socket: WebSocket;
-  readonly heard: unknown[];
-  readonly closed: number[];
-  /** Sends `message`, text as it is. */
-  readonly say: (message: unknown) => void;
-  /** Resolves when so many messages were heard. */
-  readonly hears: (count: number) => Promise<unknown[]>;
-}
-
 type Stub = DurableObjectStub<WritingObject>;
 
 function open(): Stub {
   return env.WRITING.getByName(`sockets-${(objects += 1)}`);
 }
 
-function upgrade(stub: Stub, authorization = 'ann'): Promise<Response> {
-  return stub.fetch('http://object/', { headers: { upgrade: 'websocket', authorization } });
+function upgrade(stub: Stub, authorization: string): Promise<Response> {
+  return stub.fetch('http://object/?key=k', { headers: { upgrade: 'websocket', authorization } });
 }
 
-async function connect(stub: Stub): Promise<Client> {
-  const { webSocket: socket } = await upgrade(stub);
-  if (socket === null) throw new Error('Not connected');
-  const heard: unknown[] = [];
-  const closed: number[] = [];
-  socket.addEventListener('message', ({ data }) => void heard.push(JSON.parse(data as string)));
-  socket.addEventListener('close', ({ code }) => void closed.push(code));
-  socket.accept();
-  return {
-    ...{ socket, heard, closed },
-    say: (message) => socket.send(typeof message === 'string' ? message : JSON.stringify(message)),
-    hears: async (count) => {
-      await eventually(() => expect(heard.length).toBeGreaterThanOrEqual(count));
-      return heard;
-    },
-  };
-}
+const connect = (stub: Stub): Promise<SocketClient> => connectSocket(stub, 'ann', '?key=k');
 
 function errorOf(message: unknown): [type: string, code: string] {
   const { type, error } = message as { type: string; error: { code: string; message: string } };
@@ -181,7 +155,9 @@ describe('a connection', () => {
   test('that fails when it is written to is closed, and the others hear all the same', () => {
     const closed: number[] = [];
     const heard: string[] = [];
+    const deserializeAttachment = (): object => ({ keys: ['k'] });
     const broken = {
+      deserializeAttachment,
       send: () => {
         throw new TypeError('broken');
       },
@@ -190,7 +166,7 @@ describe('a connection', () => {
         throw new TypeError('broken');
       },
     };
-    const whole = { send: (text: string) => void heard.push(text) };
+    const whole = { deserializeAttachment, send: (text: string) => void heard.push(text) };
     const sockets = new Sockets({ getWebSockets: () => [broken, whole] } as never);
 
     sockets.broadcast({ type: 'change', kind: 'put', key: 'k', value: 1n, at: 0 });
@@ -274,9 +250,9 @@ describe('a message that is not as it should be', () => {
     ann.say(message);
     expect(errorOf((await ann.hears(1))[0])).toEqual(['error', code]);
 
-    ann.say({ id: 7, type: 'set', key: 'good', value: {} });
+    ann.say({ id: 7, type: 'set', key: 'k', value: {} });
 
-    expect((await ann.hears(3)).at(-1)).toEqual({ type: 'accepted', id: 7, key: 'good' });
+    expect((await ann.hears(3)).at(-1)).toEqual({ type: 'accepted', id: 7, key: 'k' });
     expect(await stub.getWriteStatus()).toMatchObject({ pending: 1 });
   });
 
