@@ -3,7 +3,7 @@ import type { DeliveryParts } from './delivery-parts.js';
 import { Due } from './due.js';
 import type { Held } from './lanes.js';
 import { readOutcomes } from './outcomes.js';
-import { toPendingWrite } from './pending-write.js';
+import { isolated, toPendingWrite } from './pending-write.js';
 import { Verdicts } from './verdicts.js';
 import { within } from './within.js';
 import { DeliveryTimeoutError } from './write-errors.js';
@@ -157,7 +157,7 @@ export class Delivery<V> {
     const { sink, clock, maxDuration } = this.#parts.settings;
     const marked = await this.#mark(batch);
     if (marked.length === 0) return this.#pause();
-    const writes = marked.map(({ write }) => toPendingWrite<V>(write));
+    const writes = marked.map(({ write }) => toPendingWrite<V>(isolated(write)));
     const controller = new AbortController();
     const context = { signal: controller.signal, attempt: Math.max(...writes.map(({ attempts }) => attempts)) };
     const since = clock.monotonic();

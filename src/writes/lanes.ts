@@ -1,7 +1,8 @@
+import { copyOf } from '../base/copy.js';
 import { isThenable } from '../base/promises.js';
 import type { QueuedWrite } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { toPendingWrite, type PendingWrite } from './pending-write.js';
+import { isolated, toPendingWrite, type PendingWrite } from './pending-write.js';
 import type { WriteIds } from './write-ids.js';
 
 /** A write in memory, and the state of it that the queue holds. */
@@ -145,7 +146,7 @@ export class Lanes {
     for (const { write: next } of lane.held.slice(1)) {
       write = next.whole || next.kind === 'delete' ? next : { ...next, value: this.#merged(write, key, next.value) };
     }
-    return toPendingWrite(write);
+    return toPendingWrite(isolated(write));
   }
 
   /**
@@ -213,9 +214,10 @@ export class Lanes {
 
   #merged(pending: QueuedWrite, key: string, incoming: unknown): unknown {
     if (this.#merge === undefined || pending.kind === 'delete') return incoming;
-    const merged = this.#merge(pending.value as never, incoming as never, key);
+    // `merge` may change what it is given, and keep what it returns.
+    const merged: unknown = this.#merge(copyOf('value', pending.value) as never, incoming as never, key);
     if (merged === undefined || isThenable(merged)) throw misuse('result of merge', 'a value', merged);
-    return merged;
+    return copyOf('result of merge', merged);
   }
 }
 

@@ -1,5 +1,6 @@
 import { checkFunction, checkSignal } from '../base/checks.js';
 import { turnClock, type TurnClock } from '../base/clock.js';
+import { copyOf } from '../base/copy.js';
 import { Events } from '../base/events.js';
 import { isThenable, rejection, silenced } from '../base/promises.js';
 import type { MaybePromise, QueuedWrite, Writes } from '../contracts.js';
@@ -116,7 +117,7 @@ export class WriteBehind<V> implements Writes<V> {
     });
     this.#updates = new Updates({
       find: (key) => lanes.find<V>(key),
-      accept: (key, value) => this.#accept(key, 'put', value, true),
+      accept: (key, value) => this.#accept(key, 'put', copyOf('result of fn', value), true),
     });
     const settled = (): Promise<void> => this.open().then(() => journal.idle());
     this.deadLetters = new DeadLetters<V>({ queue, restore: requeue, failed, settled });
@@ -134,15 +135,23 @@ export class WriteBehind<V> implements Writes<V> {
   }
 
   /**
-   * Writes `value`. Resolves once that is accepted; reads see it at once.
+   * Writes `value` as it is now. Resolves once that is accepted; reads see it at once. What the caller makes of `value`
+   * later reaches nobody: it is copied as `structuredClone` does, which makes plain objects of instances of classes.
    *
-   * @throws {@link TooManyWritesError}, {@link WriteQueueError}, {@link WritesClosedError}, or what `merge` throws.
+   * @throws {@link TooManyWritesError}, {@link WriteQueueError}, {@link WritesClosedError}, what `merge` throws, or a
+   * TypeError for a value that `structuredClone` does not take.
    */
   put(key: string, value: V, options?: WriteOptions): Promise<void> {
     if (value === undefined)
       return rejection(misuse('value', 'anything but undefined (use `delete` to remove a key)', value));
     if (isThenable(value)) return rejection(misuse('value', 'a value, not a promise of one: `await` it first', value));
-    return this.#write(key, 'put', value, options);
+    let own: V;
+    try {
+      own = copyOf('value', value);
+    } catch (error) {
+      return rejection(error);
+    }
+    return this.#write(key, 'put', own, options);
   }
 
   /** Deletes `key`, as a write in the order of the others. Resolves once that is accepted. */
