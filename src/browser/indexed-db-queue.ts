@@ -1,8 +1,8 @@
 import type { QueuedWrite, WriteQueue } from '../contracts.js';
 import { UndecodableError } from '../errors.js';
+import { isQueuedWrite } from '../writes/queued-write.js';
 import { Database, type Work } from './database.js';
 import { resolveDatabase, type IndexedDbOptions } from './indexed-db-options.js';
-import { isQueuedWrite } from './queued-write.js';
 
 /**
  * A queue for a `WriteBehind` in an IndexedDB database of its own, by default `soloflight-writes`.
@@ -90,7 +90,8 @@ function toRecord(write: QueuedWrite): WriteRecord {
 
 function toWrite(record: unknown): QueuedWrite | Error {
   const { id, format, write } = record as Partial<WriteRecord>;
-  if (format === FORMAT && isQueuedWrite(write)) return write;
+  // Under another id it would be delivered again and again: what is removed is the write's own.
+  if (format === FORMAT && isQueuedWrite(write) && write.id === id) return write;
   const why =
     format === FORMAT ? 'it is no write' : `it has format version ${String(format)}, and only ${FORMAT} is known here`;
   return new UndecodableError(String(id), why);

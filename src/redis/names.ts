@@ -68,6 +68,11 @@ const CLOSE_BRACE = 0x7d;
 const POLYNOMIAL = 0x1021;
 const SLOTS = 16_384;
 
+/** The text of `word`, as far as it has one. */
+export function textOfWord(word: Word): string {
+  return typeof word === 'string' ? word : new TextDecoder().decode(word);
+}
+
 /** `name` itself, or bytes if it has no UTF-8 form: lone surrogates then take three bytes each, which no text has. */
 export function toWord(name: string): Word {
   if (isWellFormed(name)) return name;

@@ -4,7 +4,7 @@ import { isCodec } from '../codecs/payload.js';
 import type { Codec, QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse, SoloflightError } from '../errors.js';
 import { commandsOf, type RedisClient, type RedisCommands, type Word } from './client.js';
-import { KeyNames, toWord } from './names.js';
+import { KeyNames, textOfWord, toWord } from './names.js';
 import { fromRecord, toRecord } from './queue-record.js';
 import { FORGET_WRITES, KEEP_WRITES } from './scripts.js';
 
@@ -100,11 +100,11 @@ class RedisQueue implements WriteQueue {
     do {
       const reply = await this.#redis.send(name, ['HSCAN', name, cursor, 'COUNT', READ_AT_ONCE]);
       const [next, found] = reply as [Word, (string | Uint8Array)[]];
-      cursor = textOf(next);
+      cursor = textOfWord(next);
       for (let at = 0; at + 1 < found.length; at += 2)
-        records.set(textOf(found[at] as Word), found[at + 1] as Uint8Array);
+        records.set(textOfWord(found[at] as Word), found[at + 1] as Uint8Array);
     } while (cursor !== '0');
-    return Promise.all([...records.values()].map((record) => fromRecord(record, this.#codec)));
+    return Promise.all([...records].map(([id, record]) => fromRecord(id, record, this.#codec)));
   }
 
   #open(): void {
@@ -114,8 +114,4 @@ class RedisQueue implements WriteQueue {
         'The Redis queue is closed. Create a new one, or close it later',
       );
   }
-}
-
-function textOf(word: Word): string {
-  return typeof word === 'string' ? word : new TextDecoder().decode(word);
 }

@@ -91,6 +91,7 @@ describe('what others wrote into a queue', () => {
       const store = database.transaction('writes', 'readwrite').objectStore('writes');
       store.put({ id: 'version', format: 2, dead: 0, write: sampleWrite(2, 'newer format') });
       store.put({ id: 'garbage', format: 1, dead: 0, write: 'no write' });
+      store.put({ id: 'copied', format: 1, dead: 0, write: sampleWrite(1, 'whole') });
       store.put({ id: 'letter', format: 1, dead: 1, write: { ...sampleWrite(3, ''), dead: 'no reason' } });
       const shown = (found: readonly object[]) =>
         found.map((write) => ('value' in write ? write.value : (write as { code?: string }).code));
@@ -103,6 +104,6 @@ describe('what others wrote into a queue', () => {
     });
 
     const undecodable = 'SOLOFLIGHT_UNDECODABLE';
-    expect(outcome).toEqual([[undecodable, undecodable, 'whole'], [undecodable]]);
+    expect(outcome).toEqual([[undecodable, undecodable, undecodable, 'whole'], [undecodable]]);
   });
 });
