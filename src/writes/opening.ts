@@ -2,7 +2,7 @@ import { silenced } from '../base/promises.js';
 import type { QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { isQueuedWrite } from './queued-write.js';
-import { WriteQueueError } from './write-errors.js';
+import { queueError } from './write-errors.js';
 
 /** A call that came before the queue was read. */
 interface Early {
@@ -61,7 +61,7 @@ export class Opening {
       writes = await (async () => queue.load())();
       if (!Array.isArray(writes)) throw misuse('result of load', 'an array of writes', writes);
     } catch (cause) {
-      const error = new WriteQueueError(queue.name, 'give the writes it holds', cause);
+      const error = queueError(queue.name, 'give the writes it holds', cause);
       this.#opening = undefined;
       failed('load', error);
       for (const { refuse } of this.#early.splice(0)) refuse(error);

@@ -14,6 +14,7 @@ import { Lanes, type Held, type Incoming } from './lanes.js';
 import { Opening } from './opening.js';
 import { toPendingWrite, type PendingWrite } from './pending-write.js';
 import { Room } from './room.js';
+import { Settling } from './settling.js';
 import { Updates } from './updates.js';
 import { TooManyWritesError, WritesClosedError, WritesUndeliveredError } from './write-errors.js';
 import { isWriteEventType, type WriteEvent, type WriteEventType } from './write-events.js';
@@ -85,6 +86,7 @@ export class WriteBehind<V> implements Writes<V> {
   readonly #now: TurnClock;
   readonly #lanes: Lanes;
   readonly #journal: Journal;
+  readonly #settling: Settling;
   readonly #room: Room;
   readonly #delivery: Delivery<V>;
   readonly #opening: Opening;
@@ -107,7 +109,11 @@ export class WriteBehind<V> implements Writes<V> {
     this.#now = turnClock(clock);
     const ids = (this.#ids = new WriteIds(clock));
     const lanes = (this.#lanes = new Lanes(settings.merge, ids));
-    const journal = (this.#journal = new Journal({ queue, failed, withdraw: (held) => this.#withdraw(held) }));
+    const journal = (this.#journal = new Journal({
+      ...{ queue, failed, withdraw: (held) => this.#withdraw(held) },
+      doubted: () => this.#settling.start(),
+    }));
+    this.#settling = new Settling({ clock, retry: settings.retry, settle: () => journal.settle() });
     this.#room = new Room((key) => lanes.size < maxPending || lanes.coalesces(key));
     this.#opening = new Opening(settings.ownQueue, { queue, restore, failed });
     this.#delivery = new Delivery({
@@ -326,7 +332,8 @@ export class WriteBehind<V> implements Writes<V> {
       if (flush && this.#opening.done) await this.#delivery.deliver();
     } finally {
       await this.#delivery.halt();
-      await this.#journal.idle();
+      this.#settling.stop();
+      await this.#journal.settle();
       await queue.close?.();
     }
     const { size } = this.#lanes;
