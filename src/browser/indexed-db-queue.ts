@@ -1,8 +1,13 @@
-import type { QueuedWrite, WriteQueue } from '../contracts.js';
-import { UndecodableError } from '../errors.js';
+import { systemClock } from '../base/clock.js';
+import { QUEUE_OWNED, queueOwned } from '../base/owned.js';
+import { ignore } from '../base/promises.js';
+import type { Ownership, QueuedWrite, WriteQueue } from '../contracts.js';
+import { isSoloflightError, UndecodableError } from '../errors.js';
 import { isQueuedWrite } from '../writes/queued-write.js';
 import { Database, type Work } from './database.js';
 import { resolveDatabase, type IndexedDbOptions } from './indexed-db-options.js';
+import { onPageEnd } from './page-end.js';
+import { leaseFor, type QueueLease } from './queue-lease.js';
 
 /**
  * A queue for a `WriteBehind` in an IndexedDB database of its own, by default `soloflight-writes`.
@@ -10,7 +15,8 @@ import { resolveDatabase, type IndexedDbOptions } from './indexed-db-options.js'
  * An accepted write is on the disk: it survives the tab, the browser and a power cut. Values are whatever the structured
  * clone algorithm takes. One that it does not take is refused, together with all writes of the same call.
  *
- * One `WriteBehind` at a time may own it: with several tabs, that of the leading tab.
+ * One `WriteBehind` at a time owns it: with several tabs, that of the leading tab. A second one waits (`ownerWait`) until the
+ * first is closed, its page is gone, or it has not said for ten seconds that it lives.
  *
  * @see `sharedWrites`, which lets all tabs write.
  * @throws TypeError for an option that makes no sense.
@@ -21,6 +27,9 @@ export function indexedDbQueue(options: IndexedDbOptions = {}): WriteQueue {
 }
 
 const STORE = 'writes';
+
+/** Id of the record of the owner. Without `dead`, it is in no index, and is never read as a write. */
+const OWNER = 'soloflight:owner';
 
 /** Version of the records. Those of another version are neither read nor removed. */
 const FORMAT = 1;
@@ -66,6 +75,56 @@ class IndexedDbQueue implements WriteQueue {
     });
   }
 
+  async own(owner: string, ms: number, takeOver: boolean): Promise<Ownership | undefined> {
+    if (!(await this.#take(owner, ms, takeOver))) return undefined;
+    const stopWatching = onPageEnd(() => void this.#endLease(owner, 0).catch(ignore));
+    return {
+      put: (writes) =>
+        this.#changeAs(owner, ({ store }) => {
+          for (const write of writes) store.put(toRecord(write));
+        }),
+      remove: (ids) =>
+        this.#changeAs(owner, ({ store }) => {
+          for (const id of ids) store.delete(id);
+        }),
+      renew: (more) => this.#endLease(owner, systemClock.now() + more),
+      release: async () => {
+        stopWatching();
+        await this.#changeAs(owner, ({ store }) => store.delete(OWNER)).catch(ignoreOwned);
+      },
+    };
+  }
+
+  #take(owner: string, ms: number, takeOver: boolean): Promise<boolean> {
+    return this.#database.transact('readwrite', ({ store, after, give }) =>
+      after(store.get(OWNER), (stored: unknown) => {
+        const lease = leaseFor(stored, owner, ms, takeOver);
+        if (lease !== undefined) store.put({ id: OWNER, ...lease });
+        give(lease !== undefined);
+      }),
+    );
+  }
+
+  /** Makes the lease of `owner` end at `ends`, and tells whether it still was the owner. */
+  #endLease(owner: string, ends: number): Promise<boolean> {
+    return this.#database.transact('readwrite', ({ store, after, give }) =>
+      after(store.get(OWNER), (stored: unknown) => {
+        const isOwner = ownerOf(stored) === owner;
+        if (isOwner) store.put({ id: OWNER, owner, ends });
+        give(isOwner);
+      }),
+    );
+  }
+
+  #changeAs(owner: string, work: (work: Work<void>) => void): Promise<void> {
+    return this.#change((parts) =>
+      parts.after(parts.store.get(OWNER), (stored: unknown) => {
+        if (ownerOf(stored) !== owner) throw queueOwned(this.name);
+        work(parts);
+      }),
+    );
+  }
+
   close(): void {
     this.#database.close();
   }
@@ -80,6 +139,15 @@ class IndexedDbQueue implements WriteQueue {
     );
     return records.map(toWrite);
   }
+}
+
+function ownerOf(stored: unknown): string | undefined {
+  return (stored as Partial<QueueLease> | undefined)?.owner;
+}
+
+/** A former owner has nothing to release. */
+function ignoreOwned(error: unknown): void {
+  if (!isSoloflightError(error, QUEUE_OWNED)) throw error;
 }
 
 function toRecord(write: QueuedWrite): WriteRecord {

@@ -16,7 +16,8 @@ export interface SharedDeadLetters<V> {
 /** The part of a `WriteBehind` that is used here. */
 export interface WritesLike<V> {
   readonly deadLetters: SharedDeadLetters<V>;
-  open(): Promise<void>;
+  /** `takeOver`: this tab leads, so the queue has no other owner whose work counts. */
+  open(options?: { readonly takeOver?: boolean }): Promise<void>;
   put(key: string, value: V, options?: CallOptions): Promise<void>;
   delete(key: string, options?: CallOptions): Promise<void>;
   read(key: string): Promise<V | undefined>;

@@ -216,9 +216,10 @@ class TabWrites<V> implements SharedWrites<V> {
       });
       // Makes the tabs repeat the calls that nobody answered.
       this.#post({ kind: 'leading' });
+      // All tabs must know what the queue holds, even if nobody asks. An event reports a failure. The tab that led before may
+      // be gone without a word, or have been suspended: from here on the queue refuses what it still does.
+      writes.open({ takeOver: true }).catch(ignore);
       for (const { call, signal, settle } of this.#asks.values()) settle(answered(writes, call, signal));
-      // All tabs must know what the queue holds, even if nobody asks. An event reports a failure.
-      writes.open().catch(ignore);
       if (!signal.aborted) await new Promise<unknown>((resolve) => signal.addEventListener('abort', resolve));
     } finally {
       this.#own = undefined;

@@ -277,7 +277,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     );
     // Made even without writes: those accepted by an earlier version of the program must not be deleted.
     const queueCodec = settings.writes?.codec;
-    const queue = new DurableQueue(this.ctx.storage, queueCodec === undefined ? {} : { codec: queueCodec });
+    const queue = new DurableQueue(this.ctx.storage, queueCodec === undefined ? {} : { codec: queueCodec }, true);
     const writing = this.#startWriting(settings, queue);
     const writes = writing?.writer.behind;
     const cache = new TieredCache<V>({

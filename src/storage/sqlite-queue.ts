@@ -1,8 +1,9 @@
 import { checkNames, checkObject } from '../base/checks.js';
 import { nextTurn, systemClock } from '../base/clock.js';
+import { queueOwned } from '../base/owned.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
-import type { Codec, QueuedWrite, WriteQueue } from '../contracts.js';
+import type { Codec, Ownership, QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse, SoloflightError } from '../errors.js';
 import {
   atomically,
@@ -15,6 +16,7 @@ import {
   type SqliteStatement,
 } from './sqlite-database.js';
 import { checkBusyTimeout, checkDatabase, checkTable } from './sqlite-options.js';
+import { SqliteQueueOwner } from './sqlite-queue-owner.js';
 import { fromQueueRow, QUEUE_COLUMNS, toQueueRow, type QueueRow } from './sqlite-queue-row.js';
 import { toKey } from './sqlite-row.js';
 
@@ -38,6 +40,9 @@ export interface SqliteQueueOptions {
  * without a busy timeout gets this one's. With `synchronous` at NORMAL, a power cut may take its last writes. The writes
  * of one turn of the event loop are one transaction, never a part of one of the caller's: the queue waits up to
  * `busyTimeout` for those to end.
+ *
+ * One `WriteBehind` at a time owns it, among all processes that use the file: a second one waits (`ownerWait`) until the first
+ * is closed, or has not said for ten seconds that it lives, by the wall clock.
  *
  * @throws TypeError for an option that makes no sense.
  * @throws SoloflightError with code `SOLOFLIGHT_SQLITE_UNAVAILABLE` for a path where there is no node:sqlite.
@@ -73,6 +78,7 @@ interface QueueTable {
   readonly remove: SqliteStatement;
   readonly load: Reader;
   readonly listDead: Reader;
+  readonly owner: SqliteQueueOwner;
 }
 
 class SqliteQueue implements WriteQueue {
@@ -94,18 +100,43 @@ class SqliteQueue implements WriteQueue {
     return this.#read((await this.#use()).listDead);
   }
 
-  async put(writes: readonly QueuedWrite[]): Promise<void> {
+  put(writes: readonly QueuedWrite[]): Promise<void> {
+    return this.#put(writes);
+  }
+
+  remove(ids: readonly string[]): Promise<void> {
+    return this.#remove(ids);
+  }
+
+  async own(owner: string, ms: number, takeOver: boolean): Promise<Ownership | undefined> {
+    if (!(await this.#use()).owner.take(owner, ms, takeOver)) return undefined;
+    return {
+      put: (writes) => this.#put(writes, owner),
+      remove: (ids) => this.#remove(ids, owner),
+      renew: async (more) => (await this.#use()).owner.renew(owner, more),
+      release: async () => (await this.#use()).owner.release(owner),
+    };
+  }
+
+  async #put(writes: readonly QueuedWrite[], owner?: string): Promise<void> {
     const rows = await Promise.all(writes.map(async (write) => toQueueRow(write, this.#settings.codec)));
-    const { database, put } = await this.#use();
-    atomically(database, () => {
+    await this.#change(owner, ({ put }) => {
       for (const row of rows) put.run(...row);
     });
   }
 
-  async remove(ids: readonly string[]): Promise<void> {
-    const { database, remove } = await this.#use();
-    atomically(database, () => {
+  #remove(ids: readonly string[], owner?: string): Promise<void> {
+    return this.#change(owner, ({ remove }) => {
       for (const id of ids) remove.run(toKey(id));
+    });
+  }
+
+  /** Runs `change` in one transaction, as long as `owner`, if one is given, is the owner. */
+  async #change(as: string | undefined, change: (table: QueueTable) => void): Promise<void> {
+    const table = await this.#use();
+    atomically(table.database, () => {
+      if (as !== undefined && !table.owner.holds(as)) throw queueOwned(this.name);
+      change(table);
     });
   }
 
@@ -167,6 +198,7 @@ class SqliteQueue implements WriteQueue {
       remove: prepare(database, `DELETE FROM ${table} WHERE ${id} = ?`),
       load: read('dead_at IS NULL'),
       listDead: read('dead_at IS NOT NULL'),
+      owner: new SqliteQueueOwner(database, name),
     };
   }
 }

@@ -9,6 +9,7 @@ import {
   type WriteQueueSuiteOptions,
   type WriteQueueSuiteRunner,
 } from './write-queue-suite/checks.js';
+import { addOwnerTests } from './write-queue-suite/owners.js';
 
 const MEGABYTE = 1_000_000;
 
@@ -39,6 +40,7 @@ export function writeQueueSuite(runner: WriteQueueSuiteRunner, options: WriteQue
   addChangeTests(checks);
   addDeadLetterTests(checks);
   addFailureTests(checks);
+  addOwnerTests(checks);
   addLifeTests(checks);
 }
 

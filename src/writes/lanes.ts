@@ -172,8 +172,14 @@ export class Lanes {
 
   /** Gives all other keys precedence over this one. */
   putLast(lane: Lane): void {
-    this.#lanes.delete(lane.key);
-    this.#lanes.set(lane.key, lane);
+    if (this.#lanes.delete(lane.key)) this.#lanes.set(lane.key, lane);
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    for (const lane of this.#lanes.values()) lane.held.length = 0;
+    this.#lanes.clear();
+    this.#size = 0;
   }
 
   /** Ends the pauses of all keys. */

@@ -4,7 +4,7 @@ import { copyOf } from '../base/copy.js';
 import { Events } from '../base/events.js';
 import { isThenable, rejection, silenced } from '../base/promises.js';
 import type { MaybePromise, QueuedWrite, Writes } from '../contracts.js';
-import { misuse } from '../errors.js';
+import { misuse, type SoloflightError } from '../errors.js';
 import { connectPending } from '../pending/behind.js';
 import type { WritesConnector } from '../ports.js';
 import { DeadLetters } from './dead-letters.js';
@@ -12,13 +12,14 @@ import { Delivery } from './delivery.js';
 import { Journal } from './journal.js';
 import { Lanes, type Held, type Incoming } from './lanes.js';
 import { Opening } from './opening.js';
+import { OwnedQueue } from './owned-queue.js';
 import { toPendingWrite, type PendingWrite } from './pending-write.js';
 import { Room } from './room.js';
 import { Settling } from './settling.js';
 import { Updates } from './updates.js';
 import { TooManyWritesError, WritesClosedError, WritesUndeliveredError } from './write-errors.js';
 import { isWriteEventType, type WriteEvent, type WriteEventType } from './write-events.js';
-import { acceptedAt, WriteIds } from './write-ids.js';
+import { acceptedAt, newWriter, WriteIds } from './write-ids.js';
 import { resolveWriteOptions, type WriteBehindOptions, type WriteSettings } from './write-options.js';
 
 /** How a `WriteBehind` is doing. */
@@ -39,6 +40,12 @@ export interface WriteStatus {
   readonly lastDeliveryAt: number | null;
   /** When the next delivery is planned, epoch milliseconds; `null` if none is. */
   readonly nextAttempt: number | null;
+}
+
+/** Options of `open`. */
+export interface OpenOptions {
+  /** Takes the queue from another owner at once. @default false */
+  readonly takeOver?: boolean;
 }
 
 /** Options of one write. */
@@ -84,6 +91,8 @@ export class WriteBehind<V> implements Writes<V> {
   readonly #events = new Events<WriteEvent>();
   readonly #ids: WriteIds;
   readonly #now: TurnClock;
+  /** The queue as its owner uses it; `undefined` for one without owners. */
+  readonly #owned: OwnedQueue | undefined;
   readonly #lanes: Lanes;
   readonly #journal: Journal;
   readonly #settling: Settling;
@@ -100,7 +109,9 @@ export class WriteBehind<V> implements Writes<V> {
    */
   constructor(options: WriteBehindOptions<V>) {
     const settings = (this.#settings = resolveWriteOptions(options));
-    const { queue, maxPending, clock } = settings;
+    const { maxPending, clock } = settings;
+    const owned = (this.#owned = this.#ownedQueue(settings));
+    const queue = owned ?? settings.queue;
     const failed = (operation: string, error: unknown): void =>
       this.#events.emit({ type: 'queue-error', operation, error });
     const restore = (write: QueuedWrite): void => this.#restore(write, 'restore');
@@ -134,9 +145,16 @@ export class WriteBehind<V> implements Writes<V> {
   /**
    * Reads the queue. Other calls do that by themselves; only {@link peek} does not.
    *
-   * @throws {@link WriteQueueError}; the next call tries again.
+   * Becomes the queue's owner first, and waits up to `ownerWait` for another one to end. `takeOver: true` does not wait: for
+   * those who know that the other one is gone, since they hold a lock, or that nothing it still does counts.
+   *
+   * @throws {@link WriteQueueError}, and an error with code `SOLOFLIGHT_QUEUE_OWNED` while the queue has another owner; the
+   * next call tries again. Once another owner has taken the queue from this one, each call fails with that code.
    */
-  open(): Promise<void> {
+  open(options: OpenOptions = {}): Promise<void> {
+    const owned = this.#owned;
+    if (owned?.refusal !== undefined) return rejection(owned.refusal);
+    if (options.takeOver === true && owned !== undefined) owned.takeOver = true;
     return this.#opening.open();
   }
 
@@ -317,6 +335,20 @@ export class WriteBehind<V> implements Writes<V> {
     this.#events.emit(type === 'accept' ? { type, key, id, coalesced: false } : { type, key, id });
   }
 
+  #ownedQueue({ queue, clock, ownerWait }: WriteSettings<V>): OwnedQueue | undefined {
+    if (queue.own === undefined) return undefined;
+    const newOwner = (): string => newWriter(clock);
+    return new OwnedQueue({ queue, clock, ownerWait, newOwner, lost: (error) => this.#lose(error) });
+  }
+
+  /** What was pending is the new owner's business now. */
+  #lose(error: SoloflightError): void {
+    this.#delivery.abandon(error);
+    this.#lanes.clear();
+    this.#room.close(error);
+    this.#events.emit({ type: 'queue-error', operation: 'own', error });
+  }
+
   #withdraw(held: Held): void {
     this.#lanes.revert(held);
     this.#room.open();
@@ -326,6 +358,7 @@ export class WriteBehind<V> implements Writes<V> {
     // Yields, so that `#closing` is set before anything below runs.
     await undefined;
     this.#room.close(new WritesClosedError());
+    this.#owned?.stop();
     await this.#opening.settled();
     const { queue, ownQueue } = this.#settings;
     try {
@@ -334,7 +367,7 @@ export class WriteBehind<V> implements Writes<V> {
       await this.#delivery.halt();
       this.#settling.stop();
       await this.#journal.settle();
-      await queue.close?.();
+      await (this.#owned ?? queue).close?.();
     }
     const { size } = this.#lanes;
     if (ownQueue && size > 0) throw new WritesUndeliveredError(size, this.#delivery.lastError);
