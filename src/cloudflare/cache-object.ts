@@ -88,6 +88,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     this.#upkeep = new Upkeep(this.alarms, () => this.#use().kept);
     this.#sockets = new Sockets(ctx);
     this.alarms.on(FLUSH, () => this.#use().writing?.writer.ring());
+    this.#rearm();
   }
 
   /**
@@ -345,8 +346,14 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     }
   }
 
+  /** Nobody awaits this: the request that comes next tries again. */
+  #rearm(): void {
+    this.alarms.rearm().catch((error: unknown) => reportError(error));
+  }
+
   async #serve<T>(run: () => Promise<T>): Promise<T> {
     this.#use();
+    this.#rearm();
     this.#requests += 1;
     this.#upkeep.asked();
     try {
