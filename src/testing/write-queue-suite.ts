@@ -2,6 +2,7 @@ import type { QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { HOSTILE_KEYS, PLAIN_KEYS } from './storage-suite/keys.js';
 import { deepFreeze, FALSY_VALUES, ODD_VALUES } from './storage-suite/samples.js';
+import { addOwnerTests } from './write-queue-owners.js';
 import {
   pictureOf,
   sampleWrite,
@@ -9,7 +10,6 @@ import {
   type WriteQueueSuiteOptions,
   type WriteQueueSuiteRunner,
 } from './write-queue-suite/checks.js';
-import { addOwnerTests } from './write-queue-suite/owners.js';
 
 const MEGABYTE = 1_000_000;
 

@@ -8,6 +8,7 @@ export { memoryQueue } from './memory-queue.js';
 export type { DeadLetter, PendingWrite } from './pending-write.js';
 export {
   WriteBehind,
+  type CloseOptions,
   type OpenOptions,
   type UpdateOptions,
   type WriteOptions,

@@ -86,7 +86,7 @@ export class Journal {
     let waiting = this.#next.get(held);
     if (waiting === undefined) {
       waiting = resolvers<void>();
-      silenced(waiting.promise);
+      void silenced(waiting.promise);
       this.#next.set(held, waiting);
       this.#running ??= Promise.resolve().then(() => this.#run());
     }

@@ -60,6 +60,11 @@ export class Lanes {
     return this.#size;
   }
 
+  /** The keys with pending writes. */
+  get keys(): string[] {
+    return [...this.#lanes.keys()];
+  }
+
   /** Whether a write of `key` would be coalesced into one that waits. */
   coalesces(key: string): boolean {
     const lane = this.#lanes.get(key);

@@ -1,9 +1,11 @@
 import { checkFunction, checkSignal } from '../base/checks.js';
 import { turnClock, type TurnClock } from '../base/clock.js';
 import { copyOf } from '../base/copy.js';
+import { parseDuration } from '../base/duration.js';
 import { Events } from '../base/events.js';
-import { isThenable, rejection, silenced } from '../base/promises.js';
-import type { MaybePromise, QueuedWrite, Writes } from '../contracts.js';
+import { KeepAlive } from '../base/keep-alive.js';
+import { isThenable, promised, rejection, silenced } from '../base/promises.js';
+import type { Duration, MaybePromise, QueuedWrite, Writes } from '../contracts.js';
 import { misuse, type SoloflightError } from '../errors.js';
 import { connectPending } from '../pending/behind.js';
 import type { WritesConnector } from '../ports.js';
@@ -48,6 +50,16 @@ export interface OpenOptions {
   readonly takeOver?: boolean;
 }
 
+/** Options of `close`. */
+export interface CloseOptions {
+  /** Delivers what is pending first. `false` leaves it to the queue. @default true */
+  readonly flush?: boolean;
+  /** Waits neither for the sink nor for anything to be delivered: the sink's signal aborts. @default false */
+  readonly abort?: boolean;
+  /** The longest that this takes. After that as `abort`, and the queue is waited for no longer. @default Infinity */
+  readonly within?: Duration;
+}
+
 /** Options of one write. */
 export interface WriteOptions {
   /** Ends the wait for room under `maxPending`. An accepted write is not taken back. */
@@ -68,8 +80,9 @@ const ACCEPTED: Promise<void> = Promise.resolve();
  *
  * A promise of `put`, `update` or `delete` resolves once the write is accepted. From then on the write is as safe as the
  * queue is: it reaches the sink at least once, in the order of its key, or becomes a dead letter. Writes of one key that
- * no sink can have seen become one. A rejection that nobody awaits never counts as unhandled. No timer keeps a process
- * alive: `close` before it ends.
+ * no sink can have seen become one. A rejection that nobody awaits never counts as unhandled. Pending writes keep the
+ * process alive if they would end with it; those in a queue that outlives the process don't, and are delivered by the next
+ * one.
  *
  * @example
  * ```ts
@@ -100,7 +113,10 @@ export class WriteBehind<V> implements Writes<V> {
   readonly #delivery: Delivery<V>;
   readonly #opening: Opening;
   readonly #updates: Updates<V>;
+  readonly #alive: KeepAlive;
+  #isAlive = false;
   #closing: Promise<void> | undefined;
+  #released: Promise<void> | undefined;
 
   /**
    * Given a queue, starts to deliver its writes within `flushEvery`. Does nothing else outside its own memory.
@@ -116,7 +132,11 @@ export class WriteBehind<V> implements Writes<V> {
       this.#events.emit({ type: 'queue-error', operation, error });
     const restore = (write: QueuedWrite): void => this.#restore(write, 'restore');
     const requeue = (write: QueuedWrite): void => this.#restore(write, 'accept');
-    const freed = (): void => this.#room.open();
+    const freed = (): void => {
+      this.#room.open();
+      this.#keepAlive();
+    };
+    this.#alive = new KeepAlive(clock);
     this.#now = turnClock(clock);
     const ids = (this.#ids = new WriteIds(clock));
     const lanes = (this.#lanes = new Lanes(settings.merge, ids));
@@ -130,7 +150,7 @@ export class WriteBehind<V> implements Writes<V> {
     this.#delivery = new Delivery({
       ...{ settings, lanes, journal, ids, freed },
       events: this.#events,
-      open: () => this.open(),
+      open: () => this.#opening.open(),
     });
     this.#updates = new Updates({
       find: (key) => lanes.find<V>(key),
@@ -155,7 +175,7 @@ export class WriteBehind<V> implements Writes<V> {
     const owned = this.#owned;
     if (owned?.refusal !== undefined) return rejection(owned.refusal);
     if (options.takeOver === true && owned !== undefined) owned.takeOver = true;
-    return this.#opening.open();
+    return this.#alive.during(this.#opening.open());
   }
 
   /**
@@ -190,7 +210,7 @@ export class WriteBehind<V> implements Writes<V> {
    * this `WriteBehind` comes in between. The result replaces the pending value, whether there is a `merge` or not.
    */
   update(key: string, fn: (current: V | undefined) => V, options?: UpdateOptions<V>): Promise<V> {
-    return silenced(this.#update(key, fn, options));
+    return this.#alive.during(this.#update(key, fn, options));
   }
 
   /**
@@ -230,16 +250,26 @@ export class WriteBehind<V> implements Writes<V> {
       if (this.#closing === undefined) this.#delivery.collect(this.#settings.flushEvery);
       throw error;
     }
-    await (due ? this.#delivery.deliverDue() : this.#delivery.deliver());
+    await this.#alive.during(due ? this.#delivery.deliverDue() : this.#delivery.deliver());
   }
 
   /**
-   * Accepts no more writes, flushes, and closes the queue. `flush: false` leaves what is pending to the queue.
+   * Accepts no more writes, flushes, and closes the queue. What is not delivered then stays in the queue.
+   *
+   * A later call may shorten an earlier one, by `abort` or `within`.
    *
    * @throws {@link WritesUndeliveredError} if writes are left that only this process knew of.
    */
-  close(options: { readonly flush?: boolean } = {}): Promise<void> {
-    return (this.#closing ??= silenced(this.#close(options.flush ?? true)));
+  close(options: CloseOptions = {}): Promise<void> {
+    let limit: number;
+    try {
+      limit = parseDuration('within', options.within ?? Infinity, { infinite: true });
+    } catch (error) {
+      return rejection(error);
+    }
+    this.#closing ??= this.#alive.during(this.#close(options.flush ?? true));
+    if (options.abort === true) this.#delivery.abandon(new WritesClosedError());
+    return limit === Infinity ? this.#closing : this.#alive.during(this.#within(limit, this.#closing));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -285,7 +315,8 @@ export class WriteBehind<V> implements Writes<V> {
     // The usual case, without an allocation.
     const isPlain = options === undefined && typeof key === 'string' && this.#opening.done;
     if (isPlain && this.#room.admits(key)) return this.#accept(key, kind, value, false);
-    return silenced(this.#opening.after(() => this.#enter(key, options, () => this.#accept(key, kind, value, false))));
+    const accept = (): Promise<void> => this.#accept(key, kind, value, false);
+    return this.#alive.during(this.#opening.after(() => this.#enter(key, options, accept)));
   }
 
   /** Runs `run`, which accepts a write of `key`, as soon as there is room. */
@@ -312,6 +343,7 @@ export class WriteBehind<V> implements Writes<V> {
     const coalesced = this.#lanes.size === before;
     const { id } = held.write;
     this.#updates.outdate(key);
+    this.#keepAlive();
     const stored = this.#journal.write(held);
     this.#delivery.accepted(coalesced);
     if (stored === undefined) {
@@ -328,6 +360,7 @@ export class WriteBehind<V> implements Writes<V> {
   #restore(write: QueuedWrite, type: 'restore' | 'accept'): void {
     this.#ids.follow(write.sequence);
     this.#lanes.restore(write);
+    this.#keepAlive();
     this.#updates.outdate(write.key);
     this.#delivery.accepted(false);
     if (!this.#events.wants(type)) return;
@@ -345,13 +378,24 @@ export class WriteBehind<V> implements Writes<V> {
   #lose(error: SoloflightError): void {
     this.#delivery.abandon(error);
     this.#lanes.clear();
+    this.#keepAlive();
     this.#room.close(error);
     this.#events.emit({ type: 'queue-error', operation: 'own', error });
+  }
+
+  /** Keeps the process alive as long as something is pending that ends with it. */
+  #keepAlive(): void {
+    const isNeeded = this.#lanes.size > 0 && this.#settings.queue.volatile === true && this.#released === undefined;
+    if (isNeeded === this.#isAlive) return;
+    this.#isAlive = isNeeded;
+    if (isNeeded) this.#alive.hold();
+    else this.#alive.release();
   }
 
   #withdraw(held: Held): void {
     this.#lanes.revert(held);
     this.#room.open();
+    this.#keepAlive();
   }
 
   async #close(flush: boolean): Promise<void> {
@@ -360,17 +404,39 @@ export class WriteBehind<V> implements Writes<V> {
     this.#room.close(new WritesClosedError());
     this.#owned?.stop();
     await this.#opening.settled();
-    const { queue, ownQueue } = this.#settings;
     try {
       if (flush && this.#opening.done) await this.#delivery.deliver();
     } finally {
       await this.#delivery.halt();
       this.#settling.stop();
       await this.#journal.settle();
-      await (this.#owned ?? queue).close?.();
+      await this.#release();
     }
-    const { size } = this.#lanes;
-    if (ownQueue && size > 0) throw new WritesUndeliveredError(size, this.#delivery.lastError);
+    this.#checkLeft();
+  }
+
+  /** Ends with `closing`, or after `ms`, whatever is still under way. */
+  #within(ms: number, closing: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.#settings.clock.after(ms, () => {
+        this.#delivery.abandon(new WritesClosedError());
+        void silenced(this.#release());
+        resolve(promised(() => this.#checkLeft()));
+      });
+      closing.then(resolve, reject).then(cancel, cancel);
+    });
+  }
+
+  #release(): Promise<void> {
+    this.#released ??= promised(() => (this.#owned ?? this.#settings.queue).close?.());
+    this.#keepAlive();
+    return this.#released;
+  }
+
+  /** @throws WritesUndeliveredError for what is lost. */
+  #checkLeft(): void {
+    const { size, keys } = this.#lanes;
+    if (this.#settings.ownQueue && size > 0) throw new WritesUndeliveredError(size, keys, this.#delivery.lastError);
   }
 }
 

@@ -81,14 +81,17 @@ export function isOwned(error: unknown): error is SoloflightError {
 /** A `WriteBehind` that keeps its writes in memory was closed with writes left: they are lost. */
 export class WritesUndeliveredError extends SoloflightError {
   readonly pending: number;
+  /** The keys of these writes. */
+  readonly keys: readonly string[];
 
-  constructor(pending: number, cause: unknown) {
+  constructor(pending: number, keys: readonly string[], cause: unknown) {
     super(
       'SOLOFLIGHT_WRITES_UNDELIVERED',
       `${pending} writes could not be delivered and were only kept in memory. Use a queue that outlives the process, or close when the sink is back`,
       { cause },
     );
     this.pending = pending;
+    this.keys = keys;
   }
 }
 

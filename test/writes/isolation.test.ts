@@ -169,8 +169,8 @@ describe('a value', () => {
   const shared = { list: [1, { deep: true }], when: new Date(5), map: new Map([['a', new Set([1])]]) };
   const cyclic: { self?: unknown } = {};
   cyclic.self = cyclic;
-  const sparse = [1, 2, 3];
-  delete sparse[1];
+  const sparse = [1];
+  sparse[2] = 3;
 
   test.each<[string, unknown, unknown]>([
     ['of plain data', { a: [1, [2, { b: null }]], c: undefined }, { a: [1, [2, { b: null }]], c: undefined }],

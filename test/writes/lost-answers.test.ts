@@ -51,7 +51,7 @@ describe.each([
     const { queue, fates, values } = forgetfulQueue(isAsync);
     const { writes } = setupWrites({ queue });
     await writes.put('k', 'accepted');
-    const { put } = queue;
+    const put = queue.put.bind(queue);
     // The repair is a put, too.
     queue.put = (all) => {
       fates.put = all.some(({ value }) => value === 'refused') ? 'lost' : 'done';
@@ -156,7 +156,7 @@ test('a group whose answer was lost is forgotten as far as it was refused', asyn
   await writes.open();
   await writes.put('first', '0');
   let puts = 0;
-  const { put } = queue;
+  const put = queue.put.bind(queue);
   // The group, then one refusal after another until it gives up.
   queue.put = (all) => {
     puts += 1;

@@ -1,6 +1,6 @@
-import { systemClock } from '../../base/clock.js';
-import type { Ownership, WriteQueue } from '../../contracts.js';
-import { sampleWrite, type WriteQueueChecks } from './checks.js';
+import { systemClock } from '../base/clock.js';
+import type { Ownership, WriteQueue } from '../contracts.js';
+import { sampleWrite, type WriteQueueChecks } from './write-queue-suite/checks.js';
 
 /** So long that no test sees its end, and so short that a test may wait for it. */
 const LONG = 600_000;
