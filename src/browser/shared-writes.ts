@@ -149,7 +149,7 @@ class TabWrites<V> implements SharedWrites<V> {
   }
 
   close(options: CloseOptions = {}): Promise<void> {
-    this.#closeOptions = options;
+    this.#closeOptions = { flush: true, ...options };
     return (this.#closing ??= this.#close());
   }
 
