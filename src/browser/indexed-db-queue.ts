@@ -1,11 +1,11 @@
 import { systemClock } from '../base/clock.js';
 import { QUEUE_OWNED, queueOwned } from '../base/owned.js';
-import { ignore } from '../base/promises.js';
 import type { Ownership, QueuedWrite, WriteQueue } from '../contracts.js';
 import { isSoloflightError, UndecodableError } from '../errors.js';
 import { isQueuedWrite } from '../writes/queued-write.js';
 import { Database, type Work } from './database.js';
 import { resolveDatabase, type IndexedDbOptions } from './indexed-db-options.js';
+import { LeftOwner } from './left-owner.js';
 import { onPageEnd } from './page-end.js';
 import { leaseFor, type QueueLease } from './queue-lease.js';
 
@@ -23,7 +23,8 @@ import { leaseFor, type QueueLease } from './queue-lease.js';
  */
 export function indexedDbQueue(options: IndexedDbOptions = {}): WriteQueue {
   const settings = resolveDatabase(options, 'soloflight-writes');
-  return new IndexedDbQueue(new Database({ ...settings, store: STORE, version: 1, create, durability: 'strict' }));
+  const database = new Database({ ...settings, store: STORE, version: 1, create, durability: 'strict' });
+  return new IndexedDbQueue(database, new LeftOwner(settings.name));
 }
 
 const STORE = 'writes';
@@ -50,9 +51,11 @@ function create(database: IDBDatabase): void {
 class IndexedDbQueue implements WriteQueue {
   readonly name = 'indexed-db';
   readonly #database: Database;
+  readonly #left: LeftOwner;
 
-  constructor(database: Database) {
+  constructor(database: Database, left: LeftOwner) {
     this.#database = database;
+    this.#left = left;
   }
 
   load(): Promise<(QueuedWrite | Error)[]> {
@@ -77,7 +80,7 @@ class IndexedDbQueue implements WriteQueue {
 
   async own(owner: string, ms: number, takeOver: boolean): Promise<Ownership | undefined> {
     if (!(await this.#take(owner, ms, takeOver))) return undefined;
-    const stopWatching = onPageEnd(() => void this.#endLease(owner, 0).catch(ignore));
+    const stopWatching = onPageEnd(() => this.#left.note(owner));
     return {
       put: (writes) =>
         this.#changeAs(owner, ({ store }) => {
@@ -87,7 +90,7 @@ class IndexedDbQueue implements WriteQueue {
         this.#changeAs(owner, ({ store }) => {
           for (const id of ids) store.delete(id);
         }),
-      renew: (more) => this.#endLease(owner, systemClock.now() + more),
+      renew: (more) => this.#renew(owner, more),
       release: async () => {
         stopWatching();
         await this.#changeAs(owner, ({ store }) => store.delete(OWNER)).catch(ignoreOwned);
@@ -98,19 +101,22 @@ class IndexedDbQueue implements WriteQueue {
   #take(owner: string, ms: number, takeOver: boolean): Promise<boolean> {
     return this.#database.transact('readwrite', ({ store, after, give }) =>
       after(store.get(OWNER), (stored: unknown) => {
-        const lease = leaseFor(stored, owner, ms, takeOver);
+        const other = ownerOf(stored);
+        const lease = leaseFor(stored, owner, ms, takeOver || (other !== undefined && this.#left.has(other)));
         if (lease !== undefined) store.put({ id: OWNER, ...lease });
         give(lease !== undefined);
       }),
     );
   }
 
-  /** Makes the lease of `owner` end at `ends`, and tells whether it still was the owner. */
-  #endLease(owner: string, ends: number): Promise<boolean> {
+  /** Makes the lease of `owner` end in `ms` milliseconds, and tells whether it still was the owner. */
+  #renew(owner: string, ms: number): Promise<boolean> {
+    // The page went and came back.
+    this.#left.forget(owner);
     return this.#database.transact('readwrite', ({ store, after, give }) =>
       after(store.get(OWNER), (stored: unknown) => {
         const isOwner = ownerOf(stored) === owner;
-        if (isOwner) store.put({ id: OWNER, owner, ends });
+        if (isOwner) store.put({ id: OWNER, owner, ends: systemClock.now() + ms });
         give(isOwner);
       }),
     );

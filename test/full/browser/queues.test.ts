@@ -107,3 +107,58 @@ describe('what others wrote into a queue', () => {
     expect(outcome).toEqual([[undecodable, undecodable, undecodable, 'whole'], [undecodable]]);
   });
 });
+
+describe.each(['indexedDbQueue', 'webStorageQueue'] as const)('a suspended former owner of an %s', (kind) => {
+  test('delivers no old write after a newer one', async () => {
+    const tab = await openTab();
+
+    const delivered = await tab.evaluate(async (kind) => {
+      const { soloflight } = window;
+      const delivered: unknown[] = [];
+      const open = () =>
+        new soloflight.WriteBehind<string>({
+          queue: soloflight[kind](),
+          flushEvery: Infinity,
+          sink: (batch) => void delivered.push(...batch.map(({ value }) => value)),
+        });
+      const former = open();
+      await former.put('k', 'old');
+      const leader = open();
+      await leader.open({ takeOver: true });
+      await leader.put('k', 'new');
+      await leader.flush();
+
+      // It wakes up, and goes on where it was.
+      const codes = [
+        await soloflight.codeOf(() => former.flush()),
+        await soloflight.codeOf(() => former.put('k', 'x')),
+      ];
+      await leader.close();
+      return [...delivered, ...codes];
+    }, kind);
+
+    expect(delivered.slice(0, 1)).toEqual(['new']);
+    expect(delivered.at(-1)).toBe('SOLOFLIGHT_QUEUE_OWNED');
+    expect(delivered).not.toContain('old');
+  });
+
+  test('whose page was reloaded is not waited for', async () => {
+    const tab = await openTab();
+    await tab.evaluate(async (kind) => {
+      const { soloflight } = window;
+      const writes = new soloflight.WriteBehind<string>({ queue: soloflight[kind](), sink: () => {} });
+      await writes.put('k', 'kept');
+    }, kind);
+    await tab.reload();
+
+    const read = await tab.evaluate(async (kind) => {
+      const { soloflight } = window;
+      const queue = soloflight[kind]();
+      // Far less than a lease lasts.
+      const writes = new soloflight.WriteBehind<string>({ queue, ownerWait: '5s', sink: () => {} });
+      return writes.read('k');
+    }, kind);
+
+    expect(read).toBe('kept');
+  });
+});
