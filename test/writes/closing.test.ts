@@ -64,6 +64,30 @@ describe('a close while the sink hangs', () => {
     expect(calls).toEqual([]);
   });
 
+  test('does not begin a delivery that the queue is just noting', async () => {
+    const stored = memoryQueue();
+    let answer: (() => void) | undefined;
+    const queue: WriteQueue = {
+      name: 'slow',
+      load: () => stored.load(),
+      put: (all) => (all[0]?.attempts === 0 ? stored.put(all) : new Promise((resolve) => (answer = resolve))),
+      remove: (ids) => stored.remove(ids),
+      listDead: () => stored.listDead(),
+    };
+    const { writes, calls, settle } = setupWrites({ queue });
+    await writes.put('k', 'v');
+    void writes.flush();
+    await settle();
+
+    const closed = watched(writes.close({ abort: true }));
+    for (let times = 0; times < 2; times += 1) {
+      answer?.();
+      await settle();
+    }
+
+    expect([closed.outcome, calls]).toEqual(['done', []]);
+  });
+
   test('does not count an answer that comes too late', async () => {
     const queue = memoryQueue();
     const { writes, calls, clock } = setupWrites({ queue });

@@ -215,6 +215,7 @@ describe('a former owner', () => {
     await clock.advanceAsync(60_000);
 
     expect(flushed.outcome).not.toBe('pending');
+    expect(first.writes.status()).toMatchObject({ pending: 0, oldestAge: null });
     expect(stored.load()).toMatchObject([{ value: 'v', attempts: 1 }]);
   });
 
