@@ -380,6 +380,7 @@ export interface DeadReason {
  * Where accepted writes live until a sink has taken them.
  *
  * For callers: one `WriteBehind` at a time owns a queue. Its calls may overlap, but never two that change the same write.
+ * Where a queue has `own`, two owners are told apart; a queue without it trusts its callers.
  *
  * **For implementors:** a write is a row with its `id`, kept or replaced by `put` and gone with `remove`; dead letters are
  * those with `dead` set. When `put` or `remove` resolves, or returns nothing, the change is as durable as the queue can
@@ -398,6 +399,32 @@ export interface WriteQueue {
   remove(ids: readonly string[]): MaybePromise<void>;
   /** All dead letters, in any order. */
   listDead(): MaybePromise<readonly (QueuedWrite | Error)[]>;
+  /**
+   * Makes `owner`, a text that no other owner has, the owner for `ms` milliseconds. Returns nothing while another one is,
+   * unless `takeOver`. Asked again by the owner itself, renews.
+   *
+   * **For implementors:** looking at the owner and becoming it must be one atomic step, also among processes, and so must
+   * looking at the owner and each change of `Ownership.put` and `remove`. Go by the clock of the storage, if it has one.
+   */
+  own?(owner: string, ms: number, takeOver: boolean): MaybePromise<Ownership | undefined>;
+  /** Whether the writes end with the process, so that pending ones keep it alive. @default false */
+  readonly volatile?: boolean;
   /** Releases what the queue itself opened. */
   close?(): MaybePromise<void>;
+}
+
+/**
+ * The right to change a queue, until another owner has it. Time alone does not end it: it only lets others take it.
+ *
+ * **For implementors:** calls of a former owner change nothing, and fail with code `SOLOFLIGHT_QUEUE_OWNED`.
+ */
+export interface Ownership {
+  /** As `WriteQueue.put`. */
+  put(writes: readonly QueuedWrite[]): MaybePromise<void>;
+  /** As `WriteQueue.remove`. */
+  remove(ids: readonly string[]): MaybePromise<void>;
+  /** Lets nobody else be the owner for `ms` more milliseconds. Resolves to `false` if somebody is. Absent where owners need not say that they live. */
+  renew?(ms: number): MaybePromise<boolean>;
+  /** Ends it. Not an error for a former owner, and changes nothing then. */
+  release(): MaybePromise<void>;
 }

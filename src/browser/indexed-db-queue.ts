@@ -1,9 +1,14 @@
-import type { QueuedWrite, WriteQueue } from '../contracts.js';
-import { UndecodableError } from '../errors.js';
+import { systemClock } from '../base/clock.js';
+import { QUEUE_OWNED, queueOwned } from '../base/owned.js';
+import type { Ownership, QueuedWrite, WriteQueue } from '../contracts.js';
+import { isSoloflightError, UndecodableError } from '../errors.js';
+import { isQueuedWrite } from '../writes/queued-write.js';
 import { Database, type Work } from './database.js';
 import { resolveDatabase, type IndexedDbOptions } from './indexed-db-options.js';
+import { LeftOwner } from './left-owner.js';
+import { onPageEnd } from './page-end.js';
+import { leaseFor, type QueueLease } from './queue-lease.js';
 import { putRecord } from './put-record.js';
-import { isQueuedWrite } from './queued-write.js';
 
 /**
  * A queue for a `WriteBehind` in an IndexedDB database of its own, by default `soloflight-writes`.
@@ -11,17 +16,22 @@ import { isQueuedWrite } from './queued-write.js';
  * An accepted write is on the disk: it survives the tab, the browser and a power cut. Values are whatever the structured
  * clone algorithm takes. One that it does not take is refused, together with all writes of the same call.
  *
- * One `WriteBehind` at a time may own it: with several tabs, that of the leading tab.
+ * One `WriteBehind` at a time owns it: with several tabs, that of the leading tab. A second one waits (`ownerWait`) until the
+ * first is closed, its page is gone, or it has not said for ten seconds that it lives.
  *
  * @see `sharedWrites`, which lets all tabs write.
  * @throws TypeError for an option that makes no sense.
  */
 export function indexedDbQueue(options: IndexedDbOptions = {}): WriteQueue {
   const settings = resolveDatabase(options, 'soloflight-writes');
-  return new IndexedDbQueue(new Database({ ...settings, store: STORE, version: 1, create, durability: 'strict' }));
+  const database = new Database({ ...settings, store: STORE, version: 1, create, durability: 'strict' });
+  return new IndexedDbQueue(database, new LeftOwner(settings.name));
 }
 
 const STORE = 'writes';
+
+/** Id of the record of the owner. Without `dead`, it is in no index, and is never read as a write. */
+const OWNER = 'soloflight:owner';
 
 /** Version of the records. Those of another version are neither read nor removed. */
 const FORMAT = 1;
@@ -42,9 +52,11 @@ function create(database: IDBDatabase): void {
 class IndexedDbQueue implements WriteQueue {
   readonly name = 'indexed-db';
   readonly #database: Database;
+  readonly #left: LeftOwner;
 
-  constructor(database: Database) {
+  constructor(database: Database, left: LeftOwner) {
     this.#database = database;
+    this.#left = left;
   }
 
   load(): Promise<(QueuedWrite | Error)[]> {
@@ -67,6 +79,59 @@ class IndexedDbQueue implements WriteQueue {
     });
   }
 
+  async own(owner: string, ms: number, takeOver: boolean): Promise<Ownership | undefined> {
+    if (!(await this.#take(owner, ms, takeOver))) return undefined;
+    const stopWatching = onPageEnd(() => this.#left.note(owner));
+    return {
+      put: (writes) =>
+        this.#changeAs(owner, ({ store }) => {
+          for (const write of writes) store.put(toRecord(write));
+        }),
+      remove: (ids) =>
+        this.#changeAs(owner, ({ store }) => {
+          for (const id of ids) store.delete(id);
+        }),
+      renew: (more) => this.#renew(owner, more),
+      release: async () => {
+        stopWatching();
+        await this.#changeAs(owner, ({ store }) => store.delete(OWNER)).catch(ignoreOwned);
+      },
+    };
+  }
+
+  #take(owner: string, ms: number, takeOver: boolean): Promise<boolean> {
+    return this.#database.transact('readwrite', ({ store, after, give }) =>
+      after(store.get(OWNER), (stored: unknown) => {
+        const other = ownerOf(stored);
+        const lease = leaseFor(stored, owner, ms, takeOver || (other !== undefined && this.#left.has(other)));
+        if (lease !== undefined) store.put({ id: OWNER, ...lease });
+        give(lease !== undefined);
+      }),
+    );
+  }
+
+  /** Makes the lease of `owner` end in `ms` milliseconds, and tells whether it still was the owner. */
+  #renew(owner: string, ms: number): Promise<boolean> {
+    // The page went and came back.
+    this.#left.forget(owner);
+    return this.#database.transact('readwrite', ({ store, after, give }) =>
+      after(store.get(OWNER), (stored: unknown) => {
+        const isOwner = ownerOf(stored) === owner;
+        if (isOwner) store.put({ id: OWNER, owner, ends: systemClock.now() + ms });
+        give(isOwner);
+      }),
+    );
+  }
+
+  #changeAs(owner: string, work: (work: Work<void>) => void): Promise<void> {
+    return this.#change((parts) =>
+      parts.after(parts.store.get(OWNER), (stored: unknown) => {
+        if (ownerOf(stored) !== owner) throw queueOwned(this.name);
+        work(parts);
+      }),
+    );
+  }
+
   close(): void {
     this.#database.close();
   }
@@ -83,6 +148,15 @@ class IndexedDbQueue implements WriteQueue {
   }
 }
 
+function ownerOf(stored: unknown): string | undefined {
+  return (stored as Partial<QueueLease> | undefined)?.owner;
+}
+
+/** A former owner has nothing to release. */
+function ignoreOwned(error: unknown): void {
+  if (!isSoloflightError(error, QUEUE_OWNED)) throw error;
+}
+
 function toRecord(write: QueuedWrite): WriteRecord {
   const { id, sequence, key, kind, value, at, attempts, revision, triedFor, whole, dead } = write;
   const plain = { id, sequence, key, kind, value, at, attempts, revision, triedFor, whole, dead };
@@ -91,7 +165,8 @@ function toRecord(write: QueuedWrite): WriteRecord {
 
 function toWrite(record: unknown): QueuedWrite | Error {
   const { id, format, write } = record as Partial<WriteRecord>;
-  if (format === FORMAT && isQueuedWrite(write)) return write;
+  // Under another id it would be delivered again and again: what is removed is the write's own.
+  if (format === FORMAT && isQueuedWrite(write) && write.id === id) return write;
   const why =
     format === FORMAT ? 'it is no write' : `it has format version ${String(format)}, and only ${FORMAT} is known here`;
   return new UndecodableError(String(id), why);

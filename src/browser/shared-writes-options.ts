@@ -3,7 +3,7 @@ import { systemClock } from '../base/clock.js';
 import type { Clock, Writes } from '../contracts.js';
 import { misuse } from '../errors.js';
 import type { DeadLetter, PendingWrite } from '../writes/pending-write.js';
-import type { WriteStatus } from '../writes/write-behind.js';
+import type { CloseOptions, WriteStatus } from '../writes/write-behind.js';
 import type { WriteEvent, WriteEventType } from '../writes/write-events.js';
 
 /** Writes that are not delivered any more, as all tabs see them. See `DeadLetters` of `soloflight/writes`. */
@@ -16,7 +16,8 @@ export interface SharedDeadLetters<V> {
 /** The part of a `WriteBehind` that is used here. */
 export interface WritesLike<V> {
   readonly deadLetters: SharedDeadLetters<V>;
-  open(): Promise<void>;
+  /** `takeOver`: this tab leads, so the queue has no other owner whose work counts. */
+  open(options?: { readonly takeOver?: boolean }): Promise<void>;
   put(key: string, value: V, options?: CallOptions): Promise<void>;
   delete(key: string, options?: CallOptions): Promise<void>;
   read(key: string): Promise<V | undefined>;
@@ -24,7 +25,7 @@ export interface WritesLike<V> {
   flush(options?: { readonly due?: boolean }): Promise<void>;
   status(): WriteStatus;
   on<T extends WriteEventType>(type: T, listener: (event: Extract<WriteEvent, { type: T }>) => void): () => void;
-  close(options?: { readonly flush?: boolean }): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }
 
 /** Options of one write. */
@@ -73,8 +74,8 @@ export interface SharedWrites<V> extends Writes<V> {
    * for each write that it found in the queue.
    */
   on<T extends WriteEventType>(type: T, listener: (event: Extract<WriteEvent, { type: T }>) => void): () => void;
-  /** Leaves. If this tab leads, closes its `WriteBehind`, without delivering for `flush: false`, and another tab goes on. */
-  close(options?: { readonly flush?: boolean }): Promise<void>;
+  /** Leaves. If this tab leads, closes its `WriteBehind` with these options, and another tab goes on. */
+  close(options?: CloseOptions): Promise<void>;
 }
 
 /** {@link SharedWritesOptions} with the defaults filled in. */

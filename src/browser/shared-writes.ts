@@ -6,7 +6,7 @@ import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
 import { connectPending } from '../pending/behind.js';
 import type { WritesConnector } from '../ports.js';
 import type { DeadLetter, PendingWrite } from '../writes/pending-write.js';
-import type { WriteStatus } from '../writes/write-behind.js';
+import type { CloseOptions, WriteStatus } from '../writes/write-behind.js';
 import { isWriteEventType, type WriteEvent, type WriteEventType } from '../writes/write-events.js';
 import { perform, watchAll } from './leading-writes.js';
 import {
@@ -92,7 +92,7 @@ class TabWrites<V> implements SharedWrites<V> {
   /** Set while this tab leads. */
   #own: WritesLike<V> | undefined;
   #opened: Promise<void> | undefined;
-  #flushAtEnd = true;
+  #closeOptions: CloseOptions = {};
   #closing: Promise<void> | undefined;
   #hasLeft = false;
 
@@ -148,8 +148,8 @@ class TabWrites<V> implements SharedWrites<V> {
     return this.#events.on(type, listener);
   }
 
-  close(options: { readonly flush?: boolean } = {}): Promise<void> {
-    this.#flushAtEnd = options.flush ?? true;
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closeOptions = { flush: true, ...options };
     return (this.#closing ??= this.#close());
   }
 
@@ -216,15 +216,16 @@ class TabWrites<V> implements SharedWrites<V> {
       });
       // Makes the tabs repeat the calls that nobody answered.
       this.#post({ kind: 'leading' });
+      // All tabs must know what the queue holds, even if nobody asks. An event reports a failure. The tab that led before may
+      // be gone without a word, or have been suspended: from here on the queue refuses what it still does.
+      writes.open({ takeOver: true }).catch(ignore);
       for (const { call, signal, settle } of this.#asks.values()) settle(answered(writes, call, signal));
-      // All tabs must know what the queue holds, even if nobody asks. An event reports a failure.
-      writes.open().catch(ignore);
       if (!signal.aborted) await new Promise<unknown>((resolve) => signal.addEventListener('abort', resolve));
     } finally {
       this.#own = undefined;
       // If the lead was lost, another tab delivers already.
       try {
-        await writes.close({ flush: this.#closing !== undefined && this.#flushAtEnd });
+        await writes.close(this.#closing === undefined ? { flush: false } : this.#closeOptions);
       } finally {
         await Promise.all(this.#answers.values());
         this.#answers.clear();

@@ -3,7 +3,7 @@ import { chain } from '../codecs/chain.js';
 import { fromPayload, toPayload, type Payload } from '../codecs/payload.js';
 import type { Codec, MaybePromise, QueuedWrite } from '../contracts.js';
 import { UndecodableError } from '../errors.js';
-import { isQueuedWrite } from './queued-write.js';
+import { isQueuedWrite } from '../writes/queued-write.js';
 
 /**
  * Version of the format: `soloflight-write/<version> `, the write without its value, as JSON without line feeds, a line

@@ -18,6 +18,8 @@ export interface WebStorageOptions {
 /** {@link WebStorageOptions} with the defaults filled in. */
 export interface WebStorageSettings {
   readonly area: WebArea;
+  /** Beside `area`, with names that no key in it has. */
+  readonly beside: WebArea;
   readonly codec: Codec;
 }
 
@@ -34,5 +36,5 @@ export function resolveWebStorage(
   if (typeof prefix !== 'string' || !/^[\w-]{1,60}$/.test(prefix))
     throw misuse('prefix', 'a name of 1 to 60 letters, digits, `-` and `_`', prefix);
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
-  return { area: new WebArea(area, `${prefix}:`), codec };
+  return { area: new WebArea(area, `${prefix}:`), beside: new WebArea(area, `${prefix}.`), codec };
 }

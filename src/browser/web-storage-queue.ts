@@ -1,5 +1,9 @@
+import { systemClock } from '../base/clock.js';
+import { queueOwned } from '../base/owned.js';
 import { isThenable } from '../base/promises.js';
-import type { Codec, MaybePromise, QueuedWrite, WriteQueue } from '../contracts.js';
+import type { Codec, MaybePromise, Ownership, QueuedWrite, WriteQueue } from '../contracts.js';
+import { onPageEnd } from './page-end.js';
+import { leaseFor, type QueueLease } from './queue-lease.js';
 import type { WebArea } from './web-area.js';
 import { isDeadRow, readQueueRow, writeQueueRow } from './web-queue-row.js';
 import { resolveWebStorage, type WebStorageOptions } from './web-storage-options.js';
@@ -11,24 +15,31 @@ import { resolveWebStorage, type WebStorageOptions } from './web-storage-options
  * An accepted write survives a reload and the end of its tab, crashes included. The browser writes it to the disk at a time
  * of its own: a power cut may take the last seconds, where `indexedDbQueue` loses nothing.
  *
- * One `WriteBehind` at a time may own it: with several tabs, that of the leading tab.
+ * One `WriteBehind` at a time owns it: with several tabs, that of the leading tab. A second one waits (`ownerWait`) until the
+ * first is closed, its page is gone, or it has not said for ten seconds that it lives. Web storage has no transactions: a tab
+ * that was suspended in the middle of a change may still make it.
  *
  * @see `sharedWrites`, which lets all tabs write.
  * @throws TypeError for an option that makes no sense.
  */
 export function webStorageQueue(options: WebStorageOptions = {}): WriteQueue {
-  const { area, codec } = resolveWebStorage(options, 'soloflight-writes');
-  return new WebStorageQueue(area, codec);
+  const { area, beside, codec } = resolveWebStorage(options, 'soloflight-writes');
+  return new WebStorageQueue(area, beside, codec);
 }
+
+const OWNER = 'owner';
 
 class WebStorageQueue implements WriteQueue {
   readonly name: string;
   readonly #area: WebArea;
+  /** Where the owner is. */
+  readonly #beside: WebArea;
   readonly #codec: Codec;
 
-  constructor(area: WebArea, codec: Codec) {
+  constructor(area: WebArea, beside: WebArea, codec: Codec) {
     this.name = area.name;
     this.#area = area;
+    this.#beside = beside;
     this.#codec = codec;
   }
 
@@ -41,6 +52,49 @@ class WebStorageQueue implements WriteQueue {
   }
 
   put(writes: readonly QueuedWrite[]): MaybePromise<void> {
+    return this.#put(writes);
+  }
+
+  remove(ids: readonly string[]): void {
+    for (const id of ids) this.#area.delete(id);
+  }
+
+  own(owner: string, ms: number, takeOver: boolean): Ownership | undefined {
+    const lease = leaseFor(this.#lease(), owner, ms, takeOver);
+    if (lease === undefined) return undefined;
+    const isOwner = (): boolean => this.#lease()?.owner === owner;
+    const endAt = (ends: number): boolean => isOwner() && this.#keepLease({ owner, ends });
+    this.#keepLease(lease);
+    const stopWatching = onPageEnd(() => endAt(0));
+    const check = (): void => {
+      if (!isOwner()) throw queueOwned(this.name);
+    };
+    return {
+      put: (writes) => this.#put(writes, check),
+      remove: (ids) => {
+        check();
+        this.remove(ids);
+      },
+      renew: (more) => endAt(systemClock.now() + more),
+      release: () => {
+        stopWatching();
+        if (isOwner()) this.#beside.delete(OWNER);
+      },
+    };
+  }
+
+  #lease(): QueueLease | undefined {
+    const [, ends, owner] = /^(\d+(?:\.\d+)?) (.*)$/s.exec(this.#beside.get(OWNER) ?? '') ?? [];
+    return owner === undefined ? undefined : { owner, ends: Number(ends) };
+  }
+
+  #keepLease({ owner, ends }: QueueLease): true {
+    this.#beside.set(OWNER, `${ends} ${owner}`);
+    return true;
+  }
+
+  /** `check` throws if it must not happen; called together with the change. */
+  #put(writes: readonly QueuedWrite[], check?: () => void): MaybePromise<void> {
     const rows: MaybePromise<string>[] = [];
     try {
       for (const write of writes) rows.push(writeQueueRow(write, this.#codec));
@@ -50,12 +104,12 @@ class WebStorageQueue implements WriteQueue {
       throw error;
     }
     const ids = writes.map(({ id }) => id);
-    if (rows.some(isThenable)) return Promise.all(rows).then((all) => this.#store(ids, all));
-    this.#store(ids, rows as string[]);
-  }
-
-  remove(ids: readonly string[]): void {
-    for (const id of ids) this.#area.delete(id);
+    const store = (all: readonly string[]): void => {
+      check?.();
+      this.#store(ids, all);
+    };
+    if (rows.some(isThenable)) return Promise.all(rows).then(store);
+    store(rows as string[]);
   }
 
   /** The browser opens and closes the storage. */

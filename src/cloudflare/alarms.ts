@@ -70,6 +70,7 @@ export class Alarms {
     if (!Number.isFinite(at)) throw misuse('at', 'an instant (epoch milliseconds)', at);
     this.#table.set(name, at);
     await this.#arm();
+    await this.rearm();
   }
 
   /** When `name` is due (epoch milliseconds), if it is set. */
@@ -82,6 +83,21 @@ export class Alarms {
     const was = this.#table.delete(name);
     await this.#arm();
     return was;
+  }
+
+  /**
+   * Sets the platform's alarm again if the platform gave it up, which it does after a handler failed several times in a row.
+   * To be called now and then, such as in the object's constructor and by each request. Asks the storage only if an alarm is
+   * overdue, or nothing is known yet.
+   */
+  async rearm(): Promise<void> {
+    const armedFor = this.#armedFor;
+    // An alarm that is not due yet can't have failed.
+    if (armedFor === null || (armedFor !== undefined && armedFor > this.#settings.clock.now())) return;
+    const due = this.#table.earliest() ?? null;
+    if (due !== null && (await this.#storage.getAlarm()) === null) await this.#setAlarm(due);
+    // Anything may have happened meanwhile, such as a run, which knows better.
+    if (this.#armedFor === armedFor) this.#armedFor = due;
   }
 
   /** Runs the alarms that are due. Must be called by the object's `alarm()`. Rejects only if the storage fails. */
@@ -155,14 +171,18 @@ export class Alarms {
     this.#armedFor = due;
     try {
       if (due === null) return await this.#storage.deleteAlarm();
-      // The platform goes by its own clock, not by the one given here.
-      const wait = Math.max(0, due - this.#settings.clock.now());
-      await this.#storage.setAlarm(systemClock.now() + wait);
+      await this.#setAlarm(due);
     } catch (error) {
       // The next call of `#arm` tries again.
       if (this.#armedFor === due) this.#armedFor = undefined;
       throw error;
     }
+  }
+
+  async #setAlarm(due: number): Promise<void> {
+    // The platform goes by its own clock, not by the one given here.
+    const wait = Math.max(0, due - this.#settings.clock.now());
+    await this.#storage.setAlarm(systemClock.now() + wait);
   }
 }
 

@@ -88,6 +88,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     this.#upkeep = new Upkeep(this.alarms, () => this.#use().kept);
     this.#sockets = new Sockets(ctx);
     this.alarms.on(FLUSH, () => this.#use().writing?.writer.ring());
+    this.#rearm();
   }
 
   /**
@@ -287,7 +288,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     );
     // Made even without writes: those accepted by an earlier version of the program must not be deleted.
     const queueCodec = settings.writes?.codec;
-    const queue = new DurableQueue(this.ctx.storage, queueCodec === undefined ? {} : { codec: queueCodec });
+    const queue = new DurableQueue(this.ctx.storage, queueCodec === undefined ? {} : { codec: queueCodec }, true);
     const writing = this.#startWriting(settings, queue);
     const writes = writing?.writer.behind;
     const cache = new TieredCache<V>({
@@ -355,8 +356,14 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     }
   }
 
+  /** Nobody awaits this: the request that comes next tries again. */
+  #rearm(): void {
+    this.alarms.rearm().catch((error: unknown) => reportError(error));
+  }
+
   async #serve<T>(run: () => Promise<T>): Promise<T> {
     this.#use();
+    this.#rearm();
     this.#requests += 1;
     this.#upkeep.asked();
     try {

@@ -30,10 +30,14 @@ function sourceOf<V>(writes: PendingWrites<V>): WriteSource<V> {
     signal: AbortSignal,
     accept: () => Promise<unknown>,
   ): Promise<Taken<V> | undefined> {
-    const write: OwnWrite = { signal, heard: 0 };
+    const write: OwnWrite = { signal, heard: 0, refused: 0 };
     own.set(key, write);
     try {
       await accept();
+    } catch (error) {
+      // A write from before may have ended while this one was refused.
+      if (write.heard > write.refused) tell(key, false);
+      throw error;
     } finally {
       // One that was given up may end long after the next one began.
       if (own.get(key) === write) own.delete(key);
@@ -70,7 +74,10 @@ function sourceOf<V>(writes: PendingWrites<V>): WriteSource<V> {
           const write = own.get(key);
           // What becomes of a write of the cache's own is looked at when it is accepted.
           if (write === undefined || write.signal.aborted) changed(key, type === 'restore');
-          else write.heard += 1;
+          else {
+            write.heard += 1;
+            if (type === 'queue-error') write.refused += 1;
+          }
         }),
       );
       return () => {
@@ -90,6 +97,8 @@ interface OwnWrite {
   readonly signal: AbortSignal;
   /** Events of its key. */
   heard: number;
+  /** Those among them that say that it was refused. */
+  refused: number;
 }
 
 /** To a cache, `undefined` is a value that is not there. */

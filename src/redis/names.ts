@@ -9,6 +9,13 @@ const CLOSE = '}';
 const LEASE = 'lease';
 const CLAIM = 'claim';
 
+/** The names of the hashes of a queue's pending writes and dead letters, and of its owner. */
+export interface QueueNames {
+  readonly pending: string;
+  readonly dead: string;
+  readonly owner: string;
+}
+
 /**
  * The names in Redis for keys of a cache.
  *
@@ -50,10 +57,10 @@ export class KeyNames {
     return [this.channel, this.entry(key)];
   }
 
-  /** The hashes of the pending writes and the dead letters of `queue`: in one slot, under names that no entry has. */
-  queue(queue: string): { readonly pending: string; readonly dead: string } {
+  /** The names of a queue: in one slot, and such that no entry has them. */
+  queue(queue: string): QueueNames {
     const pending = `${this.#prefix}writes{${queue}${CLOSE}`;
-    return { pending, dead: `${pending}dead` };
+    return { pending, dead: `${pending}dead`, owner: `${pending}owner` };
   }
 
   /** A glob-style pattern that all names of entries, leases and claims match, and no others. */

@@ -3,6 +3,7 @@ import { fromPayload, toPayload, type Payload } from '../codecs/payload.js';
 import type { Codec, MaybePromise, QueuedWrite } from '../contracts.js';
 import { UndecodableError } from '../errors.js';
 import { globalBuffer, toBuffer } from './client.js';
+import { textOfWord, toWord } from './names.js';
 
 /** Version of the format of a record. Those of another version are neither read nor removed. */
 const FORMAT = 1;
@@ -28,8 +29,8 @@ export function toRecord(write: QueuedWrite, codec: Codec): MaybePromise<Uint8Ar
   );
 }
 
-/** The write in `record`, or the reason why it can't be read. */
-export async function fromRecord(record: Uint8Array, codec: Codec): Promise<QueuedWrite | Error> {
+/** The write in `record`, kept under `id`, or the reason why it can't be read. */
+export async function fromRecord(id: string, record: Uint8Array, codec: Codec): Promise<QueuedWrite | Error> {
   let key = '';
   try {
     const end = record.indexOf(LINE_FEED);
@@ -38,6 +39,8 @@ export async function fromRecord(record: Uint8Array, codec: Codec): Promise<Queu
     ({ key } = head);
     if (head.format !== FORMAT)
       throw new UndecodableError(key, `it has format version ${head.format}, and only ${FORMAT} is known here`);
+    // Under another id it would be delivered again and again: what is removed is the write's own.
+    if (textOfWord(toWord(head.id)) !== id) throw new UndecodableError(key, 'its id is that of another write');
     return await withValue(head, record.subarray(end + 1), codec);
   } catch (error) {
     return error instanceof UndecodableError ? error : new UndecodableError(key, 'it is malformed', error);

@@ -1,12 +1,13 @@
 import { checkNames, checkObject } from '../base/checks.js';
+import { queueOwned } from '../base/owned.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
-import type { Codec, QueuedWrite, WriteQueue } from '../contracts.js';
+import type { Codec, Ownership, QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse, SoloflightError } from '../errors.js';
 import { commandsOf, textOf, type RedisClient, type RedisCommands, type Word } from './client.js';
-import { KeyNames, toWord } from './names.js';
+import { KeyNames, toWord, type QueueNames } from './names.js';
 import { fromRecord, toRecord } from './queue-record.js';
-import { FORGET_WRITES, KEEP_WRITES } from './scripts.js';
+import { FORGET_WRITES, KEEP_WRITES, LEAVE_QUEUE, OWN_QUEUE, RENEW_QUEUE, type Script } from './scripts.js';
 
 /** Options of {@link redisQueue}. */
 export interface RedisQueueOptions {
@@ -30,6 +31,9 @@ export interface RedisQueueOptions {
  * `everysec` the last second may be lost, and without either everything. `maxmemory-policy` must be `noeviction`. A queue
  * is two hashes in one slot. Each call is one command, which changes all or nothing.
  *
+ * One `WriteBehind` at a time owns it: a second one waits (`ownerWait`) until the first is closed, or has not said for ten
+ * seconds that it lives, by Redis's clock.
+ *
  * @throws TypeError for an option that makes no sense.
  */
 export function redisQueue(options: RedisQueueOptions): WriteQueue {
@@ -45,17 +49,20 @@ export function redisQueue(options: RedisQueueOptions): WriteQueue {
   return new RedisQueue(redis, names.queue(queue), codec);
 }
 
+/** In place of an owner, of callers that don't own the queue: they are trusted. */
+const NOBODY = '';
+
 /** Writes read in one command. */
 const READ_AT_ONCE = '500';
 
 class RedisQueue implements WriteQueue {
   readonly name = 'redis';
   readonly #redis: RedisCommands;
-  readonly #names: { readonly pending: string; readonly dead: string };
+  readonly #names: QueueNames;
   readonly #codec: Codec;
   #closed = false;
 
-  constructor(redis: RedisCommands, names: { readonly pending: string; readonly dead: string }, codec: Codec) {
+  constructor(redis: RedisCommands, names: QueueNames, codec: Codec) {
     this.#redis = redis;
     this.#names = names;
     this.#codec = codec;
@@ -69,23 +76,49 @@ class RedisQueue implements WriteQueue {
     return this.#read(this.#names.dead);
   }
 
-  async put(writes: readonly QueuedWrite[]): Promise<void> {
+  put(writes: readonly QueuedWrite[]): Promise<void> {
+    return this.#put(writes, NOBODY);
+  }
+
+  remove(ids: readonly string[]): Promise<void> {
+    return this.#remove(ids, NOBODY);
+  }
+
+  async own(owner: string, ms: number, takeOver: boolean): Promise<Ownership | undefined> {
+    if (!(await this.#ask(OWN_QUEUE, [owner, `${ms}`, takeOver ? '1' : '0']))) return undefined;
+    return {
+      put: (writes) => this.#put(writes, owner),
+      remove: (ids) => this.#remove(ids, owner),
+      renew: (more) => this.#ask(RENEW_QUEUE, [owner, `${more}`]),
+      release: async () => void (await this.#ask(LEAVE_QUEUE, [owner])),
+    };
+  }
+
+  async #put(writes: readonly QueuedWrite[], owner: string): Promise<void> {
     this.#open();
     if (writes.length === 0) return;
     const records = await Promise.all(writes.map(async (write) => toRecord(write, this.#codec)));
-    const { pending, dead } = this.#names;
     const words = writes.flatMap((write, index): Word[] => [
       toWord(write.id),
       write.dead === undefined ? 'pending' : 'dead',
       records[index] as Uint8Array,
     ]);
-    await KEEP_WRITES.run(this.#redis, [pending, dead], words);
+    await this.#change(KEEP_WRITES, [owner, ...words]);
   }
 
-  async remove(ids: readonly string[]): Promise<void> {
+  async #remove(ids: readonly string[], owner: string): Promise<void> {
     this.#open();
-    const { pending, dead } = this.#names;
-    if (ids.length > 0) await FORGET_WRITES.run(this.#redis, [pending, dead], ids.map(toWord));
+    if (ids.length > 0) await this.#change(FORGET_WRITES, [owner, ...ids.map(toWord)]);
+  }
+
+  async #change(script: Script, words: readonly Word[]): Promise<void> {
+    const { pending, dead, owner } = this.#names;
+    if (Number(await script.run(this.#redis, [pending, dead, owner], words)) === 0) throw queueOwned(this.name);
+  }
+
+  async #ask(script: Script, words: readonly Word[]): Promise<boolean> {
+    this.#open();
+    return Number(await script.run(this.#redis, [this.#names.owner], words)) === 1;
   }
 
   close(): void {
@@ -104,7 +137,7 @@ class RedisQueue implements WriteQueue {
       for (let at = 0; at + 1 < found.length; at += 2)
         records.set(textOf(found[at] as Word), found[at + 1] as Uint8Array);
     } while (cursor !== '0');
-    return Promise.all([...records.values()].map((record) => fromRecord(record, this.#codec)));
+    return Promise.all([...records].map(([id, record]) => fromRecord(id, record, this.#codec)));
   }
 
   #open(): void {

@@ -137,9 +137,46 @@ export const RELEASE: Script = new Script(`${LEASES}
 if not holds(KEYS[1], ARGV[1]) then return 0 end
 return finish(KEYS[1], ARGV[2], ARGV[3])`);
 
-/** pending, dead · id, 'pending' or 'dead', record, and so on. */
-export const KEEP_WRITES: Script = new Script(`
-for at = 1, #ARGV, 3 do
+/** The owner of a queue is kept as `until owner`, by Redis's clock, in milliseconds. It does not expire: time alone ends nothing. */
+const OWNER = `
+local function ownerOf(name)
+  local there = redis.call('GET', name)
+  if not there then return false, 0 end
+  local space = string.find(there, ' ', 1, true)
+  return string.sub(there, space + 1), tonumber(string.sub(there, 1, space - 1))
+end
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local function keep(name, owner, ms)
+  redis.call('SET', name, string.format('%.0f', now() + ms) .. ' ' .. owner)
+  return 1
+end`;
+
+/** owner · owner, ms, '1' to take it from another → 1 if it is the owner now, 0 if another one is. */
+export const OWN_QUEUE: Script = new Script(`${OWNER}
+local owner, ends = ownerOf(KEYS[1])
+if owner and owner ~= ARGV[1] and ARGV[3] ~= '1' then
+  local left = ends - now()
+  if left > 0 and left <= 2 * ARGV[2] then return 0 end
+end
+return keep(KEYS[1], ARGV[1], ARGV[2])`);
+
+/** owner · owner, ms → 1 if it still is the owner, 0 if another one is. */
+export const RENEW_QUEUE: Script = new Script(`${OWNER}
+if ownerOf(KEYS[1]) ~= ARGV[1] then return 0 end
+return keep(KEYS[1], ARGV[1], ARGV[2])`);
+
+/** owner · owner. */
+export const LEAVE_QUEUE: Script = new Script(`${OWNER}
+if ownerOf(KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])`);
+
+/** pending, dead, owner · owner or '', then id, 'pending' or 'dead', record, and so on → 0 if another one is the owner. */
+export const KEEP_WRITES: Script = new Script(`${OWNER}
+if ARGV[1] ~= '' and ownerOf(KEYS[3]) ~= ARGV[1] then return 0 end
+for at = 2, #ARGV, 3 do
   local home, other = KEYS[1], KEYS[2]
   if ARGV[at + 1] == 'dead' then home, other = other, home end
   redis.call('HSET', home, ARGV[at], ARGV[at + 2])
@@ -147,9 +184,10 @@ for at = 1, #ARGV, 3 do
 end
 return 1`);
 
-/** pending, dead · ids. */
-export const FORGET_WRITES: Script = new Script(`
-for at = 1, #ARGV do
+/** pending, dead, owner · owner or '', ids → 0 if another one is the owner. */
+export const FORGET_WRITES: Script = new Script(`${OWNER}
+if ARGV[1] ~= '' and ownerOf(KEYS[3]) ~= ARGV[1] then return 0 end
+for at = 2, #ARGV do
   redis.call('HDEL', KEYS[1], ARGV[at])
   redis.call('HDEL', KEYS[2], ARGV[at])
 end

@@ -1,8 +1,9 @@
 import { checkNames, checkObject } from '../base/checks.js';
 import { nextTurn, systemClock } from '../base/clock.js';
+import { queueOwned } from '../base/owned.js';
 import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
-import type { Codec, QueuedWrite, WriteQueue } from '../contracts.js';
+import type { Codec, Ownership, QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse, SoloflightError } from '../errors.js';
 import {
   atomicallyIn,
@@ -16,6 +17,7 @@ import {
 } from './sqlite-database.js';
 import { SqliteLocks } from './sqlite-locks.js';
 import { checkBusyTimeout, checkDatabase, checkTable } from './sqlite-options.js';
+import { SqliteQueueOwner } from './sqlite-queue-owner.js';
 import { fromQueueRow, QUEUE_COLUMNS, toQueueRow, type QueueRow } from './sqlite-queue-row.js';
 import { toKey } from './sqlite-row.js';
 
@@ -39,6 +41,9 @@ export interface SqliteQueueOptions {
  * without a busy timeout gets this one's. With `synchronous` at NORMAL, a power cut may take its last writes. The writes
  * of one turn of the event loop are one transaction, never a part of one of the caller's: the queue waits up to
  * `busyTimeout` for those to end.
+ *
+ * One `WriteBehind` at a time owns it, among all processes that use the file: a second one waits (`ownerWait`) until the first
+ * is closed, or has not said for ten seconds that it lives, by the wall clock.
  *
  * @throws TypeError for an option that makes no sense.
  * @throws SoloflightError with code `SOLOFLIGHT_SQLITE_UNAVAILABLE` for a path where there is no node:sqlite.
@@ -74,6 +79,7 @@ interface QueueTable {
   readonly remove: SqliteStatement;
   readonly load: Reader;
   readonly listDead: Reader;
+  readonly owner: SqliteQueueOwner;
 }
 
 class SqliteQueue implements WriteQueue {
@@ -97,19 +103,43 @@ class SqliteQueue implements WriteQueue {
     return this.#read(await this.#use(({ listDead }) => listDead.all()));
   }
 
-  async put(writes: readonly QueuedWrite[]): Promise<void> {
-    const rows = await Promise.all(writes.map(async (write) => toQueueRow(write, this.#settings.codec)));
-    await this.#use(({ atomically, put }) =>
-      atomically(() => {
-        for (const row of rows) put.run(...row);
-      }),
-    );
+  put(writes: readonly QueuedWrite[]): Promise<void> {
+    return this.#put(writes);
   }
 
-  async remove(ids: readonly string[]): Promise<void> {
-    await this.#use(({ atomically, remove }) =>
-      atomically(() => {
-        for (const id of ids) remove.run(toKey(id));
+  remove(ids: readonly string[]): Promise<void> {
+    return this.#remove(ids);
+  }
+
+  async own(owner: string, ms: number, takeOver: boolean): Promise<Ownership | undefined> {
+    if (!(await this.#use((table) => table.owner.take(owner, ms, takeOver)))) return undefined;
+    return {
+      put: (writes) => this.#put(writes, owner),
+      remove: (ids) => this.#remove(ids, owner),
+      renew: (more) => this.#use((table) => table.owner.renew(owner, more)),
+      release: () => this.#use((table) => table.owner.release(owner)),
+    };
+  }
+
+  async #put(writes: readonly QueuedWrite[], owner?: string): Promise<void> {
+    const rows = await Promise.all(writes.map(async (write) => toQueueRow(write, this.#settings.codec)));
+    await this.#change(owner, ({ put }) => {
+      for (const row of rows) put.run(...row);
+    });
+  }
+
+  #remove(ids: readonly string[], owner?: string): Promise<void> {
+    return this.#change(owner, ({ remove }) => {
+      for (const id of ids) remove.run(toKey(id));
+    });
+  }
+
+  /** Runs `change` in one transaction, as long as `owner`, if one is given, is the owner. */
+  async #change(as: string | undefined, change: (table: QueueTable) => void): Promise<void> {
+    await this.#use((table) =>
+      table.atomically(() => {
+        if (as !== undefined && !table.owner.holds(as)) throw queueOwned(this.name);
+        change(table);
       }),
     );
   }
@@ -177,6 +207,7 @@ class SqliteQueue implements WriteQueue {
       remove: prepare(database, `DELETE FROM ${table} WHERE ${id} = ?`),
       load: read('dead_at IS NULL'),
       listDead: read('dead_at IS NOT NULL'),
+      owner: new SqliteQueueOwner(database, name),
     };
   }
 }

@@ -2,6 +2,7 @@ import type { QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { HOSTILE_KEYS, PLAIN_KEYS } from './storage-suite/keys.js';
 import { deepFreeze, FALSY_VALUES, ODD_VALUES } from './storage-suite/samples.js';
+import { addOwnerTests } from './write-queue-owners.js';
 import {
   pictureOf,
   sampleWrite,
@@ -39,6 +40,7 @@ export function writeQueueSuite(runner: WriteQueueSuiteRunner, options: WriteQue
   addChangeTests(checks);
   addDeadLetterTests(checks);
   addFailureTests(checks);
+  addOwnerTests(checks);
   addLifeTests(checks);
 }
 

@@ -1,5 +1,6 @@
 import { checkSignal } from '../base/checks.js';
-import { rejection, silenced } from '../base/promises.js';
+import { KeepAlive } from '../base/keep-alive.js';
+import { rejection } from '../base/promises.js';
 import { BatchRun, type ItemResult } from './batch-run.js';
 import { resolveBatcherOptions, type BatcherOptions, type BatcherSettings } from './batcher-options.js';
 import { BatcherClosedError } from './write-errors.js';
@@ -23,8 +24,7 @@ interface Member<I, O> {
  * Collects items and hands them to one handler, which gives each caller its own result.
  *
  * One batch is handled at a time, in the order in which items were added; items that come meanwhile go to the next.
- * Nothing here keeps a process alive: call {@link Batcher.close} before it ends. A result that nobody awaits never
- * counts as an unhandled rejection.
+ * An item without a result keeps the process alive. A result that nobody awaits never counts as an unhandled rejection.
  *
  * @example
  * ```ts
@@ -35,12 +35,13 @@ interface Member<I, O> {
  *   handle: (numbers) => numbers.map((number) => number * 2),
  * });
  * const results = Promise.all([doubles.add(1), doubles.add(2)]);
- * await doubles.close(); // nothing else runs here, and a window keeps no process alive
+ * await doubles.close(); // does not wait for the window's end
  * console.log(await results); // [ 2, 4 ]
  * ```
  */
 export class Batcher<I, O = void> {
   readonly #settings: BatcherSettings<I, O>;
+  readonly #alive: KeepAlive;
   /** In the order they were added. Aborted ones are taken out. */
   readonly #waiting = new Set<Member<I, O>>();
   #running: readonly Member<I, O>[] = [];
@@ -54,6 +55,7 @@ export class Batcher<I, O = void> {
   /** @throws TypeError for an option that makes no sense. */
   constructor(options: BatcherOptions<I, O>) {
     this.#settings = resolveBatcherOptions(options);
+    this.#alive = new KeepAlive(this.#settings.clock);
   }
 
   /** Number of items without a result, those being handled included. */
@@ -82,7 +84,7 @@ export class Batcher<I, O = void> {
     this.#waiting.add(member);
     if (signal !== undefined) this.#listen(member, signal);
     this.#pump(false);
-    return silenced(member.promise);
+    return this.#alive.during(member.promise);
   }
 
   /** Hands over what was added so far without waiting for the window's end, and resolves when each item has its result. */

@@ -2,7 +2,7 @@ import { ignore, silenced } from '../base/promises.js';
 import type { QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { toDeadLetter, toPendingWrite, type DeadLetter } from './pending-write.js';
-import { UnknownDeadLetterError, WriteQueueError } from './write-errors.js';
+import { queueError, UnknownDeadLetterError } from './write-errors.js';
 
 /** The parts that {@link DeadLetters} works with. */
 export interface DeadLettersParts {
@@ -85,7 +85,7 @@ export class DeadLetters<V> {
     try {
       await change();
     } catch (cause) {
-      const error = new WriteQueueError(this.#parts.queue.name, operation, cause);
+      const error = queueError(this.#parts.queue.name, operation, cause);
       this.#parts.failed(operation, error);
       throw error;
     }

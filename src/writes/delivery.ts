@@ -1,9 +1,10 @@
 import { pauseAfter } from '../base/backoff.js';
+import { resolvers } from '../base/promises.js';
 import type { DeliveryParts } from './delivery-parts.js';
 import { Due } from './due.js';
 import type { Held } from './lanes.js';
 import { readOutcomes } from './outcomes.js';
-import { toPendingWrite } from './pending-write.js';
+import { isolated, toPendingWrite } from './pending-write.js';
 import { Verdicts } from './verdicts.js';
 import { within } from './within.js';
 import { DeliveryTimeoutError } from './write-errors.js';
@@ -36,6 +37,8 @@ export class Delivery<V> {
   #demands = 0;
   #passing: Promise<void> | undefined;
   #halted = false;
+  /** Ends the wait for the sink; set while a batch is under way. */
+  #abandon: ((reason: unknown) => void) | undefined;
   inFlight = 0;
   lastError: unknown;
   /** Epoch milliseconds. */
@@ -104,6 +107,13 @@ export class Delivery<V> {
     this.#due.set(Infinity);
   }
 
+  /** Starts no further batch, and waits no longer for the sink: aborts the signal of the batch under way. */
+  abandon(reason: unknown): void {
+    this.#halted = true;
+    this.#due.set(Infinity);
+    this.#abandon?.(reason);
+  }
+
   async #wake(): Promise<void> {
     try {
       await this.#parts.open();
@@ -156,24 +166,39 @@ export class Delivery<V> {
   async #deliver(batch: readonly Held[]): Promise<boolean> {
     const { sink, clock, maxDuration } = this.#parts.settings;
     const marked = await this.#mark(batch);
-    if (marked.length === 0) return this.#pause();
-    const writes = marked.map(({ write }) => toPendingWrite<V>(write));
+    if (marked.length === 0 || this.#halted) return this.#unsent(marked);
+    const writes = marked.map(({ write }) => toPendingWrite<V>(isolated(write)));
     const controller = new AbortController();
     const context = { signal: controller.signal, attempt: Math.max(...writes.map(({ attempts }) => attempts)) };
     const since = clock.monotonic();
     this.inFlight = marked.length;
     let outcomes: readonly WriteOutcome<V>[];
+    const abandoned = resolvers<never>();
+    this.#abandon = (reason) => {
+      controller.abort(reason);
+      abandoned.reject(reason);
+    };
     try {
       const late = (): Error => new DeliveryTimeoutError('sink', maxDuration);
-      const answer = await within(clock, maxDuration, controller, () => sink(writes, context), late);
+      const answer = await Promise.race([
+        within(clock, maxDuration, controller, () => sink(writes, context), late),
+        abandoned.promise,
+      ]);
       // Not `writes`, which the sink may have emptied.
       outcomes = readOutcomes(answer, marked.length);
     } catch (error) {
       return await this.#failed(marked, error, since);
     } finally {
       this.inFlight = 0;
+      this.#abandon = undefined;
     }
     return this.#answered(marked, outcomes, since);
+  }
+
+  /** Gives up a batch that the sink has not seen. */
+  #unsent(batch: readonly Held[]): false {
+    for (const { lane } of batch) lane.busy = false;
+    return this.#pause();
   }
 
   /** Records in the queue that the sink may see the writes, before it does. Resolves to those that the queue recorded. */

@@ -1,4 +1,4 @@
-export type { DeadReason, QueuedWrite, WriteQueue } from '../contracts.js';
+export type { DeadReason, Ownership, QueuedWrite, WriteQueue } from '../contracts.js';
 export type { RetryOptions } from '../base/backoff.js';
 export { batchedUpstream, type BatchedUpstreamOptions } from './batched-upstream.js';
 export type { BatchContext, BatcherOptions, BatchRetryOptions, HandleBatch } from './batcher-options.js';
@@ -6,7 +6,14 @@ export { Batcher } from './batcher.js';
 export type { DeadLetters } from './dead-letters.js';
 export { memoryQueue } from './memory-queue.js';
 export type { DeadLetter, PendingWrite } from './pending-write.js';
-export { WriteBehind, type UpdateOptions, type WriteOptions, type WriteStatus } from './write-behind.js';
+export {
+  WriteBehind,
+  type CloseOptions,
+  type OpenOptions,
+  type UpdateOptions,
+  type WriteOptions,
+  type WriteStatus,
+} from './write-behind.js';
 export {
   BatcherClosedError,
   DeliveryTimeoutError,

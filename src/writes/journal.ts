@@ -1,7 +1,9 @@
-import { ignore, rejection, silenced } from '../base/promises.js';
+import { isThenable, rejection, resolvers, silenced, type Resolvers } from '../base/promises.js';
 import type { MaybePromise, QueuedWrite, WriteQueue } from '../contracts.js';
+import type { SoloflightError } from '../errors.js';
+import { Doubts } from './doubts.js';
 import type { Held } from './lanes.js';
-import { WriteQueueError } from './write-errors.js';
+import { isOwned, queueError } from './write-errors.js';
 
 /** Options of a {@link Journal}. */
 export interface JournalOptions {
@@ -9,12 +11,15 @@ export interface JournalOptions {
   /** Takes back a write that the queue refused: it becomes `held.stored` again, or goes if that is `undefined`. */
   readonly withdraw: (held: Held) => void;
   readonly failed: (operation: string, error: unknown) => void;
+  /** Called when a write is in doubt: `settle` is to be called later. */
+  readonly doubted: () => void;
 }
 
-interface Waiting {
-  readonly promise: Promise<void>;
-  readonly resolve: () => void;
-  readonly reject: (reason: unknown) => void;
+/** A write that the queue refused, and its caller. */
+interface Refusal {
+  readonly held: Held;
+  readonly cause: unknown;
+  readonly tell: (reason: unknown) => void;
 }
 
 /** After this many refusals in a row the queue is at fault, not the writes. */
@@ -23,31 +28,45 @@ const HOPELESS = 3;
 /**
  * Stores writes in the queue in their latest state, one call at a time. Writes that come meanwhile share the next call.
  *
- * A synchronous queue is called at once. For an asynchronous one, the writes of one turn are gathered.
+ * A synchronous queue is called at once. For an asynchronous one, the writes of one turn are gathered. A refusal whose
+ * answer may have been lost is made true before its caller is told, or else before a later write of its key is stored.
  */
 export class Journal {
   readonly #options: JournalOptions;
-  #next = new Map<Held, Waiting>();
+  readonly #doubts: Doubts;
+  #next = new Map<Held, Resolvers<void>>();
   #running: Promise<void> | undefined;
   #isAsync = false;
 
   constructor(options: JournalOptions) {
     this.#options = options;
+    this.#doubts = new Doubts(options.queue);
   }
 
   /** Stores `held`, or removes it if it is done. Returns nothing if that happened at once; rejects with a {@link WriteQueueError}. */
   write(held: Held): MaybePromise<void> {
+    // What is in doubt is settled first, which may take time.
+    if (this.#doubts.size > 0) this.#isAsync = true;
     if (this.#isAsync) return this.#join(held);
     const { queue } = this.#options;
     const { write, done } = held;
     let answer: MaybePromise<void>;
     try {
       answer = done ? queue.remove([write.id]) : queue.put([write]);
-    } catch (error) {
-      return rejection(this.#refused(held, error));
+    } catch (cause) {
+      return this.#refusedAtOnce(held, cause);
     }
-    if (answer !== undefined) return this.#becomeAsync(held, answer);
+    if (isThenable(answer)) return this.#becomeAsync(held, answer);
     held.stored = write;
+  }
+
+  /** Tries to settle what is in doubt. Resolves to whether nothing is any more. Never rejects. */
+  async settle(): Promise<boolean> {
+    await this.idle();
+    if (this.#doubts.size === 0) return true;
+    this.#running = Promise.resolve(this.#doubts.settle()).then(() => this.#run());
+    await this.#running;
+    return this.#doubts.size === 0;
   }
 
   /** Resolves when all that was written before has been stored or refused. Never rejects. */
@@ -58,16 +77,16 @@ export class Journal {
   /** Repeats the call that proved asynchronous as part of a group: storing and removing twice changes nothing. */
   #becomeAsync(held: Held, answer: PromiseLike<void>): Promise<void> {
     this.#isAsync = true;
-    this.#running = Promise.resolve(answer)
-      .then(ignore, ignore)
-      .then(() => this.#run());
+    const over = (): Promise<void> => this.#run();
+    this.#running = Promise.resolve(answer).then(over, over);
     return this.#join(held);
   }
 
   #join(held: Held): Promise<void> {
     let waiting = this.#next.get(held);
     if (waiting === undefined) {
-      waiting = withResolvers();
+      waiting = resolvers<void>();
+      void silenced(waiting.promise);
       this.#next.set(held, waiting);
       this.#running ??= Promise.resolve().then(() => this.#run());
     }
@@ -91,70 +110,124 @@ export class Journal {
     this.#running = undefined;
   }
 
-  async #put(group: Map<Held, Waiting>, puts: readonly (readonly [Held, QueuedWrite])[]): Promise<void> {
-    if (puts.length === 0) return;
+  async #put(group: Map<Held, Resolvers<void>>, puts: readonly (readonly [Held, QueuedWrite])[]): Promise<void> {
+    await this.#doubts.settle();
+    const refusals: Refusal[] = [];
+    const certain = puts.filter(([held]) => {
+      const isSafe = !this.#doubts.concern(held.write.key);
+      if (!isSafe) refusals.push(this.#refusal(held, this.#doubts.reason, group));
+      return isSafe;
+    });
+    if (certain.length > 0) refusals.push(...(await this.#putTogether(group, certain)));
+    await this.#refuse(refusals);
+  }
+
+  async #putTogether(
+    group: Map<Held, Resolvers<void>>,
+    puts: readonly (readonly [Held, QueuedWrite])[],
+  ): Promise<readonly Refusal[]> {
     try {
       await this.#options.queue.put(puts.map(([, write]) => write));
     } catch (error) {
       if (puts.length > 1) return this.#putSingly(group, puts);
-      const [[held]] = puts as [[Held, QueuedWrite]];
-      group.get(held)?.reject(this.#refused(held, error));
-      return;
+      const [[held, write]] = puts as [[Held, QueuedWrite]];
+      this.#doubt(held, write, error);
+      return [this.#refusal(held, error, group)];
     }
-    for (const [held, write] of puts) {
-      held.stored = write;
-      group.get(held)?.resolve();
-    }
+    for (const [held, write] of puts) this.#stored(held, write, group);
+    return [];
   }
 
   /** One write that the queue can't take must not cost the others. */
-  async #putSingly(group: Map<Held, Waiting>, puts: readonly (readonly [Held, QueuedWrite])[]): Promise<void> {
-    let refusals = 0;
+  async #putSingly(
+    group: Map<Held, Resolvers<void>>,
+    puts: readonly (readonly [Held, QueuedWrite])[],
+  ): Promise<readonly Refusal[]> {
+    const refusals: Refusal[] = [];
+    let inARow = 0;
     let reason: unknown;
     for (const [held, write] of puts) {
       try {
-        if (refusals >= HOPELESS) throw reason;
+        if (inARow >= HOPELESS) throw reason;
         await this.#options.queue.put([write]);
-        held.stored = write;
-        refusals = 0;
-        group.get(held)?.resolve();
+        inARow = 0;
+        this.#stored(held, write, group);
       } catch (error) {
-        refusals += 1;
+        inARow += 1;
         reason = error;
-        group.get(held)?.reject(this.#refused(held, error));
+        this.#doubt(held, write, error);
+        refusals.push(this.#refusal(held, error, group));
       }
     }
+    return refusals;
   }
 
-  async #remove(group: Map<Held, Waiting>, gone: readonly Held[]): Promise<void> {
+  async #remove(group: Map<Held, Resolvers<void>>, gone: readonly Held[]): Promise<void> {
     if (gone.length === 0) return;
     try {
       await this.#options.queue.remove(gone.map(({ write }) => write.id));
       for (const held of gone) group.get(held)?.resolve();
     } catch (error) {
-      for (const held of gone) group.get(held)?.reject(this.#refused(held, error));
+      for (const held of gone) group.get(held)?.reject(this.#told(held, error));
     }
   }
 
-  /** Reports a refusal and takes back the refused write, with all that was merged into it meanwhile. */
-  #refused(held: Held, cause: unknown): WriteQueueError {
-    const { queue, withdraw, failed } = this.#options;
-    const operation = held.done ? 'forget a write' : 'keep a write';
-    const error = new WriteQueueError(queue.name, operation, cause, held.write.key);
-    this.#next.get(held)?.reject(error);
+  #stored(held: Held, write: QueuedWrite, group: Map<Held, Resolvers<void>>): void {
+    held.stored = write;
+    group.get(held)?.resolve();
+  }
+
+  /** Notes that the queue may hold `write` although it refused it. */
+  #doubt({ stored }: Held, write: QueuedWrite, cause: unknown): void {
+    if (isOwned(cause)) return;
+    // The same value under the same id: whichever of the two the queue holds, the right one is delivered.
+    if (stored !== undefined && stored.value === write.value && stored.kind === write.kind) return;
+    this.#doubts.add(write, stored);
+  }
+
+  /** Takes back the refused write at once, so that later writes of its key are none of it. */
+  #refusal(held: Held, cause: unknown, group: Map<Held, Resolvers<void>>): Refusal {
+    const [now, later] = [group.get(held), this.#next.get(held)];
     this.#next.delete(held);
-    if (!held.done) withdraw(held);
+    this.#options.withdraw(held);
+    const tell = (reason: unknown): void => {
+      now?.reject(reason);
+      later?.reject(reason);
+    };
+    return { held, cause, tell };
+  }
+
+  /** Tells the callers once the queue has forgotten their writes, or can't be asked. */
+  async #refuse(refusals: readonly Refusal[]): Promise<void> {
+    if (refusals.length === 0) return;
+    await this.#doubts.settle();
+    for (const { held, cause, tell } of refusals) tell(this.#told(held, cause));
+  }
+
+  #refusedAtOnce(held: Held, cause: unknown): Promise<never> {
+    if (!held.done) {
+      this.#doubt(held, held.write, cause);
+      this.#options.withdraw(held);
+    }
+    const settled = this.#doubts.settle();
+    if (settled === undefined) return rejection(this.#told(held, cause));
+    this.#isAsync = true;
+    this.#running = Promise.resolve(settled).then(() => this.#run());
+    return silenced(
+      Promise.resolve(settled).then((): never => {
+        throw this.#told(held, cause);
+      }),
+    );
+  }
+
+  /** Reports a refusal, and makes the error for its callers. */
+  #told({ done, write }: Held, cause: unknown): SoloflightError {
+    const { queue, failed, doubted } = this.#options;
+    const operation = done ? 'forget a write' : 'keep a write';
+    const unknown = !done && this.#doubts.concern(write.key);
+    const error = queueError(queue.name, operation, cause, { key: write.key, unknown });
     failed(operation, error);
+    if (unknown) doubted();
     return error;
   }
-}
-
-function withResolvers(): Waiting {
-  let resolve!: () => void;
-  let reject!: (reason: unknown) => void;
-  const promise = new Promise<void>((fulfil, refuse) => {
-    resolve = fulfil;
-    reject = refuse;
-  });
-  return { promise: silenced(promise), resolve, reject };
 }

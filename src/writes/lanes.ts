@@ -1,7 +1,8 @@
+import { copyOf } from '../base/copy.js';
 import { isThenable } from '../base/promises.js';
 import type { QueuedWrite } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { toPendingWrite, type PendingWrite } from './pending-write.js';
+import { isolated, toPendingWrite, type PendingWrite } from './pending-write.js';
 import type { WriteIds } from './write-ids.js';
 
 /** A write in memory, and the state of it that the queue holds. */
@@ -57,6 +58,11 @@ export class Lanes {
   /** Number of pending writes. */
   get size(): number {
     return this.#size;
+  }
+
+  /** The keys with pending writes. */
+  get keys(): string[] {
+    return [...this.#lanes.keys()];
   }
 
   /** Whether a write of `key` would be coalesced into one that waits. */
@@ -145,7 +151,7 @@ export class Lanes {
     for (const { write: next } of lane.held.slice(1)) {
       write = next.whole || next.kind === 'delete' ? next : { ...next, value: this.#merged(write, key, next.value) };
     }
-    return toPendingWrite(write);
+    return toPendingWrite(isolated(write));
   }
 
   /**
@@ -171,8 +177,14 @@ export class Lanes {
 
   /** Gives all other keys precedence over this one. */
   putLast(lane: Lane): void {
-    this.#lanes.delete(lane.key);
-    this.#lanes.set(lane.key, lane);
+    if (this.#lanes.delete(lane.key)) this.#lanes.set(lane.key, lane);
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    for (const lane of this.#lanes.values()) lane.held.length = 0;
+    this.#lanes.clear();
+    this.#size = 0;
   }
 
   /** Ends the pauses of all keys. */
@@ -213,9 +225,10 @@ export class Lanes {
 
   #merged(pending: QueuedWrite, key: string, incoming: unknown): unknown {
     if (this.#merge === undefined || pending.kind === 'delete') return incoming;
-    const merged = this.#merge(pending.value as never, incoming as never, key);
+    // `merge` may change what it is given, and keep what it returns.
+    const merged: unknown = this.#merge(copyOf('value', pending.value) as never, incoming as never, key);
     if (merged === undefined || isThenable(merged)) throw misuse('result of merge', 'a value', merged);
-    return merged;
+    return copyOf('result of merge', merged);
   }
 }
 

@@ -16,6 +16,7 @@ export function deadLetterQueue(): WriteQueue {
 
 class DeadLetterQueue implements WriteQueue {
   readonly name = 'memory';
+  readonly volatile = true;
   readonly #dead = new Map<string, QueuedWrite>();
 
   load(): QueuedWrite[] {
@@ -40,6 +41,7 @@ class DeadLetterQueue implements WriteQueue {
 
 class MemoryQueue implements WriteQueue {
   readonly name = 'memory';
+  readonly volatile = true;
   readonly #writes = new Map<string, QueuedWrite>();
   /** Kept apart, so that many dead letters don't slow `load` down. */
   readonly #dead = new Map<string, QueuedWrite>();

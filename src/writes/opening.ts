@@ -1,7 +1,8 @@
 import { silenced } from '../base/promises.js';
 import type { QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse } from '../errors.js';
-import { WriteQueueError } from './write-errors.js';
+import { isQueuedWrite } from './queued-write.js';
+import { queueError } from './write-errors.js';
 
 /** A call that came before the queue was read. */
 interface Early {
@@ -60,7 +61,7 @@ export class Opening {
       writes = await (async () => queue.load())();
       if (!Array.isArray(writes)) throw misuse('result of load', 'an array of writes', writes);
     } catch (cause) {
-      const error = new WriteQueueError(queue.name, 'give the writes it holds', cause);
+      const error = queueError(queue.name, 'give the writes it holds', cause);
       this.#opening = undefined;
       failed('load', error);
       for (const { refuse } of this.#early.splice(0)) refuse(error);
@@ -76,15 +77,4 @@ export class Opening {
     this.done = true;
     for (const { enter } of this.#early.splice(0)) enter();
   }
-}
-
-function isQueuedWrite(write: unknown): write is QueuedWrite {
-  if (typeof write !== 'object' || write === null || write instanceof Error) return false;
-  const { id, key, kind, sequence, at, attempts, revision, triedFor } = write as Partial<QueuedWrite>;
-  return (
-    typeof id === 'string' &&
-    typeof key === 'string' &&
-    (kind === 'put' || kind === 'delete') &&
-    [sequence, at, attempts, revision, triedFor].every((number) => Number.isFinite(number))
-  );
 }

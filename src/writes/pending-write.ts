@@ -1,3 +1,4 @@
+import { copyOf } from '../base/copy.js';
 import type { DeadReason, QueuedWrite } from '../contracts.js';
 
 /** A write on its way to the sink. */
@@ -34,7 +35,18 @@ export function toPendingWrite<V>(write: QueuedWrite): PendingWrite<V> {
 }
 
 export function toDeadLetter<V>(write: QueuedWrite, { cause, reason, at }: DeadReason): DeadLetter<V> {
-  return { ...toPendingWrite<V>(write), cause, reason, deadSince: at };
+  return { ...toPendingWrite<V>(isolated(write)), cause, reason, deadSince: at };
+}
+
+/** `write` with a value of its own, for those who may change it: the next attempt must deliver the same. */
+export function isolated(write: QueuedWrite): QueuedWrite {
+  try {
+    const value = copyOf('value', write.value);
+    return value === write.value ? write : { ...write, value };
+  } catch {
+    // Only a queue's codec can have made such a value.
+    return write;
+  }
 }
 
 /** A value changed by a conflict gets another id: a sink that remembers ids must not take it for the old value. */

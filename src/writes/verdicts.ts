@@ -1,10 +1,11 @@
 import { pauseAfter } from '../base/backoff.js';
+import { copyOf } from '../base/copy.js';
 import { isThenable } from '../base/promises.js';
 import type { DeadReason, QueuedWrite } from '../contracts.js';
 import { misuse } from '../errors.js';
 import type { DeliveryParts } from './delivery-parts.js';
 import type { Held } from './lanes.js';
-import { toPendingWrite } from './pending-write.js';
+import { isolated, toPendingWrite } from './pending-write.js';
 import type { WriteOutcome } from './write-options.js';
 
 /** A write that is over, which the queue has yet to learn. */
@@ -154,11 +155,12 @@ export class Verdicts<V> {
       return undefined;
     }
     try {
-      const value: unknown = resolve(write.value as V, remote, write.key, toPendingWrite(write));
+      const own = isolated(write);
+      const value: unknown = resolve(own.value as V, remote, write.key, toPendingWrite(own));
       if ((value === undefined && write.kind === 'put') || isThenable(value))
         throw misuse('result of resolve', "a value or 'remote'", value);
       if (value === 'remote') this.#giveUp(held);
-      else this.#goOn(held, value);
+      else this.#goOn(held, copyOf('result of resolve', value));
       return undefined;
     } catch (error) {
       this.#parts.events.emit({ type: 'error', source: 'resolve', error });

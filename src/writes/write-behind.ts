@@ -1,9 +1,12 @@
 import { checkFunction, checkSignal } from '../base/checks.js';
 import { turnClock, type TurnClock } from '../base/clock.js';
+import { copyOf } from '../base/copy.js';
+import { parseDuration } from '../base/duration.js';
 import { Events } from '../base/events.js';
-import { isThenable, rejection, silenced } from '../base/promises.js';
-import type { MaybePromise, QueuedWrite, Writes } from '../contracts.js';
-import { misuse } from '../errors.js';
+import { KeepAlive } from '../base/keep-alive.js';
+import { isThenable, promised, rejection, silenced } from '../base/promises.js';
+import type { Duration, MaybePromise, QueuedWrite, Writes } from '../contracts.js';
+import { misuse, type SoloflightError } from '../errors.js';
 import { connectPending } from '../pending/behind.js';
 import type { WritesConnector } from '../ports.js';
 import { DeadLetters } from './dead-letters.js';
@@ -11,12 +14,14 @@ import { Delivery } from './delivery.js';
 import { Journal } from './journal.js';
 import { Lanes, type Held, type Incoming } from './lanes.js';
 import { Opening } from './opening.js';
+import { OwnedQueue } from './owned-queue.js';
 import { toPendingWrite, type PendingWrite } from './pending-write.js';
 import { Room } from './room.js';
+import { Settling } from './settling.js';
 import { Updates } from './updates.js';
 import { TooManyWritesError, WritesClosedError, WritesUndeliveredError } from './write-errors.js';
 import { isWriteEventType, type WriteEvent, type WriteEventType } from './write-events.js';
-import { acceptedAt, WriteIds } from './write-ids.js';
+import { acceptedAt, newWriter, WriteIds } from './write-ids.js';
 import { resolveWriteOptions, type WriteBehindOptions, type WriteSettings } from './write-options.js';
 
 /** How a `WriteBehind` is doing. */
@@ -39,6 +44,22 @@ export interface WriteStatus {
   readonly nextAttempt: number | null;
 }
 
+/** Options of `open`. */
+export interface OpenOptions {
+  /** Takes the queue from another owner at once. @default false */
+  readonly takeOver?: boolean;
+}
+
+/** Options of `close`. */
+export interface CloseOptions {
+  /** Delivers what is pending first. `false` leaves it to the queue. @default true */
+  readonly flush?: boolean;
+  /** Waits neither for the sink nor for anything to be delivered: the sink's signal aborts. @default false */
+  readonly abort?: boolean;
+  /** The longest that this takes. After that as `abort`, and the queue is waited for no longer. @default Infinity */
+  readonly within?: Duration;
+}
+
 /** Options of one write. */
 export interface WriteOptions {
   /** Ends the wait for room under `maxPending`. An accepted write is not taken back. */
@@ -59,8 +80,9 @@ const ACCEPTED: Promise<void> = Promise.resolve();
  *
  * A promise of `put`, `update` or `delete` resolves once the write is accepted. From then on the write is as safe as the
  * queue is: it reaches the sink at least once, in the order of its key, or becomes a dead letter. Writes of one key that
- * no sink can have seen become one. A rejection that nobody awaits never counts as unhandled. No timer keeps a process
- * alive: `close` before it ends.
+ * no sink can have seen become one. A rejection that nobody awaits never counts as unhandled. Pending writes keep the
+ * process alive if they would end with it; those in a queue that outlives the process don't, and are delivered by the next
+ * one.
  *
  * @example
  * ```ts
@@ -82,13 +104,19 @@ export class WriteBehind<V> implements Writes<V> {
   readonly #events = new Events<WriteEvent>();
   readonly #ids: WriteIds;
   readonly #now: TurnClock;
+  /** The queue as its owner uses it; `undefined` for one without owners. */
+  readonly #owned: OwnedQueue | undefined;
   readonly #lanes: Lanes;
   readonly #journal: Journal;
+  readonly #settling: Settling;
   readonly #room: Room;
   readonly #delivery: Delivery<V>;
   readonly #opening: Opening;
   readonly #updates: Updates<V>;
+  readonly #alive: KeepAlive;
+  #isAlive = false;
   #closing: Promise<void> | undefined;
+  #released: Promise<void> | undefined;
 
   /**
    * Given a queue, starts to deliver its writes within `flushEvery`. Does nothing else outside its own memory.
@@ -97,26 +125,36 @@ export class WriteBehind<V> implements Writes<V> {
    */
   constructor(options: WriteBehindOptions<V>) {
     const settings = (this.#settings = resolveWriteOptions(options));
-    const { queue, maxPending, clock } = settings;
+    const { maxPending, clock } = settings;
+    const owned = (this.#owned = this.#ownedQueue(settings));
+    const queue = owned ?? settings.queue;
     const failed = (operation: string, error: unknown): void =>
       this.#events.emit({ type: 'queue-error', operation, error });
     const restore = (write: QueuedWrite): void => this.#restore(write, 'restore');
     const requeue = (write: QueuedWrite): void => this.#restore(write, 'accept');
-    const freed = (): void => this.#room.open();
+    const freed = (): void => {
+      this.#room.open();
+      this.#keepAlive();
+    };
+    this.#alive = new KeepAlive(clock);
     this.#now = turnClock(clock);
     const ids = (this.#ids = new WriteIds(clock));
     const lanes = (this.#lanes = new Lanes(settings.merge, ids));
-    const journal = (this.#journal = new Journal({ queue, failed, withdraw: (held) => this.#withdraw(held) }));
+    const journal = (this.#journal = new Journal({
+      ...{ queue, failed, withdraw: (held) => this.#withdraw(held) },
+      doubted: () => this.#settling.start(),
+    }));
+    this.#settling = new Settling({ clock, retry: settings.retry, settle: () => journal.settle() });
     this.#room = new Room((key) => lanes.size < maxPending || lanes.coalesces(key));
     this.#opening = new Opening(settings.ownQueue, { queue, restore, failed });
     this.#delivery = new Delivery({
       ...{ settings, lanes, journal, ids, freed },
       events: this.#events,
-      open: () => this.open(),
+      open: () => this.#opening.open(),
     });
     this.#updates = new Updates({
       find: (key) => lanes.find<V>(key),
-      accept: (key, value) => this.#accept(key, 'put', value, true),
+      accept: (key, value) => this.#accept(key, 'put', copyOf('result of fn', value), true),
     });
     const settled = (): Promise<void> => this.open().then(() => journal.idle());
     this.deadLetters = new DeadLetters<V>({ queue, restore: requeue, failed, settled });
@@ -127,22 +165,37 @@ export class WriteBehind<V> implements Writes<V> {
   /**
    * Reads the queue. Other calls do that by themselves; only {@link peek} does not.
    *
-   * @throws {@link WriteQueueError}; the next call tries again.
+   * Becomes the queue's owner first, and waits up to `ownerWait` for another one to end. `takeOver: true` does not wait: for
+   * those who know that the other one is gone, since they hold a lock, or that nothing it still does counts.
+   *
+   * @throws {@link WriteQueueError}, and an error with code `SOLOFLIGHT_QUEUE_OWNED` while the queue has another owner; the
+   * next call tries again. Once another owner has taken the queue from this one, each call fails with that code.
    */
-  open(): Promise<void> {
-    return this.#opening.open();
+  open(options: OpenOptions = {}): Promise<void> {
+    const owned = this.#owned;
+    if (owned?.refusal !== undefined) return rejection(owned.refusal);
+    if (options.takeOver === true && owned !== undefined) owned.takeOver = true;
+    return this.#alive.during(this.#opening.open());
   }
 
   /**
-   * Writes `value`. Resolves once that is accepted; reads see it at once.
+   * Writes `value` as it is now. Resolves once that is accepted; reads see it at once. What the caller makes of `value`
+   * later reaches nobody: it is copied as `structuredClone` does, which makes plain objects of instances of classes.
    *
-   * @throws {@link TooManyWritesError}, {@link WriteQueueError}, {@link WritesClosedError}, or what `merge` throws.
+   * @throws {@link TooManyWritesError}, {@link WriteQueueError}, {@link WritesClosedError}, what `merge` throws, or a
+   * TypeError for a value that `structuredClone` does not take.
    */
   put(key: string, value: V, options?: WriteOptions): Promise<void> {
     if (value === undefined)
       return rejection(misuse('value', 'anything but undefined (use `delete` to remove a key)', value));
     if (isThenable(value)) return rejection(misuse('value', 'a value, not a promise of one: `await` it first', value));
-    return this.#write(key, 'put', value, options);
+    let own: V;
+    try {
+      own = copyOf('value', value);
+    } catch (error) {
+      return rejection(error);
+    }
+    return this.#write(key, 'put', own, options);
   }
 
   /** Deletes `key`, as a write in the order of the others. Resolves once that is accepted. */
@@ -157,7 +210,7 @@ export class WriteBehind<V> implements Writes<V> {
    * this `WriteBehind` comes in between. The result replaces the pending value, whether there is a `merge` or not.
    */
   update(key: string, fn: (current: V | undefined) => V, options?: UpdateOptions<V>): Promise<V> {
-    return silenced(this.#update(key, fn, options));
+    return this.#alive.during(this.#update(key, fn, options));
   }
 
   /**
@@ -197,16 +250,26 @@ export class WriteBehind<V> implements Writes<V> {
       if (this.#closing === undefined) this.#delivery.collect(this.#settings.flushEvery);
       throw error;
     }
-    await (due ? this.#delivery.deliverDue() : this.#delivery.deliver());
+    await this.#alive.during(due ? this.#delivery.deliverDue() : this.#delivery.deliver());
   }
 
   /**
-   * Accepts no more writes, flushes, and closes the queue. `flush: false` leaves what is pending to the queue.
+   * Accepts no more writes, flushes, and closes the queue. What is not delivered then stays in the queue.
+   *
+   * A later call may shorten an earlier one, by `abort` or `within`.
    *
    * @throws {@link WritesUndeliveredError} if writes are left that only this process knew of.
    */
-  close(options: { readonly flush?: boolean } = {}): Promise<void> {
-    return (this.#closing ??= silenced(this.#close(options.flush ?? true)));
+  close(options: CloseOptions = {}): Promise<void> {
+    let limit: number;
+    try {
+      limit = parseDuration('within', options.within ?? Infinity, { infinite: true });
+    } catch (error) {
+      return rejection(error);
+    }
+    this.#closing ??= this.#alive.during(this.#close(options.flush ?? true));
+    if (options.abort === true) this.#delivery.abandon(new WritesClosedError());
+    return limit === Infinity ? this.#closing : this.#alive.during(this.#within(limit, this.#closing));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -252,7 +315,8 @@ export class WriteBehind<V> implements Writes<V> {
     // The usual case, without an allocation.
     const isPlain = options === undefined && typeof key === 'string' && this.#opening.done;
     if (isPlain && this.#room.admits(key)) return this.#accept(key, kind, value, false);
-    return silenced(this.#opening.after(() => this.#enter(key, options, () => this.#accept(key, kind, value, false))));
+    const accept = (): Promise<void> => this.#accept(key, kind, value, false);
+    return this.#alive.during(this.#opening.after(() => this.#enter(key, options, accept)));
   }
 
   /** Runs `run`, which accepts a write of `key`, as soon as there is room. */
@@ -279,6 +343,7 @@ export class WriteBehind<V> implements Writes<V> {
     const coalesced = this.#lanes.size === before;
     const { id } = held.write;
     this.#updates.outdate(key);
+    this.#keepAlive();
     const stored = this.#journal.write(held);
     this.#delivery.accepted(coalesced);
     if (stored === undefined) {
@@ -295,6 +360,7 @@ export class WriteBehind<V> implements Writes<V> {
   #restore(write: QueuedWrite, type: 'restore' | 'accept'): void {
     this.#ids.follow(write.sequence);
     this.#lanes.restore(write);
+    this.#keepAlive();
     this.#updates.outdate(write.key);
     this.#delivery.accepted(false);
     if (!this.#events.wants(type)) return;
@@ -302,26 +368,75 @@ export class WriteBehind<V> implements Writes<V> {
     this.#events.emit(type === 'accept' ? { type, key, id, coalesced: false } : { type, key, id });
   }
 
+  #ownedQueue({ queue, clock, ownerWait }: WriteSettings<V>): OwnedQueue | undefined {
+    if (queue.own === undefined) return undefined;
+    const newOwner = (): string => newWriter(clock);
+    return new OwnedQueue({ queue, clock, ownerWait, newOwner, lost: (error) => this.#lose(error) });
+  }
+
+  /** What was pending is the new owner's business now. */
+  #lose(error: SoloflightError): void {
+    this.#delivery.abandon(error);
+    this.#lanes.clear();
+    this.#keepAlive();
+    this.#room.close(error);
+    this.#events.emit({ type: 'queue-error', operation: 'own', error });
+  }
+
+  /** Keeps the process alive as long as something is pending that ends with it. */
+  #keepAlive(): void {
+    const isNeeded = this.#lanes.size > 0 && this.#settings.queue.volatile === true && this.#released === undefined;
+    if (isNeeded === this.#isAlive) return;
+    this.#isAlive = isNeeded;
+    if (isNeeded) this.#alive.hold();
+    else this.#alive.release();
+  }
+
   #withdraw(held: Held): void {
     this.#lanes.revert(held);
     this.#room.open();
+    this.#keepAlive();
   }
 
   async #close(flush: boolean): Promise<void> {
     // Yields, so that `#closing` is set before anything below runs.
     await undefined;
     this.#room.close(new WritesClosedError());
+    this.#owned?.stop();
     await this.#opening.settled();
-    const { queue, ownQueue } = this.#settings;
     try {
       if (flush && this.#opening.done) await this.#delivery.deliver();
     } finally {
       await this.#delivery.halt();
-      await this.#journal.idle();
-      await queue.close?.();
+      this.#settling.stop();
+      await this.#journal.settle();
+      await this.#release();
     }
-    const { size } = this.#lanes;
-    if (ownQueue && size > 0) throw new WritesUndeliveredError(size, this.#delivery.lastError);
+    this.#checkLeft();
+  }
+
+  /** Ends with `closing`, or after `ms`, whatever is still under way. */
+  #within(ms: number, closing: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.#settings.clock.after(ms, () => {
+        this.#delivery.abandon(new WritesClosedError());
+        void silenced(this.#release());
+        resolve(promised(() => this.#checkLeft()));
+      });
+      closing.then(resolve, reject).then(cancel, cancel);
+    });
+  }
+
+  #release(): Promise<void> {
+    this.#released ??= promised(() => (this.#owned ?? this.#settings.queue).close?.());
+    this.#keepAlive();
+    return this.#released;
+  }
+
+  /** @throws WritesUndeliveredError for what is lost. */
+  #checkLeft(): void {
+    const { size, keys } = this.#lanes;
+    if (this.#settings.ownQueue && size > 0) throw new WritesUndeliveredError(size, keys, this.#delivery.lastError);
   }
 }
 

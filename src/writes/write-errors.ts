@@ -1,4 +1,5 @@
-import { SoloflightError } from '../errors.js';
+import { QUEUE_OWNED } from '../base/owned.js';
+import { isSoloflightError, SoloflightError } from '../errors.js';
 
 /** The batcher was closed. */
 export class BatcherClosedError extends SoloflightError {
@@ -44,27 +45,53 @@ export class TooManyWritesError extends SoloflightError {
 /** The queue failed. If it was to keep a write, that write was not accepted. */
 export class WriteQueueError extends SoloflightError {
   readonly queue: string;
+  /**
+   * Whether the queue may hold the write all the same: its answer was lost, and it could not be asked to forget the write
+   * yet. No later write of the key is accepted before it was. If the process ends before that, the write may be delivered.
+   */
+  readonly unknown: boolean;
 
-  constructor(queue: string, operation: string, cause: unknown, key?: string) {
-    super('SOLOFLIGHT_WRITE_QUEUE', `The queue '${queue}' failed to ${operation}. The reason is in \`cause\``, {
+  constructor(queue: string, operation: string, cause: unknown, { key, unknown = false }: Concern = {}) {
+    const doubt = unknown ? '. The queue may hold the write all the same, until it can be asked to forget it' : '';
+    super('SOLOFLIGHT_WRITE_QUEUE', `The queue '${queue}' failed to ${operation}${doubt}. The reason is in \`cause\``, {
       key,
       cause,
     });
     this.queue = queue;
+    this.unknown = unknown;
   }
+}
+
+/** The write that a queue failed with. */
+interface Concern {
+  readonly key?: string;
+  readonly unknown?: boolean;
+}
+
+/** The error for callers of a queue that failed. One that has another owner says so itself. */
+export function queueError(queue: string, operation: string, cause: unknown, concern?: Concern): SoloflightError {
+  return isOwned(cause) ? cause : new WriteQueueError(queue, operation, cause, concern);
+}
+
+/** Whether a queue refused a call because it has another owner, so that it certainly did nothing. */
+export function isOwned(error: unknown): error is SoloflightError {
+  return isSoloflightError(error, QUEUE_OWNED);
 }
 
 /** A `WriteBehind` that keeps its writes in memory was closed with writes left: they are lost. */
 export class WritesUndeliveredError extends SoloflightError {
   readonly pending: number;
+  /** The keys of these writes. */
+  readonly keys: readonly string[];
 
-  constructor(pending: number, cause: unknown) {
+  constructor(pending: number, keys: readonly string[], cause: unknown) {
     super(
       'SOLOFLIGHT_WRITES_UNDELIVERED',
       `${pending} writes could not be delivered and were only kept in memory. Use a queue that outlives the process, or close when the sink is back`,
       { cause },
     );
     this.pending = pending;
+    this.keys = keys;
   }
 }
 

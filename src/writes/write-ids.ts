@@ -50,7 +50,7 @@ export function acceptedAt(sequence: number): number {
 }
 
 /** Unique even where a test fixes `random`: if two processes had the same ids, a sink would drop writes. */
-function newWriter(clock: Clock): string {
+export function newWriter(clock: Clock): string {
   const { crypto } = globalThis as { crypto?: { randomUUID?(): string } };
   if (typeof crypto?.randomUUID === 'function') return crypto.randomUUID();
   const part = (): string => Math.floor(clock.random() * 2 ** 52).toString(36);

@@ -45,6 +45,8 @@ export interface WriteBehindOptions<V> {
   readonly sink: Sink<V>;
   /** Where accepted writes live until they are delivered. @default the memory of this `WriteBehind` */
   readonly queue?: WriteQueue;
+  /** The longest wait for another owner of the queue to end, where the queue tells its owners apart. `Infinity` waits for ever. @default '30s' */
+  readonly ownerWait?: Duration;
   /** The longest time that the first write waits for others. `Infinity`: until `maxBatch` or `flush()`. @default '5s' */
   readonly flushEvery?: Duration;
   /** The most writes per delivery; that many new ones don't wait for `flushEvery`. An integer ≥ 1. @default 100 */
@@ -84,6 +86,7 @@ type Required_ = 'sink' | 'queue' | 'maxBatch' | 'maxPending' | 'clock';
 export interface WriteSettings<V> extends Required<Pick<WriteBehindOptions<V>, Required_>> {
   /** Whether the queue ends with the `WriteBehind`. */
   readonly ownQueue: boolean;
+  readonly ownerWait: number;
   readonly flushEvery: number;
   readonly refuse: boolean;
   readonly merge: WriteBehindOptions<V>['merge'];
@@ -95,10 +98,10 @@ export interface WriteSettings<V> extends Required<Pick<WriteBehindOptions<V>, R
   readonly maxDuration: number;
 }
 
-const DEFAULTS = Object.freeze({ flushEvery: 5_000, maxBatch: 100, maxDuration: 30_000 });
+const DEFAULTS = Object.freeze({ ownerWait: 30_000, flushEvery: 5_000, maxBatch: 100, maxDuration: 30_000 });
 const NAMES = [
   ...['sink', 'queue', 'flushEvery', 'maxBatch', 'maxPending', 'overflow', 'merge', 'resolve', 'current'],
-  ...['retryFor', 'retry', 'maxDuration', 'schedule', 'clock'],
+  ...['ownerWait', 'retryFor', 'retry', 'maxDuration', 'schedule', 'clock'],
 ];
 
 /** @throws TypeError for an option that makes no sense. */
@@ -119,6 +122,7 @@ export function resolveWriteOptions<V>(options: WriteBehindOptions<V>): WriteSet
     sink,
     queue: queue ?? deadLetterQueue(),
     ownQueue: queue === undefined,
+    ownerWait: parseDuration('ownerWait', options.ownerWait ?? DEFAULTS.ownerWait, { infinite: true }),
     flushEvery: parseDuration('flushEvery', options.flushEvery ?? DEFAULTS.flushEvery, { infinite: true }),
     maxBatch,
     maxPending,

@@ -67,20 +67,21 @@ export const QUEUES: Readonly<Record<string, WriteQueueSuiteOptions>> = {
       return webStorageQueue();
     },
     // To JSON, a function is nothing.
-    supports: { references: false, unstorable, reopen: () => webStorageQueue() },
+    supports: { references: false, unstorable, own: true, reopen: () => webStorageQueue() },
   },
   'a queue in sessionStorage, with bytes of a codec that takes its time': {
     open: () => {
       sessionStorage.clear();
       return webStorageQueue({ area: 'session', prefix: 'a', codec: gzip(structuredCloneCodec, { above: 64 }) });
     },
-    supports: { references: false, unstorable },
+    supports: { references: false, unstorable, own: true },
   },
   'a queue in IndexedDB': {
     open: () => openQueue(`queue-${(opened += 1)}`),
     supports: {
       references: false,
       unstorable,
+      own: true,
       reopen: async (queue) => {
         await queue.close?.();
         return openQueue(queueDatabases.get(queue)!);

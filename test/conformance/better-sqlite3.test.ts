@@ -13,5 +13,5 @@ describe('storage over a handle of better-sqlite3, with defaults of its own', ()
 
 describe('a queue over a handle of better-sqlite3, with defaults of its own', () => {
   const open = () => sqliteQueue({ database: new BetterSqlite3(':memory:').defaultSafeIntegers(true) });
-  writeQueueSuite(runner, { open, supports: { references: false, unstorable: () => {} } });
+  writeQueueSuite(runner, { open, supports: { references: false, unstorable: () => {}, own: true } });
 });

@@ -32,12 +32,12 @@ describe('a SQLite file', () => {
     await queue.close?.();
     return sqliteQueue({ database: path() });
   };
-  writeQueueSuite(runner, { open, supports: { references: false, unstorable, reopen } });
+  writeQueueSuite(runner, { open, supports: { references: false, unstorable, own: true, reopen } });
 });
 
 describe('a handle of node:sqlite, with defaults of its own', () => {
   const open = () => sqliteQueue({ database: new DatabaseSync(':memory:', { readBigInts: true, returnArrays: true }) });
-  writeQueueSuite(runner, { open, supports: { references: false, unstorable } });
+  writeQueueSuite(runner, { open, supports: { references: false, unstorable, own: true } });
 });
 
 describe('a codec that makes bytes, later', () => {

@@ -90,7 +90,7 @@ export function redisQueueSuite(redis: { readonly url: string }, client: ClientN
   };
   writeQueueSuite(runner, {
     open: () => openWith(newName('suite')),
-    supports: { references: false, unstorable: () => {}, reopen },
+    supports: { references: false, unstorable: () => {}, own: true, reopen },
   });
 }
 

@@ -9,6 +9,8 @@ export interface TcpProxy {
   delay: number;
   /** Chunks vanish, in both directions, while connections stay: half-open. */
   swallow: boolean;
+  /** What the server says vanishes; what it is told arrives. */
+  deaf: boolean;
   /** Resets all connections. */
   readonly cut: () => void;
   readonly close: () => Promise<void>;
@@ -31,7 +33,7 @@ export async function tcpProxy(port: number): Promise<TcpProxy> {
         to.destroy();
       });
       from.on('data', (chunk) => {
-        if (proxy.swallow) return;
+        if (proxy.swallow || (proxy.deaf && from === upstream)) return;
         // However the delay changes, bytes of one connection never overtake each other.
         const arrives = proxy.delay === 0 ? undefined : sleep(proxy.delay);
         before = before.then(() => arrives).then(() => void (to.destroyed || to.write(chunk)));
@@ -43,6 +45,7 @@ export async function tcpProxy(port: number): Promise<TcpProxy> {
     port: (server.address() as AddressInfo).port,
     delay: 0,
     swallow: false,
+    deaf: false,
     cut: () => {
       for (const socket of sockets) socket.resetAndDestroy();
     },

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import type { QueuedWrite, WriteQueue } from '../../src/contracts.js';
 import { UndecodableError } from '../../src/index.js';
+import { sampleWrite } from '../../src/testing/write-queue-suite/checks.js';
 import { memoryQueue } from '../../src/writes/index.js';
 import { outcomesOf, setupWrites } from '../support/setup-writes.js';
 
@@ -174,7 +175,8 @@ describe('a queue that refuses', () => {
     const results = await outcomesOf(Array.from({ length: 100 }, (_, index) => writes.put(`k${index}`, '1')));
 
     expect(results.every((result) => result !== undefined)).toBe(true);
-    expect(calls.length).toBeLessThanOrEqual(4);
+    expect(calls.filter(({ operation }) => operation === 'put').length).toBeLessThanOrEqual(4);
+    expect(calls.length).toBeLessThanOrEqual(5);
     expect(writes.status().pending).toBe(1);
   });
 
@@ -353,5 +355,28 @@ describe('what comes while the queue is being read', () => {
     const second = setupWrites({ queue });
     expect(await second.writes.read('a')).toBe('2');
     expect(second.writes.status().pending).toBe(1);
+  });
+});
+
+describe('what a queue gives that is no write', () => {
+  const dead = { cause: 'rejected', reason: 'no', at: 1 };
+
+  test.each<[string, object]>([
+    ['without an id', { id: undefined }],
+    ['of an unknown kind', { kind: 'patch' }],
+    ['with a sequence that is no number', { sequence: '1' }],
+    ['with a `dead` that is no reason', { dead: true }],
+    ['with a `dead` of an unknown cause', { dead: { ...dead, cause: 'bored' } }],
+    ['with a `dead` without an instant', { dead: { ...dead, at: null } }],
+  ])('%s is told and not delivered, and costs the others nothing', async (_, changes) => {
+    const broken = { ...sampleWrite(1, { value: 'broken' }), ...changes } as QueuedWrite;
+    const queue = memoryQueue();
+    queue.load = () => [broken, sampleWrite(2, { value: 'whole' })];
+    const { writes, calls, events, settle } = setupWrites({ queue });
+    void writes.flush();
+    await settle();
+
+    expect(calls.map((call) => call.writes.map(({ value }) => value))).toEqual([['whole']]);
+    expect(events).toContainEqual({ type: 'queue-error', operation: 'load', error: expect.any(TypeError) });
   });
 });

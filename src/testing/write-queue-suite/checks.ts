@@ -19,6 +19,8 @@ export interface WriteQueueCapabilities {
   readonly largeValues?: boolean;
   /** A value that the queue refuses. A call with it must then store none of its writes. Left out: not checked. */
   readonly unstorable?: unknown;
+  /** Tells owners apart (`own`) among all that use its storage. @default false */
+  readonly own?: boolean;
   /** Closes `queue` and returns another over the same storage, which must hold the same writes. Left out: nothing outlives a queue. */
   readonly reopen?: (queue: WriteQueue) => MaybePromise<WriteQueue>;
 }
@@ -33,7 +35,7 @@ export interface WriteQueueSuiteOptions {
 
 type Supports = Required<Pick<WriteQueueCapabilities, 'anyKey' | 'largeValues'>> & WriteQueueCapabilities;
 
-const NAMES = ['references', 'anyKey', 'largeValues', 'unstorable', 'reopen'];
+const NAMES = ['references', 'anyKey', 'largeValues', 'unstorable', 'own', 'reopen'];
 
 /** The parts that the suite's tests are made of. */
 export class WriteQueueChecks {
@@ -69,6 +71,17 @@ export class WriteQueueChecks {
       }
       await queue.close?.();
     });
+  }
+
+  /** Fails unless `run` fails because the queue has another owner. */
+  async isRefused(run: () => unknown): Promise<void> {
+    let code: unknown = 'no error';
+    try {
+      await run();
+    } catch (error) {
+      code = (error as { readonly code?: unknown } | undefined)?.code;
+    }
+    this.equal(code, 'SOLOFLIGHT_QUEUE_OWNED');
   }
 
   equal(actual: unknown, expected: unknown): void {

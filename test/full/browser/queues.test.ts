@@ -91,6 +91,7 @@ describe('what others wrote into a queue', () => {
       const store = database.transaction('writes', 'readwrite').objectStore('writes');
       store.put({ id: 'version', format: 2, dead: 0, write: sampleWrite(2, 'newer format') });
       store.put({ id: 'garbage', format: 1, dead: 0, write: 'no write' });
+      store.put({ id: 'copied', format: 1, dead: 0, write: sampleWrite(1, 'whole') });
       store.put({ id: 'letter', format: 1, dead: 1, write: { ...sampleWrite(3, ''), dead: 'no reason' } });
       const shown = (found: readonly object[]) =>
         found.map((write) => ('value' in write ? write.value : (write as { code?: string }).code));
@@ -103,6 +104,61 @@ describe('what others wrote into a queue', () => {
     });
 
     const undecodable = 'SOLOFLIGHT_UNDECODABLE';
-    expect(outcome).toEqual([[undecodable, undecodable, 'whole'], [undecodable]]);
+    expect(outcome).toEqual([[undecodable, undecodable, undecodable, 'whole'], [undecodable]]);
+  });
+});
+
+describe.each(['indexedDbQueue', 'webStorageQueue'] as const)('a suspended former owner of an %s', (kind) => {
+  test('delivers no old write after a newer one', async () => {
+    const tab = await openTab();
+
+    const delivered = await tab.evaluate(async (kind) => {
+      const { soloflight } = window;
+      const delivered: unknown[] = [];
+      const open = () =>
+        new soloflight.WriteBehind<string>({
+          queue: soloflight[kind](),
+          flushEvery: Infinity,
+          sink: (batch) => void delivered.push(...batch.map(({ value }) => value)),
+        });
+      const former = open();
+      await former.put('k', 'old');
+      const leader = open();
+      await leader.open({ takeOver: true });
+      await leader.put('k', 'new');
+      await leader.flush();
+
+      // It wakes up, and goes on where it was.
+      const codes = [
+        await soloflight.codeOf(() => former.flush()),
+        await soloflight.codeOf(() => former.put('k', 'x')),
+      ];
+      await leader.close();
+      return [...delivered, ...codes];
+    }, kind);
+
+    expect(delivered.slice(0, 1)).toEqual(['new']);
+    expect(delivered.at(-1)).toBe('SOLOFLIGHT_QUEUE_OWNED');
+    expect(delivered).not.toContain('old');
+  });
+
+  test('whose page was reloaded is not waited for', async () => {
+    const tab = await openTab();
+    await tab.evaluate(async (kind) => {
+      const { soloflight } = window;
+      const writes = new soloflight.WriteBehind<string>({ queue: soloflight[kind](), sink: () => {} });
+      await writes.put('k', 'kept');
+    }, kind);
+    await tab.reload();
+
+    const read = await tab.evaluate(async (kind) => {
+      const { soloflight } = window;
+      const queue = soloflight[kind]();
+      // Far less than a lease lasts.
+      const writes = new soloflight.WriteBehind<string>({ queue, ownerWait: '5s', sink: () => {} });
+      return writes.read('k');
+    }, kind);
+
+    expect(read).toBe('kept');
   });
 });

@@ -72,7 +72,7 @@ describe.each(Object.entries(CLIENTS))('%s', (name, connect) => {
         number += 1;
         return redisQueue({ client: connected.client, queue: `q${number}`, prefix: number % 2 === 0 ? 'c:' : 'c{x}:' });
       },
-      supports: { references: false },
+      supports: { references: false, own: true },
     });
   });
 

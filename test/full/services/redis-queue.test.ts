@@ -38,18 +38,19 @@ describe('a queue in Redis', () => {
       ['no-head', 'nonsense'],
       ['no-json', '{\n1'],
       ['newer', '{"format":2,"key":"k"}\n1'],
+      ['copied', '{"format":1,"id":"w-1","key":"k","kind":"put","codec":"json","text":true}\n1'],
       ['other-codec', '{"format":1,"id":"x","key":"k","kind":"put","codec":"v8","text":true}\n1'],
     ] as const)
       await command(client, ['HSET', 'soloflight:writes{corrupt}', id, record]);
 
     const found = await queue.load();
 
-    expect(found.filter((one) => one instanceof Error)).toHaveLength(4);
+    expect(found.filter((one) => one instanceof Error)).toHaveLength(5);
     expect(found.filter((one) => one instanceof Error)).toEqual(
-      Array.from({ length: 4 }, () => expect.objectContaining({ code: 'SOLOFLIGHT_UNDECODABLE' })),
+      Array.from({ length: 5 }, () => expect.objectContaining({ code: 'SOLOFLIGHT_UNDECODABLE' })),
     );
     expect(found).toContainEqual(write);
-    expect(await queue.load()).toHaveLength(5);
+    expect(await queue.load()).toHaveLength(6);
   });
 
   test('is not cleared together with a cache of its prefix', async () => {

@@ -1,11 +1,13 @@
-import { runInDurableObject } from 'cloudflare:test';
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { describe, expect, test, vi } from 'vitest';
 
 import { Alarms, type AlarmsOptions, type DueAlarm } from '../../../src/cloudflare/index.js';
 import { manualClock, type ManualClock } from '../../../src/testing/index.js';
 import { eventually, waitPatiently } from '../../support/patience.js';
-import type { BareObject } from '../../workers/worker.js';
+import { openMainDatabase } from '../../workers/main-database.js';
+import { script } from '../../workers/script.js';
+import type { BareObject, WritingObject } from '../../workers/worker.js';
 
 waitPatiently();
 
@@ -217,6 +219,106 @@ describe('an alarm that the platform fails to set', () => {
       expect(alarm).toBeGreaterThanOrEqual(before + 10_000);
       expect(alarm).toBeLessThanOrEqual(Date.now() + 10_000);
     }));
+});
+
+/** What is left when a handler failed as often as the platform tries it: the table, and no alarm. */
+async function giveUp({ storage }: Pick<Setup, 'storage'>): Promise<void> {
+  await storage.deleteAlarm();
+}
+
+describe('an alarm that the platform gave up', () => {
+  test('is set again by `rearm`, in the same life of the object and in the next', () =>
+    inObject(async ({ clock, reborn, storage, done }) => {
+      const alarms = reborn('a');
+      await alarms.set('a', clock.now() + 1_000);
+      clock.advance(1_000);
+
+      await giveUp({ storage });
+      await alarms.rearm();
+      expect(await storage.getAlarm()).not.toBeNull();
+      await giveUp({ storage });
+      const next = reborn('a');
+      await next.rearm();
+      expect(await storage.getAlarm()).not.toBeNull();
+
+      await next.run();
+      expect(done).toEqual(['a']);
+    }));
+
+  test('is set again after a run that the storage let down', () =>
+    inObject(async ({ clock, reborn, storage }) => {
+      const alarms = reborn('a');
+      await alarms.set('a', clock.now() + 1_000);
+      clock.advance(1_000);
+      const outage = vi.spyOn(storage, 'setAlarm').mockRejectedValue(new Error('outage'));
+      await expect(alarms.run()).rejects.toThrow('outage');
+      outage.mockRestore();
+      await giveUp({ storage });
+
+      await alarms.rearm();
+
+      expect(await storage.getAlarm()).not.toBeNull();
+    }));
+
+  test('is set again when another one is set', () =>
+    inObject(async ({ clock, reborn, storage }) => {
+      const alarms = reborn('a', 'b');
+      await alarms.set('a', clock.now() + 1_000);
+      clock.advance(1_000);
+      await giveUp({ storage });
+
+      await alarms.set('b', clock.now() + 60_000);
+
+      expect(await storage.getAlarm()).toBeLessThanOrEqual(Date.now());
+    }));
+
+  test('is not asked for while the next one is not due, and not once more where there is none', () =>
+    inObject(async ({ clock, reborn, storage }) => {
+      const alarms = reborn('a');
+      const [asked, set] = [vi.spyOn(storage, 'getAlarm'), vi.spyOn(storage, 'setAlarm')];
+      await alarms.rearm();
+      await alarms.rearm();
+      await alarms.set('a', clock.now() + 1_000);
+      await alarms.rearm();
+      expect(asked).not.toHaveBeenCalled();
+
+      clock.advance(1_000);
+      await alarms.rearm();
+      expect([asked.mock.calls.length, set.mock.calls.length]).toEqual([1, 1]);
+    }));
+
+  test.each<[string, (stub: DurableObjectStub<WritingObject>) => Promise<unknown>]>([
+    ['read', (stub) => stub.lookup('k', {})],
+    ['write', (stub) => stub.set('other', { name: 'later' })],
+  ])('of an object with pending writes is set again by the next %s', async (_, ask) => {
+    openMainDatabase();
+    const stub = env.WRITING.getByName(`given-up-${(names += 1)}`);
+    await stub.set('k', { name: 'accepted' });
+    script.clock.advance(3_600_000);
+    await runInDurableObject(stub, (_object, { storage }) => giveUp({ storage }));
+
+    await ask(stub);
+
+    await eventually(async () =>
+      expect(await runInDurableObject(stub, (_object, { storage }) => storage.getAlarm())).not.toBeNull(),
+    );
+  });
+
+  test('of an object with pending writes is set again when it is constructed', async () => {
+    const database = openMainDatabase();
+    const stub = env.WRITING.getByName(`given-up-${(names += 1)}`);
+    await stub.set('k', { name: 'accepted' });
+    script.clock.advance(3_600_000);
+    await runInDurableObject(stub, (_object, { storage }) => giveUp({ storage }));
+    await evictDurableObject(stub);
+
+    await eventually(async () =>
+      expect(await runInDurableObject(stub, (_object, { storage }) => storage.getAlarm())).not.toBeNull(),
+    );
+
+    await runDurableObjectAlarm(stub);
+    expect(database.batches).toEqual([[['k', { name: 'accepted' }]]]);
+  });
 });
 
 describe('an alarm that sets itself again', () => {

@@ -25,6 +25,16 @@ function open(options: DurableQueueOptions = {}): WriteQueue {
     put: (writes) => inside((queue) => queue.put(writes)),
     remove: (ids) => inside((queue) => queue.remove(ids)),
     listDead: () => inside((queue) => queue.listDead()),
+    own: async (owner, ms, takeOver) => {
+      const ownership = await inside((queue) => queue.own!(owner, ms, takeOver));
+      return (
+        ownership && {
+          put: (writes) => inside(() => ownership.put(writes)),
+          remove: (ids) => inside(() => ownership.remove(ids)),
+          release: () => inside(() => ownership.release()),
+        }
+      );
+    },
   };
   homes.set(queue, stub);
   return queue;
@@ -37,7 +47,7 @@ async function reopen(queue: WriteQueue): Promise<WriteQueue> {
 }
 
 const runner = { test, equal: (actual: unknown, expected: unknown) => expect(actual).toEqual(expected) };
-const supports = { references: false, unstorable: () => {}, reopen } as const;
+const supports = { references: false, unstorable: () => {}, own: true, reopen } as const;
 
 describe('durableQueue', () => {
   writeQueueSuite(runner, { open: () => open(), supports });

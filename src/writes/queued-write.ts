@@ -1,8 +1,10 @@
-import type { QueuedWrite } from '../contracts.js';
+import type { DeadReason, QueuedWrite } from '../contracts.js';
 
-/** Whether `candidate`, read from a storage, has the shape of a write. */
+const CAUSES: ReadonlySet<unknown> = new Set<DeadReason['cause']>(['rejected', 'conflict', 'exhausted']);
+
+/** Whether `candidate`, read from a storage, has the shape of a write. An error never has. */
 export function isQueuedWrite(candidate: unknown): candidate is QueuedWrite {
-  if (typeof candidate !== 'object' || candidate === null) return false;
+  if (typeof candidate !== 'object' || candidate === null || candidate instanceof Error) return false;
   const { id, key, kind, sequence, at, attempts, revision, triedFor, dead } = candidate as Partial<QueuedWrite>;
   return (
     typeof id === 'string' &&
@@ -15,6 +17,6 @@ export function isQueuedWrite(candidate: unknown): candidate is QueuedWrite {
 
 function isDeadReason(dead: unknown): boolean {
   if (typeof dead !== 'object' || dead === null) return false;
-  const { cause, reason, at } = dead as Partial<NonNullable<QueuedWrite['dead']>>;
-  return typeof cause === 'string' && typeof reason === 'string' && Number.isFinite(at);
+  const { cause, reason, at } = dead as Partial<DeadReason>;
+  return CAUSES.has(cause) && typeof reason === 'string' && Number.isFinite(at);
 }
