@@ -250,6 +250,8 @@ export interface BackplaneMessage {
   readonly mode?: 'invalidate' | 'expire';
   /** When it happened, epoch milliseconds by the sender's clock. Stays the same however late it is sent. */
   readonly at: number;
+  /** Set while storage has not taken the change: what it holds for these keys is not to be believed. Told again without it when it has. */
+  readonly pending?: true;
 }
 
 /**

@@ -32,6 +32,8 @@ export interface PutOptions {
   readonly change?: boolean;
   /** Stores in the tiers nearer than this one only. @default all */
   readonly above?: number;
+  /** Called whenever a tier that missed it has taken it after all. */
+  readonly later?: (() => void) | undefined;
 }
 
 /** The storage of one cache or namespace. Nothing here rejects: a failing tier is a missing tier. */
@@ -39,16 +41,26 @@ export interface StoragePort {
   /** The first servable entry newer than `known`, else the newest one that may serve as a fallback. */
   find<V>(key: string, known: Found<V> | undefined): Promise<Stored<V> | undefined>;
   /** Stores `entry` if it is still allowed to. */
-  store(key: string, entry: HeldEntry<unknown>, options: PutOptions): Promise<unknown>;
-  /** Removes `key`; resolves with whether a tier is known to have held it. */
-  remove(key: string): Promise<boolean>;
+  store(key: string, entry: HeldEntry<unknown>, options: PutOptions): Promise<StorageReport>;
+  /** Removes `key`. `later` is called whenever a tier that missed it has taken it after all. */
+  remove(key: string, later?: () => void): Promise<StorageReport>;
   /** Makes entries stale or unusable without touching them: one key, those with some tags, or all. */
-  mark(mark: StorageMark): Promise<unknown>;
+  mark(mark: StorageMark, later?: () => void): Promise<StorageReport>;
+  /** Believes what storage holds for `key` no longer, or again: another process has changed it, and storage has yet to be told. */
+  doubt(key: string, isDoubted: boolean): void;
   /**
    * Asks before a load what storing its result takes. Resolves with the permit to load, with what another process has loaded
    * meanwhile, or with neither: then what is loaded goes into tiers without versions only. Absent where no tier compares.
    */
   readonly prepare?: (<V>(seeker: TurnSeeker<V>) => Promise<Turn<V> | undefined>) | undefined;
+}
+
+/** How storage has taken a change. */
+export interface StorageReport {
+  /** Whether a tier is known to have held what was removed. */
+  readonly held: boolean;
+  /** Whether all tiers have taken it. */
+  readonly taken: boolean;
 }
 
 /** What makes stored entries stale or unusable. `at`: what was loaded later is none of them, epoch milliseconds. */
@@ -101,6 +113,8 @@ export interface ScopePort {
 
 /** What a tier said of a key before a load, and what storing the result goes by: a lease or a version. */
 export interface Condition {
+  /** How often the tier had lost its state when it answered. */
+  readonly losses: number;
   /** Stores `entry` unless others have changed the key since, and tells whether it did. Not if it is older than the stored one, unless it `replaces` that. */
   store(entry: Entry, replaces: boolean): Promise<boolean>;
 }
@@ -138,6 +152,8 @@ export interface StorageContext {
   /** Takes work nobody waits for. It never rejects. */
   readonly background: (work: Promise<void>) => void;
   readonly report: (failure: TierFailure) => void;
+  /** Told of each change that a tier has missed and is to be told of again. `key`: as stored. */
+  readonly missed: (tier: string, key: string) => void;
 }
 
 /** A failure of a tier. */
@@ -152,6 +168,8 @@ export interface TierFailure {
 export interface StorageRoom {
   /** The storage of one namespace. `now`: the wall clock that its hits go by. */
   open(space: Namespace, now: () => number): StoragePort;
+  /** Changes that a tier has missed and is still to be told of. */
+  readonly pending: number;
   close(): Promise<void>;
 }
 
@@ -282,7 +300,7 @@ export interface OutboxOptions {
   /** Takes work nobody waits for. It never rejects. */
   readonly background: (work: Promise<void>) => void;
   /** Told of each key that storage missed a change of. */
-  readonly missed?: (key: string) => void;
+  readonly missed?: ((key: string) => void) | undefined;
   /** Told when storage has missed more than can be kept: everything it holds is suspect. */
   readonly overflown?: () => void;
   /** Makes one attempt, within the deadline, never rejecting. */
@@ -302,6 +320,8 @@ export interface OutboxPort {
    * a write may take. `later` is called if storage takes it only after that.
    */
   intend(key: string, wish: Intent, later?: () => void): Promise<WriteOutcome>;
+  /** Believes nothing that was stored before now: the tier may have gone back to an earlier state. */
+  distrust(): void;
   /** Starts a replay in the background, unless one is under way or was a moment ago. */
   replaySoon(): void;
   /** Tries everything that was refused once more, as long as storage takes any of it. */

@@ -29,6 +29,8 @@ export type CacheEvent =
   | { readonly type: 'tags'; readonly tags: readonly string[]; readonly mode: TagMode }
   /** All entries were invalidated. */
   | { readonly type: 'clear' }
+  /** A storage tier missed a change of `key`. It is told of it again by a timer, until it has taken it. */
+  | { readonly type: 'invalidation-pending'; readonly key: string; readonly tier: string }
   /** A storage tier failed, hung or answered garbage; the cache went on without it. */
   | {
       readonly type: 'tier-error';
@@ -46,6 +48,7 @@ export type CacheEventType = CacheEvent['type'];
 const TYPES: ReadonlySet<string> = new Set<CacheEventType>([
   ...(['hit', 'stale', 'miss', 'fallback', 'coalesced', 'load', 'load-error'] as const),
   ...(['revalidate', 'set', 'invalidate', 'expire', 'tags', 'clear', 'tier-error', 'error'] as const),
+  'invalidation-pending',
 ]);
 
 /** Whether there are events called `name`. */

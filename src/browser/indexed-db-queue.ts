@@ -7,8 +7,8 @@ import { Database, type Work } from './database.js';
 import { resolveDatabase, type IndexedDbOptions } from './indexed-db-options.js';
 import { LeftOwner } from './left-owner.js';
 import { onPageEnd } from './page-end.js';
-import { leaseFor, type QueueLease } from './queue-lease.js';
 import { putRecord } from './put-record.js';
+import { leaseFor, type QueueLease } from './queue-lease.js';
 
 /**
  * A queue for a `WriteBehind` in an IndexedDB database of its own, by default `soloflight-writes`.

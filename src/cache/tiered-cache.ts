@@ -312,6 +312,7 @@ export class TieredCache<V> {
     const { counters, held, flights } = this.#wired.reads;
     const { memory } = held;
     return counters.snapshot({
+      pendingInvalidations: this.#shared.storage?.pending ?? 0,
       evictions: memory.evictions ?? 0,
       size: memory.size,
       inFlight: flights.live,

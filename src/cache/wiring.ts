@@ -86,6 +86,10 @@ export function share<V>(settings: CacheSettings<V>, elsewhere: Elsewhere): Shar
     ...{ clock, scope, readTimeout, writeTimeout, leaseWait, clockSkew, marks, report },
     keep: rules.isolation.keep,
     background: (work) => deferred.add(work, 'write-back'),
+    missed: (tier, stored) => {
+      const key = events.wants('invalidation-pending') ? keyInStorage(stored) : undefined;
+      if (key !== undefined) events.emit({ type: 'invalidation-pending', key, tier });
+    },
   });
   return {
     ...{ settings, storage, peers, deferred, marks, events, counters },

@@ -56,6 +56,8 @@ export function clearHere<V>(changes: Changes<V>, at: number): number {
 /** Does to memory and flights what another process did. It has told storage itself. */
 export function applyRemote<V>(changes: Changes<V>, message: BackplaneMessage): void {
   const { kind, keys = [], tags = [], mode = 'invalidate', at } = message;
+  // What storage holds for these keys may be older than the change until the sender says that it is not.
+  for (const key of keys) changes.storage?.doubt(key, message.pending === true);
   if (kind === 'tags') changes.marks.mark(changes.space, tags, mode, at);
   else if (kind === 'clear') clearHere(changes, at);
   else if (kind === 'expire') for (const key of keys) expireHere(changes, key, at);

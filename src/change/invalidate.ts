@@ -12,24 +12,25 @@ export async function invalidate<V>(changes: Changes<V>, keys: readonly string[]
   const { clock, storage } = changes;
   const at = clock.now();
   let held = false;
-  const removals: Promise<boolean>[] = [];
-  for (const key of keys) {
-    if (dropHere(changes, key)) held = true;
-    if (storage !== undefined) removals.push(storage.remove(key));
-  }
-  const reports = await spread(changes, { kind: 'invalidate', keys, at }, Promise.all(removals));
-  return held || reports.includes(true);
+  const stored = await spread(changes, { kind: 'invalidate', keys, at }, (again) =>
+    keys.map((key) => {
+      if (dropHere(changes, key)) held = true;
+      return storage?.remove(key, again(key));
+    }),
+  );
+  return held || stored;
 }
 
 /** Makes what is stored for `keys` stale now, and keeps it as a fallback. */
 export async function expire<V>(changes: Changes<V>, keys: readonly string[]): Promise<void> {
   const { held, storage } = changes;
   const at = held.now();
-  const marks = keys.map((key) => {
-    expireHere(changes, key, at);
-    return storage?.mark({ kind: 'expire', key, at });
-  });
-  await spread(changes, { kind: 'expire', keys, at }, Promise.all(marks));
+  await spread(changes, { kind: 'expire', keys, at }, (again) =>
+    keys.map((key) => {
+      expireHere(changes, key, at);
+      return storage?.mark({ kind: 'expire', key, at }, again(key));
+    }),
+  );
 }
 
 /**
@@ -41,11 +42,11 @@ export async function expire<V>(changes: Changes<V>, keys: readonly string[]): P
 export async function invalidateTags<V>(changes: Changes<V>, tags: readonly string[], mode: TagMode): Promise<void> {
   const at = changes.marks.mark(changes.space, tags, mode, changes.clock.now());
   const change = { kind: 'tags', tags, mode, at } as const;
-  await spread(changes, change, changes.storage?.mark(change));
+  await spread(changes, change, () => [changes.storage?.mark(change)]);
 }
 
 /** Makes all entries unusable now, in a time that does not depend on how many there are. */
 export async function clear<V>(changes: Changes<V>): Promise<void> {
   const change = { kind: 'clear', at: clearHere(changes, changes.clock.now()) } as const;
-  await spread(changes, change, changes.storage?.mark(change));
+  await spread(changes, change, () => [changes.storage?.mark(change)]);
 }

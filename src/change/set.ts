@@ -6,14 +6,12 @@ import { spread } from './spread.js';
 export async function set<V>(changes: Changes<V>, key: string, entry: HeldEntry<V>): Promise<void> {
   const { held, storage } = changes;
   fence(changes, key);
-  let write: Promise<unknown> | undefined;
-  if (isStorable(entry)) {
-    held.hold(key, entry);
-    write = storage?.store(key, entry, { keep: true, change: true });
-  } else {
-    // A value that can't be stored still ends the life of the one before it.
-    held.drop(key);
-    write = storage?.remove(key);
-  }
-  await spread(changes, { kind: 'set', keys: [key], at: entry.startedAt }, write);
+  const isKept = isStorable(entry);
+  // A value that can't be stored still ends the life of the one before it.
+  if (isKept) held.hold(key, entry);
+  else held.drop(key);
+  await spread(changes, { kind: 'set', keys: [key], at: entry.startedAt }, (again) => {
+    const later = again(key);
+    return [isKept ? storage?.store(key, entry, { keep: true, change: true, later }) : storage?.remove(key, later)];
+  });
 }

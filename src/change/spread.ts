@@ -1,4 +1,5 @@
 import type { TagMode } from '../contracts.js';
+import type { StorageReport } from '../ports.js';
 import type { Changes } from './changes.js';
 
 /** A change that memory has seen already. */
@@ -7,15 +8,22 @@ type Change =
   | { readonly kind: 'tags'; readonly tags: readonly string[]; readonly mode: TagMode; readonly at: number }
   | { readonly kind: 'clear'; readonly at: number };
 
-/** Tells listeners of `change` at once, and peers when `write` has told storage; resolves with what `write` brought. */
-export async function spread<V, T>(changes: Changes<V>, change: Change, write: T | PromiseLike<T>): Promise<T> {
+/** Writes a change to storage. Calls `again` for a key whenever a tier that missed its change has taken it after all. */
+type Write = (again: (key: string) => () => void) => readonly (Promise<StorageReport> | undefined)[];
+
+/** Tells listeners of `change` at once, and peers when `write` has told storage; resolves with whether that held something. */
+export async function spread<V>(changes: Changes<V>, change: Change, write: Write): Promise<boolean> {
   const { peers, space } = changes;
+  const again = (key: string) => (): void => void peers?.tell({ ...change, keys: [key], space: space.path });
+  const writes = write(again);
   announce(changes, change);
-  const written = await write;
+  const reports = await Promise.all(writes);
   // Only when storage is done: others would read from there what they have just dropped.
-  if (peers !== undefined && (!('keys' in change) || change.keys.length > 0))
-    await peers.tell({ ...change, space: space.path });
-  return written;
+  if (peers !== undefined && (!('keys' in change) || change.keys.length > 0)) {
+    const isTaken = reports.every((report) => report?.taken !== false);
+    await peers.tell({ ...change, space: space.path, ...(isTaken ? {} : { pending: true }) });
+  }
+  return reports.some((report) => report?.held === true);
 }
 
 /** Called when all is done that is done at once: one that reads back must not find what was there before. */

@@ -28,6 +28,8 @@ export interface CacheStats {
   /** Loads in the background. */
   readonly revalidations: number;
   readonly tierErrors: number;
+  /** Changes that storage tiers have missed and are still to be told of. The same for a cache and its namespaces. */
+  readonly pendingInvalidations: number;
   /** Entries memory dropped to stay within bounds. */
   readonly evictions: number;
   /** Entries in memory. */
@@ -54,7 +56,7 @@ export class Counters {
   tierErrors = 0;
   readonly latency: Latency = new Latency();
 
-  snapshot(now: Pick<CacheStats, 'evictions' | 'size' | 'inFlight' | 'flights'>): CacheStats {
+  snapshot(now: Pick<CacheStats, 'pendingInvalidations' | 'evictions' | 'size' | 'inFlight' | 'flights'>): CacheStats {
     const { hits, staleHits, misses, fallbacks, coalesced, loads, loadFailures, revalidations, tierErrors } = this;
     const served = hits + staleHits;
     const reads = served + misses + fallbacks;

@@ -2,8 +2,8 @@ import { chain } from '../codecs/chain.js';
 import { fromPayload, toPayload, type Payload } from '../codecs/payload.js';
 import type { Codec, MaybePromise, QueuedWrite } from '../contracts.js';
 import { UndecodableError } from '../errors.js';
-import { globalBuffer, toBuffer } from './client.js';
-import { textOfWord, toWord } from './names.js';
+import { globalBuffer, textOf, toBuffer } from './client.js';
+import { toWord } from './names.js';
 
 /** Version of the format of a record. Those of another version are neither read nor removed. */
 const FORMAT = 1;
@@ -35,12 +35,12 @@ export async function fromRecord(id: string, record: Uint8Array, codec: Codec): 
   try {
     const end = record.indexOf(LINE_FEED);
     if (end < 0) throw new UndecodableError(key, 'it has no head');
-    const head = JSON.parse(textOf(record.subarray(0, end))) as Head;
+    const head = JSON.parse(utf8(record.subarray(0, end))) as Head;
     ({ key } = head);
     if (head.format !== FORMAT)
       throw new UndecodableError(key, `it has format version ${head.format}, and only ${FORMAT} is known here`);
     // Under another id it would be delivered again and again: what is removed is the write's own.
-    if (textOfWord(toWord(head.id)) !== id) throw new UndecodableError(key, 'its id is that of another write');
+    if (textOf(toWord(head.id)) !== id) throw new UndecodableError(key, 'its id is that of another write');
     return await withValue(head, record.subarray(end + 1), codec);
   } catch (error) {
     return error instanceof UndecodableError ? error : new UndecodableError(key, 'it is malformed', error);
@@ -51,7 +51,7 @@ async function withValue(head: Head, bytes: Uint8Array, codec: Codec): Promise<Q
   const { id, sequence, key, kind, at, attempts, revision, triedFor, whole, dead } = head;
   const write = { id, sequence, key, kind, at, attempts, revision, triedFor, whole, dead };
   if (kind === 'delete') return { ...write, value: undefined };
-  const payload = head.text === true ? textOf(bytes) : new Uint8Array(bytes);
+  const payload = head.text === true ? utf8(bytes) : new Uint8Array(bytes);
   return { ...write, value: await fromPayload(key, head.codec ?? '', payload, codec) };
 }
 
@@ -64,6 +64,6 @@ function recordOf(head: Head, payload: Payload): Uint8Array {
   return toBuffer(record);
 }
 
-function textOf(bytes: Uint8Array): string {
+function utf8(bytes: Uint8Array): string {
   return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
 }

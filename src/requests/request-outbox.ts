@@ -92,6 +92,10 @@ export class RequestOutbox implements OutboxPort {
     return withDeadline(clock, writeTimeout, turn, ignore).catch(() => REFUSED);
   }
 
+  distrust(): void {
+    this.#distrustUntil = this.#options.clock.now();
+  }
+
   replaySoon(): void {
     if (this.kept === 0 || this.#options.clock.monotonic() < this.#replayAt) return;
     this.#options.background(this.replay());
@@ -225,7 +229,7 @@ export class RequestOutbox implements OutboxPort {
 
   /** Gives up remembering single keys: from now on nothing stored before this moment is believed. */
   #distrustEverything(): void {
-    this.#distrustUntil = this.#options.clock.now();
+    this.distrust();
     this.#slots.clear();
     this.#kept.clear();
   }

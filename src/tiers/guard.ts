@@ -4,11 +4,11 @@ import { withDeadline } from '../base/race.js';
 import type { Clock, LeaseAnswer, MaybePromise, StorageAdapter } from '../contracts.js';
 import { cutAt, isEntry, type Entry } from '../entry.js';
 import { isSoloflightError, misuse, TierTimeoutError } from '../errors.js';
-import type { Condition, Intent, OutboxOptions, OutboxPort } from '../ports.js';
+import type { Condition, Intent, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
 import { Breaker } from './breaker.js';
 import { GuardedLease, isLeaseAnswer, type Run } from './guarded-lease.js';
 import { GuardedVersion, isVersionAnswer, versionedOf, type Versioned } from './guarded-version.js';
-import { Outbox } from './outbox.js';
+import { Outbox, REFUSED } from './outbox.js';
 import { TierWriter } from './writer.js';
 
 /** What a guard needs to know and whom it tells. */
@@ -22,6 +22,10 @@ export interface GuardOptions {
   readonly ttl?: number | undefined;
   /** Makes what keeps the writes on their way, where each request has an I/O context of its own. @default one context */
   readonly outbox?: ((options: OutboxOptions) => OutboxPort) | undefined;
+  /** Told of each key that the tier missed a change of. */
+  readonly missed?: ((key: string) => void) | undefined;
+  /** Told when nothing stored before now can be believed any more. */
+  readonly suspected?: (() => void) | undefined;
   /** Told of every failure of the tier. */
   readonly report: (operation: string, key: string | undefined, error: unknown) => void;
   /** Takes work nobody waits for. It never rejects. */
@@ -36,6 +40,8 @@ export interface GuardedPut {
   readonly condition?: Condition | undefined;
   /** Whether it is the user's own change of the key. */
   readonly change?: boolean | undefined;
+  /** Called when the tier, which missed it, has taken it after all. */
+  readonly later?: (() => void) | undefined;
 }
 
 /** What a reading gives that failed, or gave garbage. */
@@ -64,6 +70,9 @@ export class GuardedTier {
   readonly #batch = new Batch<string, Entry | undefined>((keys) => this.#readTogether(keys));
   /** Whether the tier answers later, as far as is known: gathering reads saves round trips, and only there are any. */
   #waits = false;
+  /** How often the tier may have gone back to an earlier state. */
+  #losses = 0;
+  #unlisten: (() => void) | undefined;
 
   constructor(tier: StorageAdapter, options: GuardOptions) {
     this.name = typeof tier.name === 'string' && tier.name !== '' ? tier.name : 'storage';
@@ -75,6 +84,7 @@ export class GuardedTier {
     this.#writer = new TierWriter({ ...options, tier, name: this.name, breaker: this.#breaker });
     const writes: OutboxOptions = {
       ...options,
+      overflown: () => options.suspected?.(),
       write: (key, intent, attempt) => this.#writer.write(key, intent, attempt),
     };
     this.#outbox = options.outbox?.(writes) ?? new Outbox(writes);
@@ -119,6 +129,7 @@ export class GuardedTier {
     if (intent?.kind === 'remove') return undefined;
     if (intent?.kind === 'put') return intent.entry;
 
+    if (this.#unlisten === undefined) this.#listen();
     const admission = this.#breaker.admit(this.#options.clock.monotonic());
     if (admission === 'open') return UNREADABLE;
     if (admission === 'probe' && this.#outbox.kept > 0) return this.#probe(key, intent);
@@ -127,22 +138,20 @@ export class GuardedTier {
   }
 
   /**
-   * Stores `entry`. Resolves when it is stored, or will not be, with whether it is.
+   * Stores `entry`. Resolves when it is stored, or will not be.
    *
    * `keep`: the entry replaces one that must not be served any more, so a failed write becomes a removal to be
    * replayed. `after` delays the write; reads see it at once all the same. A tier that compares stores no loaded entry without
    * a `condition`: nobody knows then whether the key was changed since the load began.
    */
-  async put(key: string, entry: Entry, { keep, after, condition, change }: GuardedPut): Promise<boolean> {
+  put(key: string, entry: Entry, { keep, after, condition, change, later }: GuardedPut): Promise<WriteOutcome> {
     const { ttl, clock } = this.#options;
-    if (condition === undefined && change !== true && this.compares) {
-      if (keep) await this.remove(key);
-      return false;
-    }
+    // What the tier said before it lost its state says nothing of what it holds now.
+    const isBlind = condition === undefined ? change !== true && this.compares : condition.losses !== this.#losses;
+    if (isBlind) return keep ? this.remove(key, later) : Promise.resolve(REFUSED);
     if (condition instanceof GuardedLease) condition.ended = true;
     const kept = ttl === undefined ? entry : cutAt(entry, clock.now() + ttl);
-    const outcome = await this.#outbox.intend(key, { kind: 'put', entry: kept, keep, after, condition, change });
-    return outcome.done && outcome.held;
+    return this.#intend(key, { kind: 'put', entry: kept, keep, after, condition, change }, later);
   }
 
   /**
@@ -155,6 +164,8 @@ export class GuardedTier {
     const tier = this.#versioned;
     // Where the reading of the key has just failed, a load must not wait a second time.
     if (tier === undefined || this.#breaker.isFailing) return undefined;
+    this.#listen();
+    const losses = this.#losses;
     const answer = await this.#asked('version', key, async () => {
       const answer: unknown = await tier.version(key, newerThan);
       if (isVersionAnswer(answer, isEntry)) return answer;
@@ -162,7 +173,7 @@ export class GuardedTier {
     });
     if (answer === undefined) return undefined;
     const { version, entry } = answer;
-    return { condition: new GuardedVersion(tier, key, version, onRefused), entry };
+    return { condition: new GuardedVersion(tier, key, { version, losses, onRefused }), entry };
   }
 
   /**
@@ -180,6 +191,8 @@ export class GuardedTier {
     const tier = this.#tier;
     if (tier.lease === undefined || this.#outbox.intentFor(key) !== undefined) return 'none';
     if (this.#breaker.isFailing) return undefined;
+    this.#listen();
+    const losses = this.#losses;
     const run: Run = (operation, work) => this.#asked(operation, key, work);
     let late = false;
     const asked = promised(async () => {
@@ -194,7 +207,7 @@ export class GuardedTier {
     const answer = await run('lease', () => asked);
     late = answer === undefined;
     if (answer?.kind !== 'lease') return answer;
-    return { kind: 'lease', lease: new GuardedLease(answer.lease, run, onRefused) };
+    return { kind: 'lease', lease: new GuardedLease(answer.lease, run, { losses, onRefused }) };
   }
 
   /** See {@link StorageAdapter.onLeaseEnd}. Never throws. */
@@ -222,22 +235,62 @@ export class GuardedTier {
   }
 
   /** Stores `marker` unless there is a later one. A refused one is replayed as it is. */
-  async mark(key: string, marker: Entry): Promise<void> {
-    await this.#outbox.intend(key, { kind: 'put', entry: marker, keep: true, after: undefined, marker: true });
+  mark(key: string, marker: Entry, later?: () => void): Promise<WriteOutcome> {
+    return this.#intend(key, { kind: 'put', entry: marker, keep: true, after: undefined, marker: true }, later);
   }
 
-  /** Removes `key`; resolves with whether the tier is known to have held it. Refused removals are replayed later. */
-  async remove(key: string): Promise<boolean> {
-    return (await this.#outbox.intend(key, { kind: 'remove', keep: true })).held;
+  /** Removes `key`. A refused removal is replayed later, and then `later` is called. */
+  remove(key: string, later?: () => void): Promise<WriteOutcome> {
+    return this.#intend(key, { kind: 'remove', keep: true }, later);
   }
 
-  /** Makes the entry of `key` fresh no longer than until `at`. Refused changes are replayed later. */
-  async expire(key: string, at: number): Promise<void> {
-    await this.#outbox.intend(key, { kind: 'expire', at, keep: true });
+  /** Makes the entry of `key` fresh no longer than until `at`. Refused changes are replayed later, and then `later` is called. */
+  expire(key: string, at: number, later?: () => void): Promise<WriteOutcome> {
+    return this.#intend(key, { kind: 'expire', at, keep: true }, later);
+  }
+
+  /** Changes that the tier has missed and is still to be told of. */
+  get kept(): number {
+    return this.#outbox.kept;
+  }
+
+  /** Believes nothing that was stored before now. */
+  distrust(): void {
+    this.#outbox.distrust();
+  }
+
+  #intend(key: string, wish: Intent, later: (() => void) | undefined): Promise<WriteOutcome> {
+    this.#listen();
+    return this.#outbox.intend(key, wish, later);
+  }
+
+  /**
+   * Listens, from the first use on, for the tier's word that it can be reached again, or that it may have gone back to an
+   * earlier state. Where a caller may vanish, nobody would be there to hear it.
+   */
+  #listen(): void {
+    if (this.#unlisten !== undefined || this.mayVanish) return;
+    const { background, report, suspected } = this.#options;
+    this.#unlisten = ignore;
+    try {
+      const deaf = this.#tier.onReady?.(() => void (this.#outbox.kept > 0 && background(this.#outbox.replay())));
+      const blind = this.#tier.onLoss?.(() => {
+        this.#losses += 1;
+        suspected?.();
+      });
+      this.#unlisten = () => {
+        deaf?.();
+        blind?.();
+      };
+    } catch (error) {
+      report('listen', undefined, error);
+    }
   }
 
   /** Waits for writes under way, makes a last attempt at what was refused, then closes the adapter. */
   async close(): Promise<void> {
+    this.#unlisten?.();
+    this.#unlisten = ignore;
     await this.#outbox.close();
     await this.#writer.close();
   }

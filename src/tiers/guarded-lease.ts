@@ -6,19 +6,27 @@ import type { Condition } from '../ports.js';
 /** How one operation of a tier is run: within its deadline, its failure reported; `undefined` if there was one. */
 export type Run = <T>(operation: 'lease' | 'renew' | 'release', run: () => MaybePromise<T>) => Promise<T | undefined>;
 
+/** What storing under a lease goes by. */
+export interface LeaseTerms extends Pick<Condition, 'losses'> {
+  /** Called if what is stored comes too late. */
+  readonly onRefused: () => void;
+}
+
 /** A lease that never throws, rejects or takes longer than the deadlines of its tier. */
 export class GuardedLease implements Condition {
   readonly #lease: Lease;
   readonly #run: Run;
   readonly #onRefused: () => void;
+  readonly losses: number;
   /** Whether there is nothing more to be done about it: its entry is on the way to storage, or it was released. */
   ended = false;
   #cancel: () => void = ignore;
 
-  constructor(lease: Lease, run: Run, onRefused: () => void) {
+  constructor(lease: Lease, run: Run, { losses, onRefused }: LeaseTerms) {
     this.#lease = lease;
     this.#run = run;
     this.#onRefused = onRefused;
+    this.losses = losses;
   }
 
   /** Renews the lease every third of `ms` until it is released or lost. It is given back early when `isOver` says that nobody wants it. */

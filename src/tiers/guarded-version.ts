@@ -5,18 +5,27 @@ import type { Condition } from '../ports.js';
 /** A storage adapter that compares versions. */
 export type Versioned = StorageAdapter & Required<Pick<StorageAdapter, 'version' | 'setIfVersion'>>;
 
+/** What storing under a version goes by. */
+export interface VersionTerms extends Pick<Condition, 'losses'> {
+  readonly version: string;
+  /** Called if what is stored comes too late. */
+  readonly onRefused: () => void;
+}
+
 /** What is to be stored under one version of one key. */
 export class GuardedVersion implements Condition {
   readonly #tier: Versioned;
   readonly #key: string;
   readonly #version: string;
   readonly #onRefused: () => void;
+  readonly losses: number;
 
-  constructor(tier: Versioned, key: string, version: string, onRefused: () => void) {
+  constructor(tier: Versioned, key: string, { version, losses, onRefused }: VersionTerms) {
     this.#tier = tier;
     this.#key = key;
     this.#version = version;
     this.#onRefused = onRefused;
+    this.losses = losses;
   }
 
   async store(entry: Entry, replaces: boolean): Promise<boolean> {

@@ -1,7 +1,7 @@
 import type { Clock, MaybePromise, TagMode } from '../contracts.js';
 import { plain, type Entry, type HeldEntry } from '../entry.js';
 import { type Namespace, MARKER_LIFE } from '../marks/namespace.js';
-import type { Condition } from '../ports.js';
+import type { Condition, WriteOutcome } from '../ports.js';
 import { ClearMarker } from './clear-marker.js';
 import { UNREADABLE, type GuardedPut, type GuardedTier, type Reading } from './guard.js';
 import type { GuardedLease } from './guarded-lease.js';
@@ -52,6 +52,11 @@ export class NamespacedTier {
     return this.#guard.leases;
   }
 
+  /** See {@link GuardedTier.distrust}. */
+  distrust(): void {
+    this.#guard.distrust();
+  }
+
   /** Whether what is stored for a key has a version. */
   get compares(): boolean {
     return this.#guard.compares;
@@ -90,30 +95,31 @@ export class NamespacedTier {
   }
 
   /** Stores `entry`. See {@link GuardedTier.put}. */
-  async put(key: string, entry: HeldEntry<unknown>, options: GuardedPut): Promise<void> {
+  async put(key: string, entry: HeldEntry<unknown>, options: GuardedPut): Promise<WriteOutcome> {
     const settle = this.#judge.storing(this.#space, key, entry);
-    const arrived = await this.#guard.put(this.#space.keyOf(key), plain(entry), options);
-    settle?.(arrived);
+    const outcome = await this.#guard.put(this.#space.keyOf(key), plain(entry), options);
+    settle?.(outcome.done && outcome.held);
+    return outcome;
   }
 
   /** See {@link GuardedTier.remove}. */
-  remove(key: string): Promise<boolean> {
-    return this.#guard.remove(this.#space.keyOf(key));
+  remove(key: string, later?: () => void): Promise<WriteOutcome> {
+    return this.#guard.remove(this.#space.keyOf(key), later);
   }
 
   /** See {@link GuardedTier.expire}. */
-  expire(key: string, at: number): Promise<void> {
-    return this.#guard.expire(this.#space.keyOf(key), at);
+  expire(key: string, at: number, later?: () => void): Promise<WriteOutcome> {
+    return this.#guard.expire(this.#space.keyOf(key), at, later);
   }
 
   /** Stores that entries with `tag` whose load started no later than `at` are invalid, or stale. */
-  mark(tag: string, mode: TagMode, at: number): Promise<void> {
+  mark(tag: string, mode: TagMode, at: number): Promise<WriteOutcome> {
     return this.#guard.mark(this.#space.markerOf(tag, mode), markerAt(at, MARKER_LIFE));
   }
 
   /** Stores that all entries whose load started no later than `at` are invalid. */
-  clear(at: number): Promise<void> {
-    return this.#guard.mark(this.#space.clearMarker, markerAt(at, CLEAR_MARKER_LIFE));
+  clear(at: number): Promise<WriteOutcome> {
+    return this.#guard.mark(this.#space.clearMarker, clearedAt(at));
   }
 
   #judged(key: string, entry: Entry, marks: StoredMarks | undefined): HeldEntry<unknown> | undefined {
@@ -135,8 +141,8 @@ export class NamespacedTier {
       if (marker === UNREADABLE) return undefined;
       instants.push(instantOf(marker));
     }
-    const [clearedAt = -Infinity, ...others] = instants;
-    return { cleared: clearedAt, invalidated: others.slice(0, tags.length), expired: others.slice(tags.length) };
+    const [clearing = -Infinity, ...others] = instants;
+    return { cleared: clearing, invalidated: others.slice(0, tags.length), expired: others.slice(tags.length) };
   }
 }
 
@@ -156,6 +162,11 @@ type Marker = MaybePromise<Reading>;
 
 function instantOf(marker: Entry | undefined): number {
   return marker?.startedAt ?? -Infinity;
+}
+
+/** The marker that all entries whose load started no later than `at` are invalid. */
+export function clearedAt(at: number): Entry {
+  return markerAt(at, CLEAR_MARKER_LIFE);
 }
 
 /** A marker is an entry like any other, so that every storage can keep it: `startedAt` says which of two is later. */

@@ -32,7 +32,7 @@ interface Waiter {
 /** Keys that storage missed a change of, at most. Beyond that, everything stored before counts as changed. */
 export const MOST_KEPT = 100_000;
 /** Keys under way from which on a loaded entry is not added: it can be loaded again. */
-export const MOST_TRIED = 20_000;
+const MOST_TRIED = 20_000;
 export const REPLAY_PAUSE = 1_000;
 /** Writes under way at once. The others wait: a bound on what is under way, none on how many may be asked for. */
 const AT_ONCE = 512;
@@ -102,6 +102,10 @@ export class Outbox implements OutboxPort {
     const isSilent = now - this.#progressAt >= this.#options.writeTimeout;
     if (this.#slots.size >= MOST_KEPT && isSilent) this.#distrustEverything();
     return false;
+  }
+
+  distrust(): void {
+    this.#distrustUntil = this.#options.clock.now();
   }
 
   replaySoon(): void {
@@ -263,7 +267,7 @@ export class Outbox implements OutboxPort {
 
   /** Gives up remembering single keys: from now on nothing stored before this moment is believed. */
   #distrustEverything(): void {
-    this.#distrustUntil = this.#options.clock.now();
+    this.distrust();
     this.#slots.clear();
     this.#kept.clear();
     this.#options.overflown?.();

@@ -9,34 +9,57 @@ import type {
   StorageContext,
   StorageMark,
   StoragePort,
+  StorageReport,
   StorageRoom,
   Stored,
   Turn,
   TurnSeeker,
+  WriteOutcome,
 } from '../ports.js';
 import { GuardedTier } from './guard.js';
 import { GuardedLease } from './guarded-lease.js';
 import { Judge } from './judge.js';
-import { NamespacedTier } from './namespaced-tier.js';
+import { clearedAt, NamespacedTier } from './namespaced-tier.js';
 import { Permit } from './permit.js';
 import { answerOf, takeTurn, type Leasing } from './turns.js';
 
-/** Tags that storage is told of together: what waits to be written has a bound. */
-const MARKED_AT_ONCE = 1_000;
+/** Keys that storage is not believed for, at most. Beyond that, nothing in it is believed that was stored before. */
+const MOST_DOUBTED = 100_000;
+/** Namespaces, those used last, that are marked as cleared where a tier may have gone back to an earlier state. */
+const MOST_SPACES = 10_000;
 
 /** The storage tiers of one cache, each behind a guard that all its namespaces share. */
 export class GuardedRoom implements StorageRoom {
   readonly #guards: readonly GuardedTier[];
   readonly #context: StorageContext;
   readonly #judge: Judge;
+  readonly #spaces = new Map<string, Namespace>();
 
   constructor(tiers: readonly ConnectedTier[], context: StorageContext) {
     this.#context = context;
     this.#judge = new Judge(context.marks, context.clockSkew);
-    this.#guards = tiers.map((tier) => guardOf(tier, context));
+    this.#guards = tiers.map((tier): GuardedTier => {
+      const guard = guardOf(tier, context, () => this.#suspect(guard));
+      return guard;
+    });
+  }
+
+  /** Believes nothing in a tier that was stored before now, and lets other processes know: it holds what was changed since. */
+  #suspect(guard: GuardedTier): void {
+    guard.distrust();
+    const marker = clearedAt(this.#context.clock.now());
+    for (const { clearMarker } of this.#spaces.values())
+      this.#context.background(guard.mark(clearMarker, marker).then(ignore));
+  }
+
+  get pending(): number {
+    return this.#guards.reduce((sum, { kept }) => sum + kept, 0);
   }
 
   open(space: Namespace, now: () => number): StoragePort {
+    this.#spaces.delete(space.id);
+    this.#spaces.set(space.id, space);
+    if (this.#spaces.size > MOST_SPACES) this.#spaces.delete(this.#spaces.keys().next().value!);
     const { clock } = this.#context;
     const times = { now, monotonic: () => clock.monotonic() };
     const tiers = this.#guards.map((guard) => new NamespacedTier(guard, space, this.#judge, times));
@@ -48,16 +71,17 @@ export class GuardedRoom implements StorageRoom {
   }
 }
 
-function guardOf({ adapter, connector }: ConnectedTier, context: StorageContext): GuardedTier {
+function guardOf({ adapter, connector }: ConnectedTier, context: StorageContext, suspected: () => void): GuardedTier {
   const { settings } = connector;
-  const { clock, scope, background, report } = context;
+  const { clock, scope, background, report, missed } = context;
   const guard: GuardedTier = new GuardedTier(adapter, {
     clock,
     readTimeout: settings.readTimeout ?? context.readTimeout,
     writeTimeout: settings.writeTimeout ?? context.writeTimeout,
     ttl: settings.ttl,
     outbox: scope && ((options) => scope.outbox(options)),
-    background,
+    ...{ background, suspected },
+    missed: (key) => missed(guard.name, key),
     report: (operation, key, error) =>
       report({ tier: guard.name, operation, ...(key === undefined ? {} : { key }), error }),
   });
@@ -69,6 +93,8 @@ class Storage implements StoragePort {
   readonly #tiers: readonly NamespacedTier[];
   readonly #context: StorageContext;
   readonly #leasing: Leasing | undefined;
+  /** Keys that another process has changed and whose tiers have yet to be told of that. */
+  readonly #doubted = new Set<string>();
   readonly prepare: (<V>(seeker: TurnSeeker<V>) => Promise<Turn<V> | undefined>) | undefined;
 
   constructor(tiers: readonly NamespacedTier[], context: StorageContext) {
@@ -83,7 +109,17 @@ class Storage implements StoragePort {
     this.prepare = asks ? (seeker) => this.#prepare(seeker) : undefined;
   }
 
+  doubt(key: string, isDoubted: boolean): void {
+    const doubted = this.#doubted;
+    if (!isDoubted) doubted.delete(key);
+    else if (doubted.add(key).size > MOST_DOUBTED) {
+      doubted.clear();
+      for (const tier of this.#tiers) tier.distrust();
+    }
+  }
+
   async find<V>(key: string, known: Found<V> | undefined): Promise<Stored<V> | undefined> {
+    if (this.#doubted.has(key)) return undefined;
     const { clock, keep } = this.#context;
     const permit = new Permit();
     let best: Stored<V> | undefined;
@@ -104,13 +140,15 @@ class Storage implements StoragePort {
   /** Takes the lease on the furthest tier that has them, and the versions of the others. */
   async #prepare<V>(seeker: TurnSeeker<V>): Promise<Turn<V> | undefined> {
     const permit = new Permit();
-    const leasing = seeker.shares ? this.#leasing : undefined;
+    // What storage holds for a doubted key is neither waited for nor taken.
+    const shares = seeker.shares && !this.#doubted.has(seeker.key);
+    const leasing = shares ? this.#leasing : undefined;
     const turn = leasing && (await takeTurn(leasing, seeker));
     if (turn instanceof GuardedLease) permit.noteLease(leasing!.depth, turn);
     else if (typeof turn === 'object') return { kind: 'found', stored: turn };
     // A tier that did not say a word about a lease would not tell a version either.
     const isSilent = leasing !== undefined && turn === undefined;
-    const known = seeker.shares ? (seeker.fallback?.entry.startedAt ?? -Infinity) : Infinity;
+    const known = shares ? (seeker.fallback?.entry.startedAt ?? -Infinity) : Infinity;
     const found = await Promise.all(
       this.#tiers.map(async (tier, depth) => {
         if (!tier.compares || permit.at(depth) !== undefined || (isSilent && leasing.depth === depth)) return undefined;
@@ -131,36 +169,33 @@ class Storage implements StoragePort {
     return { kind: 'load', permit };
   }
 
-  async store(key: string, entry: HeldEntry<unknown>, options: PutOptions): Promise<unknown> {
+  async store(key: string, entry: HeldEntry<unknown>, options: PutOptions): Promise<StorageReport> {
     const { above = this.#tiers.length, permit, ...how } = options;
-    return Promise.all(
+    const outcomes = await Promise.all(
       this.#tiers
         .slice(0, above)
         .map((tier, depth) => tier.put(key, entry, { ...how, condition: (permit as Permit | undefined)?.at(depth) })),
     );
+    // What this process has stored itself was loaded since.
+    if (outcomes.length === this.#tiers.length && outcomes.every(({ held }) => held)) this.#doubted.delete(key);
+    return reportOf(outcomes);
   }
 
-  async remove(key: string): Promise<boolean> {
-    return (await Promise.all(this.#tiers.map((tier) => tier.remove(key)))).includes(true);
+  async remove(key: string, later?: () => void): Promise<StorageReport> {
+    return reportOf(await Promise.all(this.#tiers.map((tier) => tier.remove(key, later))));
   }
 
-  mark(mark: StorageMark): Promise<unknown> {
-    if (mark.kind === 'tags') return this.#markTags(mark);
-    return Promise.all(
-      this.#tiers.map((tier) => (mark.kind === 'expire' ? tier.expire(mark.key, mark.at) : tier.clear(mark.at))),
-    );
+  async mark(mark: StorageMark, later?: () => void): Promise<StorageReport> {
+    const writes = this.#tiers.flatMap((tier) => {
+      if (mark.kind === 'tags') return mark.tags.map((tag) => tier.mark(tag, mark.mode, mark.at));
+      return mark.kind === 'expire' ? [tier.expire(mark.key, mark.at, later)] : [tier.clear(mark.at)];
+    });
+    return reportOf(await Promise.all(writes));
   }
+}
 
-  #markTags({ tags, mode, at }: StorageMark & { readonly kind: 'tags' }): Promise<unknown> {
-    const writes = (async () => {
-      for (let from = 0; from < tags.length; from += MARKED_AT_ONCE) {
-        const some = tags.slice(from, from + MARKED_AT_ONCE);
-        await Promise.all(this.#tiers.flatMap((tier) => some.map((tag) => tier.mark(tag, mode, at))));
-      }
-    })();
-    if (tags.length > MARKED_AT_ONCE) this.#context.background(writes);
-    return writes;
-  }
+function reportOf(outcomes: readonly WriteOutcome[]): StorageReport {
+  return { held: outcomes.some(({ held }) => held), taken: outcomes.every(({ done }) => done) };
 }
 
 /** Whether `entry` of a storage tier is worth more than `known`, which may be the same one, held for a shorter time. */

@@ -175,7 +175,7 @@ describe('an adapter whose versions', () => {
       'are forgotten by a sweep',
       changed((base) => ({
         sweep: async (now, limit) => (await base.sweep(now, limit), (await base.clear(), 0)),
-        version: async (key) => base.version(`${key}`, Infinity),
+        version: async (key) => base.version(key, Infinity),
         setIfVersion: (key, entry, until, version, change) =>
           version === '0.0' && base.setIfVersion(key, entry, until, version, change),
       })),

@@ -82,14 +82,14 @@ describe('a tier that works', () => {
     const { guard, storage, clock } = troubled();
     await storage.set('k', entryAt(clock, 'v'), Infinity);
 
-    expect(await guard.remove('k')).toBe(true);
-    expect(await guard.remove('k')).toBe(false);
+    expect((await guard.remove('k')).held).toBe(true);
+    expect((await guard.remove('k')).held).toBe(false);
   });
 
   test('a removal is not taken for a hit where the tier does not tell', async () => {
     const { guard } = setupGuard({ ...simple(), delete: () => {} });
 
-    expect(await guard.remove('k')).toBe(false);
+    expect((await guard.remove('k')).held).toBe(false);
   });
 
   test('a loaded entry never replaces a newer one, where the tier can tell', async () => {
@@ -377,7 +377,9 @@ describe('a tier that keeps failing', () => {
     storage.failAlways('setIfNewer', error);
 
     for (let write = 0; write < 10; write += 1)
-      expect(await guard.put(`k${write}`, entryAt(clock, 'v'), write % 2 === 0 ? PUT : REPLACE)).toBe(false);
+      expect(await guard.put(`k${write}`, entryAt(clock, 'v'), write % 2 === 0 ? PUT : REPLACE)).toMatchObject({
+        done: false,
+      });
 
     expect(storage.calls.set).toBe(5);
     expect(storage.calls.setIfNewer).toBe(5);
@@ -977,7 +979,7 @@ describe('what a tier could not take', () => {
     const { guard, storage, clock } = troubled();
     await storage.set('k', entryAt(clock, 'old'), Infinity);
     storage.failNext('delete');
-    expect(await guard.remove('k')).toBe(false);
+    expect((await guard.remove('k')).held).toBe(false);
 
     await clock.advanceAsync(999);
     expect(storage.calls.delete).toBe(1);
@@ -1466,7 +1468,7 @@ describe('more than can be kept', () => {
     for (let key = 0; key < 20_000; key += 1) void guard.put(`k${key}`, entry, PUT);
     await settle();
 
-    expect(await outcome(guard.put('one more', entry, PUT))).toEqual({ value: false });
+    expect(await outcome(guard.put('one more', entry, PUT))).toMatchObject({ value: { done: false } });
     expect(script.calls).toHaveLength(512);
     expect(await found(guard.get('k19999'))).toBe('v');
   });
@@ -1490,7 +1492,7 @@ describe('more than can be kept', () => {
 
     const removed = await Promise.all(keys.map((key) => guard.remove(key)));
 
-    expect(removed.every(Boolean)).toBe(true);
+    expect(removed.every(({ held }) => held)).toBe(true);
     for (const key of keys) expect(await stored.get(key)).toBeUndefined();
     expect(most).toBe(512);
   });
