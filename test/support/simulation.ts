@@ -1,0 +1,171 @@
+// A fleet of caches in a simulated world, driven by commands that are plain data: what fast-check makes, or a seed.
+import type { TieredCache, TieredCacheOptions } from '../../src/index.js';
+import type {
+  FaultPlan,
+  FreshnessOptions,
+  ProcessParts,
+  Recorder,
+  Simulated,
+  SimProcess,
+  simulate,
+  StorageOptions,
+  Verdict,
+  World,
+  checkFreshness,
+} from '../../src/testing/index.js';
+import { chanceOf, type Chance } from './chance.ts';
+
+/** The parts of the library that run here: from its source in tests, from its build in programs. */
+export interface Kit {
+  readonly TieredCache: typeof TieredCache;
+  readonly simulate: typeof simulate;
+  readonly checkFreshness: typeof checkFreshness;
+}
+
+/** One thing that a client does, after a pause of `after` milliseconds. */
+export interface Command {
+  readonly after: number;
+  readonly do: 'get' | 'getFresh' | 'refresh' | 'change' | 'set' | 'expire' | 'tags' | 'clear';
+  readonly key: string;
+}
+
+/** The commands of one client, and where it lives. */
+export interface Script {
+  readonly process: string;
+  readonly commands: readonly Command[];
+}
+
+/** What is simulated: caches, clients and faults. All of it is data, but for what is planted. */
+export interface Case {
+  readonly faults: FaultPlan;
+  readonly scripts: readonly Script[];
+}
+
+/** How the caches of a fleet are made. */
+export interface FleetOptions {
+  readonly processes: readonly string[];
+  readonly storage?: 'redis' | 'sqlite';
+  readonly storageOptions?: (process: string) => StorageOptions;
+  readonly backplane?: boolean | ((parts: ProcessParts) => ReturnType<ProcessParts['backplane']>);
+  readonly cache?: Partial<TieredCacheOptions<number>>;
+  readonly freshness?: FreshnessOptions;
+  /** Milliseconds for which the world goes on after the last command. */
+  readonly rest?: number;
+}
+
+/** What came of one case. */
+export interface Found extends Simulated<void> {
+  readonly verdict: Verdict;
+}
+
+/** Runs `given` in a fleet made by `options`, and checks what its clients saw. */
+export async function runCase(kit: Kit, options: FleetOptions, given: Case, seed: number): Promise<Found> {
+  const simulated = await kit.simulate({ seed, faults: given.faults }, async (world) => {
+    const fleet = new Map(options.processes.map((name) => [name, startCache(kit, world, name, options)]));
+    for (const { process, commands } of given.scripts)
+      world.client(fleet.get(process)!, (ops, cache) => follow(ops, cache, commands));
+    await world.finished();
+    await world.sleep(options.rest ?? 0);
+  });
+  return { ...simulated, trace: simulated.trace, verdict: kit.checkFreshness(simulated.history, options.freshness) };
+}
+
+function startCache(
+  kit: Kit,
+  world: World,
+  name: string,
+  { storage, storageOptions, backplane = true, cache }: FleetOptions,
+): SimProcess<TieredCache<number>> {
+  return world.process(name, (parts) => {
+    const peers = typeof backplane === 'function' ? backplane(parts) : backplane ? parts.backplane() : undefined;
+    return new kit.TieredCache<number>({
+      ttl: '10m',
+      tags: (_, key) => [`tag ${key}`],
+      ...cache,
+      clock: parts.clock,
+      upstream: parts.upstream(),
+      ...(storage !== undefined && { storage: parts.storage(storage, storageOptions?.(name)) }),
+      ...(peers !== undefined && { backplane: peers }),
+    });
+  });
+}
+
+async function follow(ops: Recorder, cache: TieredCache<number>, commands: readonly Command[]): Promise<void> {
+  for (const command of commands) {
+    await ops.sleep(command.after);
+    await obey(ops, cache, command);
+  }
+}
+
+/** A change goes to the source first, and then to the cache, in the same instant. */
+async function obey(ops: Recorder, cache: TieredCache<number>, { do: verb, key }: Command): Promise<void> {
+  const reading = async (maxStale?: number): Promise<Reading> => {
+    const { value, status, tier } = await cache.lookup(key, maxStale === undefined ? undefined : { maxStale });
+    return { version: value, status, tier };
+  };
+  switch (verb) {
+    case 'get':
+      return void (await ops.read(key, () => reading()));
+    case 'getFresh':
+      return void (await ops.read(key, () => reading(0)));
+    case 'refresh':
+      return void (await ops.read(key, async () => ({ version: await cache.refresh(key) }), 'refresh'));
+    case 'change':
+      ops.write(key);
+      return void (await ops.act('invalidate', key, () => cache.invalidate(key)));
+    case 'set': {
+      const version = ops.write(key);
+      return void (await ops.act('set', key, () => cache.set(key, version), version));
+    }
+    case 'expire':
+      ops.write(key);
+      return void (await ops.act('expire', key, () => cache.expire(key)));
+    case 'tags':
+      ops.write(key);
+      return void (await ops.act('tags', key, () => cache.invalidateTags(`tag ${key}`)));
+    case 'clear':
+      ops.write(key);
+      return void (await ops.act('clear', undefined, () => cache.clear()));
+  }
+}
+
+type Reading = Parameters<Recorder['read']>[1] extends () => PromiseLike<infer R> ? R : never;
+
+/** What a random script is made of. */
+export interface ScriptOptions {
+  readonly processes: readonly string[];
+  readonly keys?: readonly string[];
+  readonly verbs: readonly Command['do'][];
+  readonly clients?: number;
+  readonly commands?: number;
+  /** The longest pause between two commands. */
+  readonly pause?: number;
+}
+
+/** Scripts of clients that are spread over the processes. */
+export function randomScripts(chance: Chance, options: ScriptOptions): Script[] {
+  const { processes, keys = ['k'], verbs, clients = processes.length, commands = 12, pause = 30 } = options;
+  return Array.from({ length: clients }, (_, index) => ({
+    process: processes[index % processes.length]!,
+    commands: Array.from({ length: commands }, () => ({
+      after: chance.below(pause),
+      do: chance.oneOf(verbs),
+      key: chance.oneOf(keys),
+    })),
+  }));
+}
+
+/** The seeds, of the first `count`, that show a violation; stops after `enough`. */
+export async function seedsThatViolate(
+  run: (seed: number) => Promise<Found>,
+  { count, enough = Infinity, from = 1 }: { readonly count: number; readonly enough?: number; readonly from?: number },
+): Promise<{ readonly seed: number; readonly found: Found }[]> {
+  const violations: { readonly seed: number; readonly found: Found }[] = [];
+  for (let seed = from; seed < from + count && violations.length < enough; seed += 1) {
+    const found = await run(seed);
+    if (!found.verdict.ok) violations.push({ seed, found });
+  }
+  return violations;
+}
+
+export { chanceOf, type Chance };
