@@ -25,7 +25,18 @@ export interface Kit {
 /** One thing that a client does, after a pause of `after` milliseconds. */
 export interface Command {
   readonly after: number;
-  readonly do: 'get' | 'getFresh' | 'refresh' | 'change' | 'set' | 'expire' | 'tags' | 'clear';
+  /** All but `get`, `getFresh` and `refresh` write to the source first; `renew` is a write and a refresh. */
+  readonly do:
+    | 'get'
+    | 'getFresh'
+    | 'refresh'
+    | 'renew'
+    | 'change'
+    | 'changeMany'
+    | 'set'
+    | 'expire'
+    | 'tags'
+    | 'clear';
   readonly key: string;
 }
 
@@ -108,11 +119,19 @@ async function obey(ops: Recorder, cache: TieredCache<number>, { do: verb, key }
       return void (await ops.read(key, () => reading()));
     case 'getFresh':
       return void (await ops.read(key, () => reading(0)));
+    case 'renew':
+      ops.write(key);
+      return void (await ops.read(key, async () => ({ version: await cache.refresh(key) }), 'refresh'));
     case 'refresh':
       return void (await ops.read(key, async () => ({ version: await cache.refresh(key) }), 'refresh'));
     case 'change':
       ops.write(key);
       return void (await ops.act('invalidate', key, () => cache.invalidate(key)));
+    case 'changeMany': {
+      ops.write(key);
+      const keys = [key, ...manyKeys];
+      return void (await ops.act('invalidate', keys, () => cache.invalidate(keys)));
+    }
     case 'set': {
       const version = ops.write(key);
       return void (await ops.act('set', key, () => cache.set(key, version), version));
@@ -128,6 +147,8 @@ async function obey(ops: Recorder, cache: TieredCache<number>, { do: verb, key }
       return void (await ops.act('clear', undefined, () => cache.clear()));
   }
 }
+
+const manyKeys = Array.from({ length: 25_000 }, (_, index) => `many ${index}`);
 
 type Reading = Parameters<Recorder['read']>[1] extends () => PromiseLike<infer R> ? R : never;
 

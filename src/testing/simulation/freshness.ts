@@ -9,8 +9,8 @@ export interface FreshnessOptions {
    */
   readonly backplaneDelay?: number;
   /**
-   * A change is acknowledged to other processes no earlier than so many milliseconds after the end of a disturbance
-   * that it met. @default Infinity: never
+   * A change that met a disturbance binds other processes no earlier than so many milliseconds after the end of that.
+   * @default disturbances excuse nothing
    */
   readonly recovery?: number;
   /** How long after the source had moved on a read may show a value, by its status. @default no limit */
@@ -36,7 +36,8 @@ const CHANGES: readonly string[] = ['invalidate', 'set', 'update', 'tags', 'clea
  * A value that a concurrent `set` put is never too old.
  */
 export function checkFreshness(history: History, options: FreshnessOptions = {}): Verdict {
-  const keys = new Set(history.operations.flatMap((operation) => operation.keys ?? []));
+  const reads = history.operations.filter(({ reading }) => reading !== undefined);
+  const keys = new Set(reads.flatMap((operation) => operation.keys ?? []));
   for (const key of keys) {
     const verdict = new KeyCheck(key, history, options).verdict();
     if (!verdict.ok) return verdict;
@@ -121,8 +122,9 @@ class KeyCheck {
   /** When others are bound by `change`: once it was acknowledged and nothing keeps it from reaching storage. */
   #acknowledgedAt(change: Operation): number {
     if (change.returnedAt === undefined) return Infinity;
-    const { backplaneDelay = 0, recovery = Infinity } = this.#options;
+    const { backplaneDelay = 0, recovery } = this.#options;
     let instant = change.returnedAt;
+    if (recovery === undefined) return instant;
     for (const { from, until } of this.#history.disturbances) {
       const meets = from <= instant + backplaneDelay && until + recovery >= change.calledAt;
       if (meets) instant = Math.max(instant, until + recovery);

@@ -1,5 +1,13 @@
 import type { EventHeap } from './events.js';
-import { describeReading, type Disturbance, type History, type Operation, type Reading } from './history.js';
+import {
+  describeKeys,
+  describeReading,
+  type Disturbance,
+  type History,
+  type Operation,
+  type Reading,
+  type SourceLoad,
+} from './history.js';
 
 type Open = { -readonly [Name in keyof Operation]: Operation[Name] };
 
@@ -7,6 +15,7 @@ type Open = { -readonly [Name in keyof Operation]: Operation[Name] };
 export class HistoryLog implements History {
   readonly operations: Open[] = [];
   readonly disturbances: Disturbance[] = [];
+  readonly loads: SourceLoad[] = [];
   readonly #heap: EventHeap;
   readonly #note: (process: string, text: string) => void;
 
@@ -40,7 +49,7 @@ export class HistoryLog implements History {
     };
     this.operations.push(begun);
     const input = operation.input === undefined ? '' : ` ${JSON.stringify(operation.input)}`;
-    this.#note(operation.process, `${nameOf(begun)}${input} …`);
+    if (operation.kind !== 'source-write') this.#note(operation.process, `${nameOf(begun)}${input} …`);
     return begun;
   }
 
@@ -49,12 +58,12 @@ export class HistoryLog implements History {
     outcome: { readonly output?: unknown; readonly reading?: Reading; readonly error?: string },
   ): void {
     Object.assign(operation, outcome, { returnedAt: this.#heap.time, end: this.#heap.order() });
-    const { reading, error } = operation;
-    const found = reading === undefined ? 'done' : describeReading(reading);
+    const { reading, error, kind, input } = operation;
+    const found = reading === undefined ? (kind === 'source-write' ? String(input) : 'done') : describeReading(reading);
     this.#note(operation.process, `${nameOf(operation)}: ${error === undefined ? found : `failed (${error})`}`);
   }
 }
 
 function nameOf({ client, kind, keys }: Operation): string {
-  return `#${client} ${kind} ${keys?.join(',') ?? '*'}`;
+  return `#${client} ${kind} ${describeKeys(keys)}`;
 }

@@ -1,3 +1,6 @@
+/** More keys than these are counted instead of named. */
+const MOST_NAMED = 8;
+
 /** What an operation of a {@link History} did. */
 export type OperationKind =
   | 'read'
@@ -51,10 +54,22 @@ export interface Disturbance {
   readonly until: number;
 }
 
+/** A load that reached the source. */
+export interface SourceLoad {
+  readonly process: string;
+  readonly key: string;
+  /** `undefined`: it failed. */
+  readonly version: number | undefined;
+  readonly from: number;
+  readonly until: number;
+}
+
 /** What clients of a simulated world did and saw, in the order in which they began. */
 export interface History {
   readonly operations: readonly Operation[];
   readonly disturbances: readonly Disturbance[];
+  /** In the order in which they reached the source. */
+  readonly loads: readonly SourceLoad[];
 }
 
 /** What a checker found: nothing, or two operations that can't both be right. */
@@ -74,7 +89,7 @@ export function describeOperation(operation: Operation): string {
   const given = input === undefined ? '' : ` ${JSON.stringify(input)}`;
   const found = reading && ` = ${describeReading(reading)}`;
   const end = returnedAt === undefined ? 'never' : String(returnedAt);
-  const name = `${process}#${client} ${kind} ${keys?.join(',') ?? '*'}${given}`;
+  const name = `${process}#${client} ${kind} ${describeKeys(keys)}${given}`;
   return `${name}${error === undefined ? (found ?? '') : ` failed: ${error}`} [${calledAt}, ${end}]`;
 }
 
@@ -82,4 +97,10 @@ export function describeOperation(operation: Operation): string {
 export function describeReading({ version, status, tier }: Reading): string {
   const story = [status, tier].filter((part) => part !== undefined);
   return `${version ?? 'nothing'}${story.length > 0 ? ` (${story.join(', ')})` : ''}`;
+}
+
+/** Names of keys in words; `undefined` for all. */
+export function describeKeys(keys: readonly string[] | undefined): string {
+  if (keys === undefined) return '*';
+  return keys.length > MOST_NAMED ? `${keys.length} keys` : keys.join(',');
 }

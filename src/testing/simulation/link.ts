@@ -83,10 +83,14 @@ export class Link {
 }
 
 function inWords(answer: unknown): string {
-  if (typeof answer === 'boolean') return ` = ${answer}`;
-  if (typeof answer === 'string') return ` = ${answer}`;
-  if (typeof answer !== 'object' || answer === null) return answer === undefined ? '' : ' = ?';
-  if ('value' in answer) return ` = ${JSON.stringify(answer.value)}`;
-  if ('kind' in answer) return ` = ${String(answer.kind)}`;
-  return '';
+  if (answer === undefined || typeof answer === 'function') return '';
+  if (Array.isArray(answer)) return ` = ${answer.map((it: unknown) => wordFor(it ?? 'nothing')).join(',')}`;
+  return ` = ${wordFor(answer)}`;
+}
+
+function wordFor(answer: unknown): string {
+  if (typeof answer !== 'object' || answer === null) return String(answer);
+  if ('kind' in answer) return String(answer.kind);
+  if ('version' in answer) return String(answer.version);
+  return 'value' in answer ? JSON.stringify(answer.value ?? null) : '?';
 }

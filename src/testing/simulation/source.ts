@@ -31,9 +31,10 @@ export class Source {
         const [there, back] = [stream.within(faults.loadTime), stream.within(faults.loadTime)];
         const fails = stream.happens(faults.loadFailure);
         heap.after(there, () => {
-          const version = this.read(key);
-          this.#core.note(process, `source: load ${key} = ${fails ? 'failure' : version}`);
-          life.arrive(back, () => (fails ? reject(new Error('The source is away')) : resolve(version)));
+          const version = fails ? undefined : this.read(key);
+          this.#core.note(process, `source: load ${key} = ${version ?? 'failure'}`);
+          this.#core.log.loads.push({ process, key, version, from: heap.time - there, until: heap.time + back });
+          life.arrive(back, () => (version === undefined ? reject(new Error('The source is away')) : resolve(version)));
         });
       });
   }

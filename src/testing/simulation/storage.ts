@@ -1,5 +1,6 @@
 import type { Lease, LeaseAnswer, StorageAdapter, VersionAnswer } from '../../contracts.js';
 import type { Entry } from '../../entry.js';
+import { describeKeys } from './history.js';
 import type { Link } from './link.js';
 import type { LeaseReply, SimulatedStore } from './store.js';
 
@@ -21,13 +22,13 @@ function basics(store: SimulatedStore, call: Call): StorageAdapter {
     get: (key) => call(`get ${key}`, () => store.get(key)),
     set: (key, entry, keepUntil) => call(`set ${key} ${valueOf(entry)}`, () => store.set(key, entry, keepUntil)),
     delete: (key) => call(`delete ${key}`, () => store.delete(key)),
-    getMany: (keys) => call(`get ${keys.join(',')}`, () => keys.map((key) => store.get(key))),
+    getMany: (keys) => call(`get ${describeKeys(keys)}`, () => keys.map((key) => store.get(key))),
     setMany: (writes) =>
       call(`set ${writes.map(({ key, entry }) => `${key} ${valueOf(entry)}`).join(',')}`, () => {
         for (const { key, entry, keepUntil } of writes) store.set(key, entry, keepUntil);
       }),
     deleteMany: (keys) =>
-      call(`delete ${keys.join(',')}`, () => {
+      call(`delete ${describeKeys(keys)}`, () => {
         for (const key of keys) store.delete(key);
       }),
     setIfNewer: (key, entry, keepUntil) =>
