@@ -1,7 +1,16 @@
 // Kinds of situations in which a cache may break its promises, each narrow enough to show one kind of fault.
 import type { Entry, StorageAdapter } from '../../src/index.js';
 import type { FaultEvent, FaultPlan, History, StorageOptions, Verdict } from '../../src/testing/index.js';
-import { chanceOf, randomScripts, runCase, type Case, type Chance, type Command, type FleetOptions, type Found, type Kit } from './simulation.ts';
+import { chanceOf, type Chance } from './chance.ts';
+import {
+  randomScripts,
+  runCase,
+  type Case,
+  type Command,
+  type FleetOptions,
+  type Found,
+  type Kit,
+} from './simulation.ts';
 
 /** A generator of cases, and what the caches of today make of them. */
 export interface Scenario {
@@ -114,7 +123,7 @@ export const SCENARIOS: readonly Scenario[] = [
     fleet: {
       processes: THREE,
       storage: 'redis',
-      storageOptions: (process) => (process === 'b' ? WITHOUT_LEASES : {}),
+      storageOptions: ({ name }) => (name === 'b' ? WITHOUT_LEASES : {}),
       freshness: { backplaneDelay: SOON },
     },
     make: (chance) => ({
@@ -158,7 +167,13 @@ export const SCENARIOS: readonly Scenario[] = [
     rules: '12.1 (C4)',
     expected: 'violated',
     seeds: [],
-    fleet: { processes: TWO, storage: 'sqlite', backplane: false, cache: { memory: false }, freshness: { backplaneDelay: 0 } },
+    fleet: {
+      processes: TWO,
+      storage: 'sqlite',
+      backplane: false,
+      cache: { memory: false },
+      freshness: { backplaneDelay: 0 },
+    },
     make: (chance) => ({
       faults: SLOW_LOADS,
       scripts: randomScripts(chance, { processes: TWO, verbs: ['get', 'get', 'change'] }),
@@ -322,9 +337,7 @@ export const SCENARIOS: readonly Scenario[] = [
     fleet: { processes: ['a'], backplane: false },
     make: (chance) => ({
       faults: SLOW_LOADS,
-      scripts: [
-        ...randomScripts(chance, { processes: ['a'], verbs: ['getFresh', 'refresh', 'renew'], clients: 3 }),
-      ],
+      scripts: [...randomScripts(chance, { processes: ['a'], verbs: ['getFresh', 'refresh', 'renew'], clients: 3 })],
     }),
   },
   {
@@ -345,7 +358,10 @@ export const SCENARIOS: readonly Scenario[] = [
     check: (history) => {
       for (const later of history.loads) {
         const earlier = history.loads.find(({ until }) => later.from > until + 30 && later.from < until + 190);
-        const [first, last] = [history.operations[0], history.operations.findLast(({ calledAt }) => calledAt <= later.from)];
+        const [first, last] = [
+          history.operations[0],
+          history.operations.findLast(({ calledAt }) => calledAt <= later.from),
+        ];
         if (earlier === undefined || first === undefined || last === undefined) continue;
         const message = `${later.process} loaded at ${later.from} what ${earlier.process} had loaded at ${earlier.until}`;
         return { ok: false, key: later.key, message, events: [first, last] };
@@ -366,4 +382,57 @@ export const SCENARIOS: readonly Scenario[] = [
       scripts: randomScripts(chance, { processes: ['a'], verbs: ['get', 'set', 'expire'], commands: 25 }),
     }),
   },
+  {
+    name: 'everything at once',
+    rules: '12.1 to 12.6',
+    expected: 'violated',
+    seeds: [],
+    fleet: {
+      processes: THREE,
+      storage: 'redis',
+      cache: { ttl: '1m', staleIfError: '1m' },
+      freshness: { backplaneDelay: 200, recovery: 7_000 },
+    },
+    make: (chance) => ({
+      faults: {
+        loadTime: [1, 50],
+        loadFailure: 0.05,
+        requestLoss: 0.01,
+        replyLoss: 0.01,
+        silence: 0.2,
+        eviction: 0.01,
+        backplaneLoss: 0.05,
+        backplaneDisorder: 0.1,
+        events: Array.from({ length: 1 + chance.below(4) }, () => anyFault(chance)),
+      },
+      scripts: randomScripts(chance, {
+        processes: THREE,
+        keys: ['k', 'l'],
+        verbs: ['get', 'get', 'get', 'getFresh', 'refresh', 'change', 'set', 'tags', 'expire', 'clear'],
+        clients: 5,
+        commands: 20,
+        pause: 200,
+      }),
+    }),
+  },
 ];
+
+/** Some fault at some instant of a simulation that lasts two seconds. */
+function anyFault(chance: Chance): FaultEvent {
+  const process = chance.oneOf(THREE);
+  const ms = chance.below(1_500);
+  return {
+    at: chance.below(2_000),
+    ...chance.oneOf<Without<FaultEvent, 'at'>>([
+      { fault: 'restart', process },
+      { fault: 'pause', process, ms },
+      { fault: 'jump', process, ms: ms - 750 },
+      { fault: 'partition', process, service: 'redis', ms },
+      { fault: 'partition', process, service: 'backplane', ms },
+      { fault: 'stall', process, service: 'redis', ms },
+      { fault: 'failover', store: 'redis', ms },
+      { fault: 'hang', store: 'redis', ms },
+      { fault: 'evict', store: 'redis', count: 5 },
+    ]),
+  };
+}

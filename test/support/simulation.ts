@@ -13,7 +13,7 @@ import type {
   World,
   checkFreshness,
 } from '../../src/testing/index.js';
-import { chanceOf, type Chance } from './chance.ts';
+import type { Chance } from './chance.ts';
 
 /** The parts of the library that run here: from its source in tests, from its build in programs. */
 export interface Kit {
@@ -25,12 +25,13 @@ export interface Kit {
 /** One thing that a client does, after a pause of `after` milliseconds. */
 export interface Command {
   readonly after: number;
-  /** All but `get`, `getFresh` and `refresh` write to the source first; `renew` is a write and a refresh. */
+  /** All but `get`, `getFresh` and `refresh` write to the source first; `renew` then refreshes, `write` does nothing more. */
   readonly do:
     | 'get'
     | 'getFresh'
     | 'refresh'
     | 'renew'
+    | 'write'
     | 'change'
     | 'changeMany'
     | 'set'
@@ -56,9 +57,9 @@ export interface Case {
 export interface FleetOptions {
   readonly processes: readonly string[];
   readonly storage?: 'redis' | 'sqlite';
-  readonly storageOptions?: (process: string) => StorageOptions;
+  readonly storageOptions?: (parts: ProcessParts) => StorageOptions;
   readonly backplane?: boolean | ((parts: ProcessParts) => ReturnType<ProcessParts['backplane']>);
-  readonly cache?: Partial<TieredCacheOptions<number>>;
+  readonly cache?: Partial<TieredCacheOptions<number>> | (() => Partial<TieredCacheOptions<number>>);
   readonly freshness?: FreshnessOptions;
   /** Milliseconds for which the world goes on after the last command. */
   readonly rest?: number;
@@ -78,7 +79,18 @@ export async function runCase(kit: Kit, options: FleetOptions, given: Case, seed
     await world.finished();
     await world.sleep(options.rest ?? 0);
   });
-  return { ...simulated, trace: simulated.trace, verdict: kit.checkFreshness(simulated.history, options.freshness) };
+  const { result, history, time } = simulated;
+  return {
+    seed,
+    result,
+    history,
+    time,
+    verdict: kit.checkFreshness(simulated.history, options.freshness),
+    // Made only for those that want to see it.
+    get trace() {
+      return simulated.trace;
+    },
+  };
 }
 
 function startCache(
@@ -92,10 +104,10 @@ function startCache(
     return new kit.TieredCache<number>({
       ttl: '10m',
       tags: (_, key) => [`tag ${key}`],
-      ...cache,
+      ...(typeof cache === 'function' ? cache() : cache),
       clock: parts.clock,
       upstream: parts.upstream(),
-      ...(storage !== undefined && { storage: parts.storage(storage, storageOptions?.(name)) }),
+      ...(storage !== undefined && { storage: parts.storage(storage, storageOptions?.(parts)) }),
       ...(peers !== undefined && { backplane: peers }),
     });
   });
@@ -119,6 +131,9 @@ async function obey(ops: Recorder, cache: TieredCache<number>, { do: verb, key }
       return void (await ops.read(key, () => reading()));
     case 'getFresh':
       return void (await ops.read(key, () => reading(0)));
+    case 'write':
+      ops.write(key);
+      return;
     case 'renew':
       ops.write(key);
       return void (await ops.read(key, async () => ({ version: await cache.refresh(key) }), 'refresh'));
@@ -176,17 +191,12 @@ export function randomScripts(chance: Chance, options: ScriptOptions): Script[] 
   }));
 }
 
-/** The seeds, of the first `count`, that show a violation; stops after `enough`. */
-export async function seedsThatViolate(
-  run: (seed: number) => Promise<Found>,
-  { count, enough = Infinity, from = 1 }: { readonly count: number; readonly enough?: number; readonly from?: number },
-): Promise<{ readonly seed: number; readonly found: Found }[]> {
-  const violations: { readonly seed: number; readonly found: Found }[] = [];
-  for (let seed = from; seed < from + count && violations.length < enough; seed += 1) {
-    const found = await run(seed);
-    if (!found.verdict.ok) violations.push({ seed, found });
-  }
-  return violations;
+/** What a violation is reported as: how to repeat it, what clients did, and what contradicts what. */
+export function reportOf({ seed, verdict }: Found, { faults, scripts }: Case): string {
+  if (verdict.ok) return `Seed ${seed}: no violation`;
+  const clients = scripts.map(
+    ({ process, commands }) =>
+      `  in ${process}: ${commands.map(({ after, do: verb, key }) => `+${after} ${verb} ${key}`).join(', ') || 'nothing'}`,
+  );
+  return [`Seed ${seed}. ${verdict.message}`, `Faults: ${JSON.stringify(faults)}`, 'Clients:', ...clients].join('\n');
 }
-
-export { chanceOf, type Chance };
