@@ -80,11 +80,11 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
     name: 'a lease that stores without its token',
     expected: 'found',
     plant: (fleet) =>
-      altered(fleet, ({ lease, setIfNewer }) => ({
+      altered(fleet, (adapter) => ({
         lease: async (key, ms, newerThan) => {
-          const answer = await lease!(key, ms, newerThan);
+          const answer = await adapter.lease!(key, ms, newerThan);
           if (answer.kind !== 'lease') return answer;
-          const store = async (entry: Entry, keepUntil: number) => setIfNewer!(key, entry, keepUntil);
+          const store = async (entry: Entry, keepUntil: number) => adapter.setIfNewer!(key, entry, keepUntil);
           return { ...answer, lease: { ...answer.lease, store } };
         },
       })),
@@ -95,10 +95,10 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
     expected: 'hidden',
     fleet: { ...quiet.fleet, storageOptions: () => ({ lease: false }) },
     plant: (fleet) =>
-      altered(fleet, ({ setIfNewer, set }) => ({
+      altered(fleet, (adapter) => ({
         setIfVersion: async (key, entry, keepUntil, _, change) => {
-          if (!change) return setIfNewer!(key, entry, keepUntil);
-          await set(key, entry, keepUntil);
+          if (!change) return adapter.setIfNewer!(key, entry, keepUntil);
+          await adapter.set(key, entry, keepUntil);
           return true;
         },
       })),
@@ -114,12 +114,12 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
     name: 'a write that lands once more, later',
     expected: 'found',
     plant: (fleet) =>
-      altered(fleet, ({ lease, set }, { clock }) => ({
+      altered(fleet, (adapter, { clock }) => ({
         lease: async (key, ms, newerThan) => {
-          const answer = await lease!(key, ms, newerThan);
+          const answer = await adapter.lease!(key, ms, newerThan);
           if (answer.kind !== 'lease') return answer;
           const store = (entry: Entry, keepUntil: number) => {
-            clock.after(60, () => void Promise.resolve(set(key, entry, keepUntil)).catch(() => {}));
+            clock.after(60, () => void Promise.resolve(adapter.set(key, entry, keepUntil)).catch(() => {}));
             return answer.lease.store(entry, keepUntil);
           };
           return { ...answer, lease: { ...answer.lease, store } };
@@ -131,12 +131,12 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
     name: 'reads from a replica that lags behind',
     expected: 'found',
     plant: (fleet) =>
-      altered(fleet, ({ get }, { clock }) => {
+      altered(fleet, (adapter, { clock }) => {
         const seen = new Map<string, { readonly at: number; readonly entry: Entry | undefined }>();
         const lagging = async (key: string): Promise<Entry | undefined> => {
           const last = seen.get(key);
           if (last !== undefined && clock.monotonic() < last.at + 50) return last.entry;
-          const entry = await get(key);
+          const entry = await adapter.get(key);
           seen.set(key, { at: clock.monotonic(), entry });
           return entry;
         };
@@ -156,11 +156,11 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
     }),
     fleet: { ...quiet.fleet, backplane: false },
     plant: (fleet) =>
-      altered(fleet, ({ get }) => {
+      altered(fleet, (adapter) => {
         const marks = new Map<string, Promise<Entry | undefined>>();
         const once = (key: string): Promise<Entry | undefined> => {
-          if (!key.startsWith('\0') && !key.startsWith('@')) return Promise.resolve(get(key));
-          const known = marks.get(key) ?? Promise.resolve(get(key));
+          if (!key.startsWith('\0') && !key.startsWith('@')) return Promise.resolve(adapter.get(key));
+          const known = marks.get(key) ?? Promise.resolve(adapter.get(key));
           marks.set(key, known);
           return known;
         };
@@ -176,7 +176,7 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
       backplane: ({ backplane }) =>
         backplane((adapter) => ({
           ...adapter,
-          subscribe: ({ receive }) => adapter.subscribe({ receive, lost: () => {} }),
+          subscribe: (listener) => adapter.subscribe({ receive: (it) => listener.receive(it), lost: () => {} }),
         })),
     }),
   },
@@ -185,7 +185,7 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
     name: 'a promotion that extends the life of an entry',
     expected: 'found',
     plant: (fleet) =>
-      altered(fleet, ({ get }) => {
+      altered(fleet, (adapter) => {
         const longer = (entry: Entry | undefined): Entry | undefined =>
           entry && {
             ...entry,
@@ -194,8 +194,8 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
             errorUntil: entry.errorUntil + 200,
           };
         return {
-          get: async (key) => longer(await get(key)),
-          getMany: (keys) => Promise.all(keys.map(async (key) => longer(await get(key)))),
+          get: async (key) => longer(await adapter.get(key)),
+          getMany: (keys) => Promise.all(keys.map(async (key) => longer(await adapter.get(key)))),
           set: () => {},
         };
       }),

@@ -53,20 +53,19 @@ function refusing(adapter: StorageAdapter): StorageAdapter {
   const check = ({ value }: Entry): void => {
     if ((value as number) % 2 === 0) throw new TypeError('The value is too large');
   };
-  const { set, setIfNewer, setIfVersion } = adapter;
   return {
     ...adapter,
     set: async (key, entry, keepUntil) => {
       check(entry);
-      await set(key, entry, keepUntil);
+      await adapter.set(key, entry, keepUntil);
     },
     setIfNewer: async (key, entry, keepUntil) => {
       check(entry);
-      return setIfNewer!(key, entry, keepUntil);
+      return adapter.setIfNewer!(key, entry, keepUntil);
     },
     setIfVersion: async (key, entry, keepUntil, version, change) => {
       check(entry);
-      return setIfVersion!(key, entry, keepUntil, version, change);
+      return adapter.setIfVersion!(key, entry, keepUntil, version, change);
     },
   };
 }
@@ -76,7 +75,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'an invalidation of 25,000 keys',
     rules: '12.4 (C1)',
     expected: 'violated',
-    seeds: [],
+    seeds: [1, 2, 3],
     share: 0.01,
     fleet: {
       processes: TWO,
@@ -100,10 +99,58 @@ export const SCENARIOS: readonly Scenario[] = [
     }),
   },
   {
+    name: 'one process, with memory alone',
+    rules: '5.1 to 5.6',
+    expected: 'holds',
+    seeds: [],
+    fleet: { processes: ['a'], backplane: false, cache: { ttl: 300, staleWhileRevalidate: 300 } },
+    make: (chance) => ({
+      faults: { ...SLOW_LOADS, loadFailure: 0.1 },
+      scripts: randomScripts(chance, {
+        processes: ['a'],
+        keys: ['k', 'l'],
+        verbs: ['get', 'get', 'getFresh', 'change', 'set', 'expire', 'tags', 'clear'],
+        clients: 4,
+        commands: 25,
+      }),
+    }),
+  },
+  {
+    name: 'one process, and a storage that fails now and then',
+    rules: '5.1 to 5.6, 6.2, 6.3',
+    expected: 'holds',
+    seeds: [],
+    fleet: { processes: ['a'], storage: 'redis', backplane: false, cache: { ttl: 300 } },
+    make: (chance) => ({
+      faults: { ...SLOW_LOADS, requestLoss: 0.1, replyLoss: 0.1, silence: 0.1 },
+      scripts: randomScripts(chance, {
+        processes: ['a'],
+        keys: ['k', 'l'],
+        verbs: ['get', 'get', 'change', 'set', 'tags', 'clear'],
+        clients: 4,
+        commands: 25,
+      }),
+    }),
+  },
+  {
+    name: 'a fleet with leases whose messages arrive late, out of order, or not at all',
+    rules: '7.1 to 7.3',
+    expected: 'holds',
+    seeds: [],
+    fleet: { processes: THREE, storage: 'redis', freshness: { backplaneDelay: 200 } },
+    make: (chance) => ({
+      faults: { backplaneDelay: [1, 80], backplaneDisorder: 0.3, backplaneLoss: 0.1 },
+      scripts: [
+        ...randomScripts(chance, { processes: ['a'], verbs: ['change'], commands: 6, pause: 300 }),
+        ...randomScripts(chance, { processes: ['b', 'c'], verbs: ['get'], commands: 40, pause: 50 }),
+      ],
+    }),
+  },
+  {
     name: 'a calm fleet with leases',
     rules: '5.1, 7.1 to 7.3, 12.1 (C2)',
     expected: 'violated',
-    seeds: [],
+    seeds: [46, 298],
     fleet: { processes: THREE, storage: 'redis', freshness: { backplaneDelay: SOON } },
     make: (chance) => ({
       faults: SLOW_LOADS,
@@ -119,7 +166,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'a load without a lease while another process invalidates',
     rules: '12.1 (C2)',
     expected: 'violated',
-    seeds: [],
+    seeds: [36, 60, 77, 94],
     fleet: {
       processes: THREE,
       storage: 'redis',
@@ -135,7 +182,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'a link that is held while another process invalidates',
     rules: '12.1 (C3)',
     expected: 'violated',
-    seeds: [],
+    seeds: [7, 10, 15],
     fleet: { processes: THREE, storage: 'redis', freshness: { backplaneDelay: SOON } },
     make: (chance) => ({
       faults: {
@@ -152,7 +199,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'a refresh while another process invalidates',
     rules: '12.1 (C4)',
     expected: 'violated',
-    seeds: [],
+    seeds: [2, 12, 14],
     fleet: { processes: TWO, storage: 'redis', freshness: { backplaneDelay: SOON } },
     make: (chance) => ({
       faults: SLOW_LOADS,
@@ -166,7 +213,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'two caches over one SQLite file',
     rules: '12.1 (C4)',
     expected: 'violated',
-    seeds: [],
+    seeds: [4, 10, 11],
     fleet: {
       processes: TWO,
       storage: 'sqlite',
@@ -183,7 +230,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'an invalidation whose message arrives and whose deletion does not',
     rules: '12.5 (C5)',
     expected: 'violated',
-    seeds: [],
+    seeds: [1, 2, 3],
     fleet: { processes: TWO, storage: 'redis', freshness: { backplaneDelay: SOON } },
     make: (chance) => ({
       faults: {
@@ -201,7 +248,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'a deletion that fails once, and a process that reads nothing afterwards',
     rules: '12.5 (C6)',
     expected: 'violated',
-    seeds: [],
+    seeds: [1, 3, 6],
     fleet: {
       processes: TWO,
       storage: 'redis',
@@ -221,7 +268,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'an invalidation after an outage that opened the breaker',
     rules: '12.5 (C7)',
     expected: 'violated',
-    seeds: [],
+    seeds: [2, 3, 4],
     fleet: {
       processes: TWO,
       storage: 'redis',
@@ -242,7 +289,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'a storage that evicts at random',
     rules: '12.6 (C8)',
     expected: 'violated',
-    seeds: [],
+    seeds: [1, 2, 3],
     fleet: {
       processes: TWO,
       storage: 'redis',
@@ -266,7 +313,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'a storage that starts again from an older snapshot',
     rules: '12.6 (C9)',
     expected: 'violated',
-    seeds: [],
+    seeds: [1, 20, 24],
     fleet: { processes: TWO, storage: 'redis', cache: { memory: false }, freshness: { backplaneDelay: SOON } },
     make: (chance) => ({
       faults: {
@@ -282,7 +329,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'a replica that lacks the last changes',
     rules: '12.6 (C9)',
     expected: 'violated',
-    seeds: [],
+    seeds: [1, 2, 8],
     fleet: { processes: TWO, storage: 'redis', cache: { memory: false }, freshness: { backplaneDelay: SOON } },
     make: (chance) => ({
       faults: { events: [at(250 + chance.below(100), { fault: 'failover', store: 'redis', ms: 100 })] },
@@ -293,7 +340,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'a storage that refuses some values',
     rules: '12.7 (C10)',
     expected: 'violated',
-    seeds: [],
+    seeds: [1, 2, 3],
     fleet: {
       processes: TWO,
       storage: 'redis',
@@ -312,7 +359,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'one cold key whose loads fail in a fleet with leases',
     rules: '12.8 (C11)',
     expected: 'violated',
-    seeds: [],
+    seeds: [1, 2, 3],
     fleet: { processes: ['a', 'b', 'c', 'd', 'e', 'f'], storage: 'redis' },
     make: (chance) => ({
       faults: { loadTime: [100, 200], loadFailure: 1 },
@@ -333,7 +380,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'a refresh while an older load is under way',
     rules: '12.9 (C12)',
     expected: 'violated',
-    seeds: [],
+    seeds: [1, 2, 3],
     fleet: { processes: ['a'], backplane: false },
     make: (chance) => ({
       faults: SLOW_LOADS,
@@ -344,7 +391,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'background reloads of two caches over one storage without leases',
     rules: '12.3 (C13)',
     expected: 'violated',
-    seeds: [],
+    seeds: [1, 4, 7],
     fleet: {
       processes: TWO,
       storage: 'sqlite',
@@ -373,7 +420,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'a wall clock that is set back after an expiry',
     rules: '12.10 (C14)',
     expected: 'violated',
-    seeds: [],
+    seeds: [6, 8, 11],
     fleet: { processes: ['a'], backplane: false, cache: { staleWhileRevalidate: 0, staleIfError: 0 } },
     make: (chance) => ({
       faults: {
@@ -386,11 +433,11 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'everything at once',
     rules: '12.1 to 12.6',
     expected: 'violated',
-    seeds: [],
+    seeds: [3, 21, 24],
     fleet: {
       processes: THREE,
       storage: 'redis',
-      cache: { ttl: '1m', staleIfError: '1m' },
+      cache: { ttl: '1m' },
       freshness: { backplaneDelay: 200, recovery: 7_000 },
     },
     make: (chance) => ({
@@ -410,19 +457,19 @@ export const SCENARIOS: readonly Scenario[] = [
         keys: ['k', 'l'],
         verbs: ['get', 'get', 'get', 'getFresh', 'refresh', 'change', 'set', 'tags', 'expire', 'clear'],
         clients: 5,
-        commands: 20,
-        pause: 200,
+        commands: 30,
+        pause: 800,
       }),
     }),
   },
 ];
 
-/** Some fault at some instant of a simulation that lasts two seconds. */
+/** Some fault at some instant of the first half of a simulation that lasts twelve seconds. */
 function anyFault(chance: Chance): FaultEvent {
   const process = chance.oneOf(THREE);
   const ms = chance.below(1_500);
   return {
-    at: chance.below(2_000),
+    at: chance.below(6_000),
     ...chance.oneOf<Without<FaultEvent, 'at'>>([
       { fault: 'restart', process },
       { fault: 'pause', process, ms },

@@ -90,8 +90,12 @@ describe('freshness in one process', () => {
   test('lets a set that was under way at the same time win, and no set that was over', () => {
     const set = (version: number, begin: number, end: number): Part => ({ kind: 'set', input: version, begin, end });
 
-    expect(verdictOf([written(2), written(3), set(2, 20, 35), set(3, 30, 40), read(2, { begin: 50, end: 51 })]).ok).toBe(true);
-    expect(verdictOf([written(2), written(3), set(2, 20, 25), set(3, 30, 40), read(2, { begin: 50, end: 51 })]).ok).toBe(false);
+    expect(
+      verdictOf([written(2), written(3), set(2, 20, 35), set(3, 30, 40), read(2, { begin: 50, end: 51 })]).ok,
+    ).toBe(true);
+    expect(
+      verdictOf([written(2), written(3), set(2, 20, 25), set(3, 30, 40), read(2, { begin: 50, end: 51 })]).ok,
+    ).toBe(false);
   });
 
   test('finds a value that is older than its window', () => {
@@ -117,7 +121,11 @@ describe('freshness in a fleet', () => {
   });
 
   test('binds a read from storage at once', () => {
-    const parts = [written(2), invalidated, read(1, { ...there, reading: { version: 1, status: 'hit', tier: 'redis' } })];
+    const parts = [
+      written(2),
+      invalidated,
+      read(1, { ...there, reading: { version: 1, status: 'hit', tier: 'redis' } }),
+    ];
 
     expect(verdictOf(parts, { backplaneDelay: 10_000 }).ok).toBe(false);
   });
@@ -135,6 +143,17 @@ describe('freshness in a fleet', () => {
     expect(checkFreshness(history(60), { backplaneDelay: 0, recovery: 1_000 }).ok).toBe(false);
     expect(checkFreshness(history(20), { backplaneDelay: 0 }).ok).toBe(false);
   });
+});
+
+test('a read says that it is stale where messages were lost that may have been about the change', () => {
+  const stale = read(1, { process: 'b', reading: { version: 1, status: 'stale', tier: 'memory' } });
+  const gap = (process: string, until: number) => ({ process, what: 'gap', from: until - 10, until });
+  const okWith = (disturbance: ReturnType<typeof gap>): boolean =>
+    checkFreshness(historyOf([written(2), invalidated, stale], [disturbance]), { backplaneDelay: 0 }).ok;
+
+  expect(okWith(gap('b', 1_500))).toBe(true);
+  expect(okWith(gap('c', 1_500))).toBe(false);
+  expect(okWith(gap('b', 500))).toBe(false);
 });
 
 /** A register for each key: a read brings what was set last. */

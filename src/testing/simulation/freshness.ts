@@ -1,4 +1,4 @@
-import { describeOperation, type History, type Operation, type Verdict } from './history.js';
+import { describeOperation, GAP, type History, type Operation, type Verdict } from './history.js';
 
 /** What {@link checkFreshness} holds reads to. */
 export interface FreshnessOptions {
@@ -21,8 +21,6 @@ export interface FreshnessOptions {
 interface Promised {
   readonly change: Operation;
   readonly floor: number;
-  /** From this instant on it binds other processes. */
-  readonly elsewhere: number;
 }
 
 const CHANGES: readonly string[] = ['invalidate', 'set', 'update', 'tags', 'clear', 'expire'];
@@ -104,10 +102,10 @@ class KeyCheck {
   #promise(change: Operation): Promised {
     const set = change.kind === 'set' || change.kind === 'update' ? change.input : undefined;
     const floor = typeof set === 'number' ? set : this.#sourceAt(change.begin);
-    return { change, floor, elsewhere: this.#acknowledgedAt(change) };
+    return { change, floor };
   }
 
-  #binds({ change, elsewhere }: Promised, read: Operation): boolean {
+  #binds({ change }: Promised, read: Operation): boolean {
     const { status, tier } = read.reading!;
     if (change.kind === 'expire' && status !== 'hit') return false;
     if (change.begin >= read.begin) return false;
@@ -115,18 +113,28 @@ class KeyCheck {
     if (change.end === undefined || change.error !== undefined || change.end >= read.begin) return false;
     const isFromStorage = tier !== undefined && tier !== 'memory' && tier !== 'upstream';
     const { backplaneDelay = Infinity } = this.#options;
-    if (backplaneDelay === Infinity) return false;
-    return read.calledAt >= elsewhere + (isFromStorage ? 0 : backplaneDelay);
+    if (backplaneDelay === Infinity || this.#isDoubted(change, read)) return false;
+    // Whoever reads storage depends on nobody but the one who changed it.
+    if (isFromStorage) return read.calledAt >= this.#acknowledgedAt(change, [change.process]);
+    return read.calledAt >= this.#acknowledgedAt(change, [change.process, read.process]) + backplaneDelay;
   }
 
-  /** When others are bound by `change`: once it was acknowledged and nothing keeps it from reaching storage. */
-  #acknowledgedAt(change: Operation): number {
-    if (change.returnedAt === undefined) return Infinity;
+  /** Whether `read` says that its value is stale because messages were lost that may have been about `change`. */
+  #isDoubted(change: Operation, { process, reading, calledAt }: Operation): boolean {
+    if (reading!.status !== 'stale' || reading!.tier !== 'memory') return false;
+    return this.#history.disturbances.some(
+      (it) => it.what === GAP && it.process === process && it.until >= change.calledAt && it.from <= calledAt,
+    );
+  }
+
+  /** When `change` was acknowledged and nothing keeps it from reaching others, as far as it depends on `processes`. */
+  #acknowledgedAt(change: Operation, processes: readonly string[]): number {
     const { backplaneDelay = 0, recovery } = this.#options;
-    let instant = change.returnedAt;
+    let instant = change.returnedAt ?? Infinity;
     if (recovery === undefined) return instant;
-    for (const { from, until } of this.#history.disturbances) {
-      const meets = from <= instant + backplaneDelay && until + recovery >= change.calledAt;
+    for (const { process, what, from, until } of this.#history.disturbances) {
+      if (process !== undefined && !processes.includes(process)) continue;
+      const meets = what !== GAP && from <= instant + backplaneDelay && until + recovery >= change.calledAt;
       if (meets) instant = Math.max(instant, until + recovery);
     }
     return instant;

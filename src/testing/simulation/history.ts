@@ -45,6 +45,9 @@ export interface Operation {
   readonly error: string | undefined;
 }
 
+/** What a {@link Disturbance} is called in which messages of the backplane were lost, until the process is told. */
+export const GAP = 'gap';
+
 /** A time in which a process, or all of them, could not rely on what it is connected to. */
 export interface Disturbance {
   /** `undefined`: all processes. */

@@ -1,5 +1,6 @@
 import type { BackplaneAdapter, BackplaneListener, BackplaneMessage } from '../../contracts.js';
 import type { Core } from './core.js';
+import { GAP } from './history.js';
 import type { Link } from './link.js';
 import type { Life } from './process.js';
 
@@ -59,15 +60,16 @@ export class Hub {
   /** Tells of the gap as soon as the connection is there again. */
   #miss(to: Subscriber, message: BackplaneMessage): void {
     this.#core.note(to.process, `misses ${inWords(message)}`);
-    this.#tellGap(to);
+    this.#tellGap(to, this.#core.heap.time);
   }
 
-  #tellGap(to: Subscriber): void {
+  #tellGap(to: Subscriber, since: number): void {
     const { faults, network, streams } = this.#core;
     to.life.arrive(streams.of(`hub ${to.process}`).within(faults.gapNotice), () => {
       if (!this.#subscribers.has(to)) return;
-      if (network.isCut(to.process, BACKPLANE)) return this.#tellGap(to);
+      if (network.isCut(to.process, BACKPLANE)) return this.#tellGap(to, since);
       this.#core.note(to.process, 'hears that messages may be lost');
+      this.#core.log.disturbances.push({ process: to.process, what: GAP, from: since, until: this.#core.heap.time });
       to.listener.lost();
     });
   }

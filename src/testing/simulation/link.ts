@@ -77,6 +77,7 @@ export class Link {
 
   #fail(what: string, reject: (error: Error) => void): void {
     this.#core.note(this.#process, `${this.#service}: ${what}`);
+    this.#core.log.disturb(this.#process, `loss ${this.#service}`, 0);
     if (this.#stream.happens(this.#core.faults.silence)) return;
     this.#life.arrive(this.#stream.within(NOTICE), () => reject(new Error(`Connection to ${this.#service} lost`)));
   }

@@ -38,13 +38,13 @@ export interface ProcessParts {
    * The one storage of its kind that all processes share: `'redis'` behind a network, with leases, or `'sqlite'`, a file that
    * answers in the same instant.
    */
-  storage(kind: 'redis' | 'sqlite', options?: StorageOptions): StorageTier;
+  readonly storage: (kind: 'redis' | 'sqlite', options?: StorageOptions) => StorageTier;
   /** The backplane of all processes. `change` alters the adapter, for example to plant a fault. */
-  backplane(change?: (adapter: BackplaneAdapter) => BackplaneAdapter): Backplane;
+  readonly backplane: (change?: (adapter: BackplaneAdapter) => BackplaneAdapter) => Backplane;
   /** A queue on the disk of this process, which survives its crashes. */
-  queue(): WriteQueue;
+  readonly queue: () => WriteQueue;
   /** Loads versions from the source. */
-  upstream(): Upstream<number>;
+  readonly upstream: () => Upstream<number>;
 }
 
 /** A process of a simulated world. `S` is what its code brings. */
