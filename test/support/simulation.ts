@@ -149,17 +149,21 @@ async function obey(ops: Recorder, cache: TieredCache<number>, { do: verb, key }
     }
     case 'set': {
       const version = ops.write(key);
-      return void (await ops.act('set', key, () => cache.set(key, version), version));
+      await ops.act('set', key, () => cache.set(key, version), version);
+      return;
     }
     case 'expire':
       ops.write(key);
-      return void (await ops.act('expire', key, () => cache.expire(key)));
+      await ops.act('expire', key, () => cache.expire(key));
+      return;
     case 'tags':
       ops.write(key);
-      return void (await ops.act('tags', key, () => cache.invalidateTags(`tag ${key}`)));
+      await ops.act('tags', key, () => cache.invalidateTags(`tag ${key}`));
+      return;
     case 'clear':
       ops.write(key);
-      return void (await ops.act('clear', undefined, () => cache.clear()));
+      await ops.act('clear', undefined, () => cache.clear());
+      return;
   }
 }
 

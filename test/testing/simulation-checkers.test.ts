@@ -265,7 +265,5 @@ function longHistory(length: number, clients: number): Part[] {
     if (part.kind === 'set') value = part.input as number;
     values.set(part, value);
   }
-  return parts.map(({ happens: _, ...part }, index) =>
-    part.kind === 'read' ? { ...part, output: values.get(parts[index]!) } : part,
-  );
+  return parts.map((part) => (part.kind === 'read' ? { ...part, output: values.get(part) } : part));
 }

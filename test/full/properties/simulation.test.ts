@@ -30,12 +30,14 @@ describe(`in ${SEEDS} simulated fleets of a kind`, () => {
     const cases = anyCase({ processes: ['a'], keys: ['k', 'l'], verbs, faults });
     const fleet = { processes: ['a'], backplane: false, cache: { ttl: 100, staleWhileRevalidate: 100 } };
 
-    await fc.assert(
+    const checked = fc.assert(
       fc.asyncProperty(fc.nat(1_000), cases, async (seed, given) => {
         const found = await runCase(kit, fleet, given, seed);
         if (!found.verdict.ok) throw new Error(reportOf(found, given));
       }),
       { numRuns: runs(100) },
     );
+
+    await expect(checked).resolves.toBeUndefined();
   });
 });
