@@ -72,14 +72,15 @@ describe('a fault that was planted', () => {
     const failing = fc.assert(fc.asyncProperty(fc.nat(1_000), cases, holds));
     const { cause } = (await failing.catch((error: unknown) => error)) as Error;
 
-    const [promise, first, second, ...rest] = (cause as Error).message.split('\n');
-    expect(promise).toMatch(/^Seed \d+\. Of "[kl]", 1 is older than 2, which was promised:$/);
+    const { message } = cause as Error;
+    const [promise, first, second] = message.split('\n');
+    expect(promise).toMatch(/^Seed \d+\. Of "[kl]", \d is older than \d, which was promised:$/);
     expect([first, second]).toEqual([
       expect.stringMatching(/^ {2}a#\d invalidate [kl] /),
-      expect.stringMatching(/^ {2}a#\d read [kl] = 1 \(hit, memory\) /),
+      expect.stringMatching(/^ {2}a#\d read [kl] = \d \(hit, memory\) /),
     ]);
-    expect(rest.join('\n')).toMatch(
-      /^Faults: \{\}\nClients:\n( {2}in a: nothing\n)* {2}in a: \+0 get (.), \+0 change \2, \+0 get \2$/,
-    );
+    const commands = [...message.matchAll(/\+\d+ (get|change) /g)].map(([, verb]) => verb);
+    expect(commands).toHaveLength(3);
+    expect(new Set(commands)).toEqual(new Set(['get', 'change']));
   });
 });

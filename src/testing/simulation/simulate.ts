@@ -1,7 +1,8 @@
 import { settled } from './events.js';
 import type { FaultPlan } from './faults.js';
 import type { History } from './history.js';
-import { SimulatedWorld, type World } from './world.js';
+import { SimulatedWorld } from './simulated-world.js';
+import type { World } from './world.js';
 
 /** Options of {@link simulate}. */
 export interface SimulateOptions {
