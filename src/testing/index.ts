@@ -17,3 +17,12 @@ export type {
   WriteQueueSuiteOptions,
   WriteQueueSuiteRunner,
 } from './write-queue-suite/checks.js';
+export { simulate, type Simulated, type SimulateOptions } from './simulation/simulate.js';
+export type { FaultEvent, FaultPlan, Span } from './simulation/faults.js';
+export type { Disturbance, History, Operation, OperationKind, Reading, Verdict } from './simulation/history.js';
+export type { Recorder } from './simulation/recorder.js';
+export type { StorageFeatures } from './simulation/storage.js';
+export type { ProcessParts, SimProcess, StorageOptions, World } from './simulation/world.js';
+export { checkFreshness, type FreshnessOptions } from './simulation/freshness.js';
+export { checkLinearizable, type Model } from './simulation/linearizable.js';
+export type { SimulatedStore } from './simulation/store.js';

@@ -262,6 +262,10 @@ export const FAULTS: Readonly<Record<string, Sample>> = {
     ['vitest', '../../read/stats.js', '../../base/clock.js', '../index.js'],
     ['./checks.js', '../manual-clock.js', '../../contracts.js', '../../entry.js'],
   ),
+  'src/testing/simulation/simulated-world.ts': imports(
+    ['vitest', '../../read/stats.js', '../../cache/tiered-cache.js', '../../redis/scripts.js', '../index.js'],
+    ['./core.js', '../timer-queue.js', '../../base/clock.js', '../../fleet/define-backplane.js'],
+  ),
 
   // Nothing is outside the rooms, and no other way of importing gets around a rule.
   'src/newcomer.ts': imports(['./entry.js'], []),

@@ -1,0 +1,124 @@
+import type { Lease, LeaseAnswer, StorageAdapter, VersionAnswer } from '../../contracts.js';
+import type { Entry } from '../../entry.js';
+import { describeKeys } from './history.js';
+import type { Link } from './link.js';
+import type { LeaseReply, SimulatedStore } from './store.js';
+
+/** What a simulated storage offers beside what each has. */
+export interface StorageFeatures {
+  /** Leases, of `'redis'` only. @default true */
+  readonly lease?: boolean;
+  /** `version` and `setIfVersion`. @default true */
+  readonly versions?: boolean;
+}
+
+/** Does one thing to the store, now or after a way over the network. */
+type Call = <T>(what: string, run: () => T) => T | Promise<T>;
+
+/** What all adapters have: the operations of the store, one message each. */
+function basics(store: SimulatedStore, call: Call): StorageAdapter {
+  return {
+    name: store.name,
+    get: (key) => call(`get ${key}`, () => store.get(key)),
+    set: (key, entry, keepUntil) => call(`set ${key} ${valueOf(entry)}`, () => store.set(key, entry, keepUntil)),
+    delete: (key) => call(`delete ${key}`, () => store.delete(key)),
+    getMany: (keys) => call(`get ${describeKeys(keys)}`, () => keys.map((key) => store.get(key))),
+    setMany: (writes) =>
+      call(`set ${writes.map(({ key, entry }) => `${key} ${valueOf(entry)}`).join(',')}`, () => {
+        for (const { key, entry, keepUntil } of writes) store.set(key, entry, keepUntil);
+      }),
+    deleteMany: (keys) =>
+      call(`delete ${describeKeys(keys)}`, () => {
+        for (const key of keys) store.delete(key);
+      }),
+    setIfNewer: (key, entry, keepUntil) =>
+      call(`set if newer ${key} ${valueOf(entry)}`, () => store.setIfNewer(key, entry, keepUntil)),
+    clear: () => call('clear', () => store.clear()),
+  };
+}
+
+function versions(store: SimulatedStore, call: Call): Pick<StorageAdapter, 'version' | 'setIfVersion'> {
+  return {
+    version: (key, newerThan) =>
+      call(`version ${key}`, (): VersionAnswer => {
+        const entry = store.get(key);
+        const version = store.version(key);
+        return entry !== undefined && entry.startedAt > newerThan ? { version, entry } : { version };
+      }),
+    setIfVersion: (key, entry, keepUntil, version, change) =>
+      call(`set if ${version} ${key} ${valueOf(entry)}`, () => {
+        return store.version(key) === version && store.setIfVersion(key, entry, keepUntil, change);
+      }),
+  };
+}
+
+function leases(store: SimulatedStore, link: Link, listen: (key: string, wake: () => void) => () => void) {
+  const leaseOf = (key: string, token: string): Lease => ({
+    token,
+    renew: (ms) => link.request(`renew ${key}`, () => store.renew(key, token, ms)),
+    store: (entry, keepUntil) =>
+      link.request(`store leased ${key} ${valueOf(entry)}`, () => {
+        if (store.holder(key) !== token) return false;
+        const stored = store.setIfNewer(key, entry, keepUntil);
+        store.release(key);
+        return stored;
+      }),
+    release: () =>
+      link.request(`release ${key}`, () => {
+        if (store.holder(key) === token) store.release(key);
+      }),
+  });
+  const answer = (key: string, reply: LeaseReply): LeaseAnswer =>
+    reply.kind === 'lease' ? { kind: 'lease', lease: leaseOf(key, reply.token) } : reply;
+  return {
+    lease: async (key: string, ms: number, newerThan: number): Promise<LeaseAnswer> =>
+      answer(key, await link.request(`lease ${key}`, () => store.lease(key, ms, newerThan))),
+    onLeaseEnd: listen,
+  };
+}
+
+/** An adapter for a store behind a network. */
+export function distantStorage(
+  store: SimulatedStore,
+  link: Link,
+  beforeEach: () => void,
+  features: StorageFeatures,
+): StorageAdapter {
+  const call: Call = (what, run) =>
+    link.request(what, () => {
+      beforeEach();
+      return run();
+    });
+  const waiting = new Set<{ readonly key: string; readonly wake: () => void }>();
+  store.leaseEnded.push((key) => {
+    for (const it of waiting) if (it.key === key) link.push(it.wake);
+  });
+  const listen = (key: string, wake: () => void): (() => void) => {
+    const listener = { key, wake };
+    waiting.add(listener);
+    return () => void waiting.delete(listener);
+  };
+  return {
+    ...basics(store, call),
+    ...(features.versions === false ? {} : versions(store, call)),
+    ...(features.lease === false ? {} : leases(store, link, listen)),
+  };
+}
+
+/** An adapter for a store in a file that the process itself reads and writes: nothing comes in between. */
+export function localStorage(
+  store: SimulatedStore,
+  note: (text: string) => void,
+  features: StorageFeatures,
+): StorageAdapter {
+  const call: Call = (what, run) => {
+    const answer = run();
+    note(`${store.name}: ${what}`);
+    return answer;
+  };
+  return { ...basics(store, call), ...(features.versions === false ? {} : versions(store, call)) };
+}
+
+function valueOf(entry: Entry): string {
+  return JSON.stringify(entry.value) ?? 'nothing';
+}
