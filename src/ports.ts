@@ -46,7 +46,7 @@ export interface StoragePort {
   remove(key: string, later?: () => void): Promise<StorageReport>;
   /** Makes entries stale or unusable without touching them: one key, those with some tags, or all. */
   mark(mark: StorageMark, later?: () => void): Promise<StorageReport>;
-  /** Believes what storage holds for `key` no longer, or again: another process has changed it, and storage has yet to be told. */
+  /** Another process has changed `key`. `isDoubted`: what storage holds for it is not believed, since storage has yet to be told. */
   doubt(key: string, isDoubted: boolean): void;
   /**
    * Asks before a load what storing its result takes. Resolves with the permit to load, with what another process has loaded
@@ -320,6 +320,8 @@ export interface OutboxPort {
    * a write may take. `later` is called if storage takes it only after that.
    */
   intend(key: string, wish: Intent, later?: () => void): Promise<WriteOutcome>;
+  /** Shows reads no entry that is on its way for `key`: another process has changed the key since. */
+  hide(key: string): void;
   /** Believes nothing that was stored before now: the tier may have gone back to an earlier state. */
   distrust(): void;
   /** Starts a replay in the background, unless one is under way or was a moment ago. */

@@ -7,6 +7,8 @@ import { correct, merged, MOST_KEPT, REFUSED, refused, REPLAY_PAUSE } from '../t
 /** A key of which storage is not known to hold what it is to hold. */
 interface Slot {
   intent: Intent;
+  /** An intent that reads don't go by. */
+  hidden: Intent | undefined;
   /** The intent that storage took last, and how that went. */
   written: { readonly intent: Intent; readonly outcome: WriteOutcome } | undefined;
   /** The write that goes last. It belongs to the request that makes it. */
@@ -64,7 +66,13 @@ export class RequestOutbox implements OutboxPort {
   intentFor(key: string): Intent | undefined {
     const slot = this.#slots.get(key);
     if (slot !== undefined && this.#isLeft(key, slot)) this.#takeOver(key, slot);
-    return this.#slots.get(key)?.intent;
+    const left = this.#slots.get(key);
+    return left === undefined || left.intent === left.hidden ? undefined : left.intent;
+  }
+
+  hide(key: string): void {
+    const slot = this.#slots.get(key);
+    if (slot?.intent.kind === 'put') slot.hidden = slot.intent;
   }
 
   corrected(key: string, entry: Entry | undefined, before: Intent | undefined): Entry | undefined {
@@ -80,7 +88,7 @@ export class RequestOutbox implements OutboxPort {
         if (!wish.keep) return Promise.resolve(REFUSED);
         this.#distrustEverything();
       }
-      slot = { intent: wish, written: undefined, last: undefined, late: 0, until: 0 };
+      slot = { intent: wish, hidden: undefined, written: undefined, last: undefined, late: 0, until: 0 };
       this.#slots.set(key, slot);
     } else {
       slot.intent = merged(slot.intent, wish);

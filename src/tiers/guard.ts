@@ -166,6 +166,7 @@ export class GuardedTier {
     if (tier === undefined || this.#breaker.isFailing) return undefined;
     this.#listen();
     const losses = this.#losses;
+    const before = this.#outbox.intentFor(key);
     const answer = await this.#asked('version', key, async () => {
       const answer: unknown = await tier.version(key, newerThan);
       if (isVersionAnswer(answer, isEntry)) return answer;
@@ -173,7 +174,8 @@ export class GuardedTier {
     });
     if (answer === undefined) return undefined;
     const { version, entry } = answer;
-    return { condition: new GuardedVersion(tier, key, { version, losses, onRefused }), entry };
+    const condition = new GuardedVersion(tier, key, { version, losses, onRefused });
+    return { condition, entry: this.#outbox.corrected(key, entry, before) };
   }
 
   /**
@@ -206,6 +208,8 @@ export class GuardedTier {
     }, ignore);
     const answer = await run('lease', () => asked);
     late = answer === undefined;
+    if (answer?.kind === 'entry' && this.#outbox.corrected(key, answer.entry, undefined) !== answer.entry)
+      return 'none';
     if (answer?.kind !== 'lease') return answer;
     return { kind: 'lease', lease: new GuardedLease(answer.lease, run, { losses, onRefused }) };
   }
@@ -252,6 +256,11 @@ export class GuardedTier {
   /** Changes that the tier has missed and is still to be told of. */
   get kept(): number {
     return this.#outbox.kept;
+  }
+
+  /** Shows reads no entry that is on its way for `key`. */
+  hide(key: string): void {
+    this.#outbox.hide(key);
   }
 
   /** Believes nothing that was stored before now. */

@@ -52,6 +52,11 @@ export class NamespacedTier {
     return this.#guard.leases;
   }
 
+  /** See {@link GuardedTier.hide}. */
+  hide(key: string): void {
+    this.#guard.hide(this.#space.keyOf(key));
+  }
+
   /** See {@link GuardedTier.distrust}. */
   distrust(): void {
     this.#guard.distrust();

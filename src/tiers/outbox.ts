@@ -12,6 +12,8 @@ interface Slot {
   intent: Intent;
   /** The writes under way, one at a time: the latest wish follows, without those in between. */
   writing: Promise<void> | undefined;
+  /** An intent that reads don't go by. */
+  hidden: Intent | undefined;
   /** Writes that missed their deadline and are not over. Each may still overwrite what is written meanwhile. */
   late: number;
   /** Those who wait for the next write. */
@@ -72,7 +74,13 @@ export class Outbox implements OutboxPort {
   }
 
   intentFor(key: string): Intent | undefined {
-    return this.#slots.get(key)?.intent;
+    const slot = this.#slots.get(key);
+    return slot === undefined || slot.intent === slot.hidden ? undefined : slot.intent;
+  }
+
+  hide(key: string): void {
+    const slot = this.#slots.get(key);
+    if (slot?.intent.kind === 'put') slot.hidden = slot.intent;
   }
 
   corrected(key: string, entry: Entry | undefined, before: Intent | undefined): Entry | undefined {
@@ -83,7 +91,7 @@ export class Outbox implements OutboxPort {
     let slot = this.#slots.get(key);
     if (slot === undefined) {
       if (this.#isFull(wish)) return Promise.resolve(REFUSED);
-      slot = { intent: wish, writing: undefined, late: 0, waiting: [], later: [], missed: false };
+      slot = { intent: wish, hidden: undefined, writing: undefined, late: 0, waiting: [], later: [], missed: false };
       this.#slots.set(key, slot);
     } else {
       slot.intent = merged(slot.intent, wish);

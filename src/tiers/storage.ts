@@ -111,6 +111,7 @@ class Storage implements StoragePort {
 
   doubt(key: string, isDoubted: boolean): void {
     const doubted = this.#doubted;
+    for (const tier of this.#tiers) tier.hide(key);
     if (!isDoubted) doubted.delete(key);
     else if (doubted.add(key).size > MOST_DOUBTED) {
       doubted.clear();

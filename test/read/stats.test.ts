@@ -6,11 +6,13 @@ import { fc } from '../support/property.js';
 import { heapUsed } from '../support/setup-flights.js';
 
 const FLIGHTS = new Singleflight().getStats();
-const NOW = { evictions: 3, size: 2, inFlight: 1, flights: FLIGHTS };
+const NOW = { pendingInvalidations: 4, evictions: 3, size: 2, inFlight: 1, flights: FLIGHTS };
 
 describe('the counters of a cache', () => {
   test('start at zero, with a hit ratio of zero', () => {
-    expect(new Counters().snapshot({ evictions: 0, size: 0, inFlight: 0, flights: FLIGHTS })).toEqual({
+    expect(
+      new Counters().snapshot({ pendingInvalidations: 0, evictions: 0, size: 0, inFlight: 0, flights: FLIGHTS }),
+    ).toEqual({
       ...{
         hits: 0,
         staleHits: 0,
@@ -22,7 +24,7 @@ describe('the counters of a cache', () => {
         revalidations: 0,
         tierErrors: 0,
       },
-      ...{ evictions: 0, size: 0, inFlight: 0, flights: FLIGHTS, hitRatio: 0 },
+      ...{ pendingInvalidations: 0, evictions: 0, size: 0, inFlight: 0, flights: FLIGHTS, hitRatio: 0 },
       loadLatency: { count: 0, mean: 0, p50: 0, p95: 0, p99: 0, max: 0 },
     });
   });

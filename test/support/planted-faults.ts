@@ -92,7 +92,7 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
   {
     ...quiet,
     name: 'versions that are not compared',
-    expected: 'hidden',
+    expected: 'found',
     fleet: { ...quiet.fleet, storageOptions: () => ({ lease: false }) },
     plant: (fleet) =>
       altered(fleet, (adapter) => ({

@@ -51,7 +51,9 @@ type Without<T, Name extends string> = T extends unknown ? Omit<T, Name> : never
 /** A storage for which even versions are too large. */
 function refusing(adapter: StorageAdapter): StorageAdapter {
   const check = ({ value }: Entry): void => {
-    if ((value as number) % 2 === 0) throw new TypeError('The value is too large');
+    // Known as an error of the package, which this file, run on the built one too, can't import.
+    const error = { code: 'SOLOFLIGHT_VALUE_TOO_LARGE', [Symbol.for('soloflight.error')]: true };
+    if ((value as number) % 2 === 0) throw Object.assign(new Error('The value is too large'), error);
   };
   return {
     ...adapter,
@@ -74,7 +76,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'an invalidation of 25,000 keys',
     rules: '12.4 (C1)',
-    expected: 'violated',
+    expected: 'holds',
     seeds: [1, 2, 3],
     share: 0.01,
     fleet: {
@@ -149,7 +151,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'a calm fleet with leases',
     rules: '5.1, 7.1 to 7.3, 12.1 (C2)',
-    expected: 'violated',
+    expected: 'holds',
     seeds: [46, 298],
     fleet: { processes: THREE, storage: 'redis', freshness: { backplaneDelay: SOON } },
     make: (chance) => ({
@@ -165,7 +167,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'a load without a lease while another process invalidates',
     rules: '12.1 (C2)',
-    expected: 'violated',
+    expected: 'holds',
     seeds: [36, 60, 77, 94],
     fleet: {
       processes: THREE,
@@ -198,7 +200,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'a refresh while another process invalidates',
     rules: '12.1 (C4)',
-    expected: 'violated',
+    expected: 'holds',
     seeds: [2, 12, 14],
     fleet: { processes: TWO, storage: 'redis', freshness: { backplaneDelay: SOON } },
     make: (chance) => ({
@@ -212,7 +214,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'two caches over one SQLite file',
     rules: '12.1 (C4)',
-    expected: 'violated',
+    expected: 'holds',
     seeds: [4, 10, 11],
     fleet: {
       processes: TWO,
@@ -247,7 +249,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'a deletion that fails once, and a process that reads nothing afterwards',
     rules: '12.5 (C6)',
-    expected: 'violated',
+    expected: 'holds',
     seeds: [1, 3, 6],
     fleet: {
       processes: TWO,
@@ -267,7 +269,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'an invalidation after an outage that opened the breaker',
     rules: '12.5 (C7)',
-    expected: 'violated',
+    expected: 'holds',
     seeds: [2, 3, 4],
     fleet: {
       processes: TWO,
@@ -339,7 +341,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'a storage that refuses some values',
     rules: '12.7 (C10)',
-    expected: 'violated',
+    expected: 'holds',
     seeds: [1, 2, 3],
     fleet: {
       processes: TWO,
@@ -390,7 +392,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'background reloads of two caches over one storage without leases',
     rules: '12.3 (C13)',
-    expected: 'violated',
+    expected: 'holds',
     seeds: [1, 4, 7],
     fleet: {
       processes: TWO,

@@ -425,7 +425,7 @@ describe('a tier that keeps failing', () => {
     await clock.advanceAsync(WRITE_TIMEOUT);
 
     const skipped = guard.put('k', entryAt(clock, 'v'), PUT);
-    expect(await outcome(skipped)).toEqual({ value: false });
+    expect(await outcome(skipped)).toMatchObject({ value: { done: false } });
     expect(script.calls).toHaveLength(5);
     await clock.advanceAsync(5_000);
     void guard.put('k', entryAt(clock, 'v'), PUT);
@@ -480,7 +480,7 @@ describe('the writes of a key', () => {
     release();
     await settle();
     script.next('set').pass();
-    expect(await outcome(put)).toEqual({ value: true });
+    expect(await outcome(put)).toMatchObject({ value: { done: true } });
   });
 
   test('that are told to wait for something that fails are made all the same', async () => {
@@ -595,11 +595,11 @@ describe('the writes of a key', () => {
     const second = guard.remove('k');
     const third = guard.expire('k', clock.now());
     await clock.advanceAsync(WRITE_TIMEOUT - 1_000);
-    expect(await outcome(first)).toEqual({ value: false });
+    expect(await outcome(first)).toMatchObject({ value: { done: false } });
     await clock.advanceAsync(1_000);
 
-    expect(await outcome(second)).toEqual({ value: false });
-    expect(await outcome(third)).toEqual({ value: undefined });
+    expect(await outcome(second)).toMatchObject({ value: { done: false } });
+    expect(await outcome(third)).toMatchObject({ value: { done: false } });
   });
 
   test('a result worth only a try that fails leaves the stored entry as it was', async () => {
@@ -627,7 +627,7 @@ describe('a value that must not be served', () => {
 
     expect(await found(read)).toBeUndefined();
     script.next('delete').pass();
-    expect(await removed).toBe(true);
+    expect(await removed).toMatchObject({ held: true });
   });
 
   test('is not found by a read that was under way when it was removed, and expired before', async () => {
@@ -755,7 +755,7 @@ describe('a value that must not be served', () => {
     await settle();
     script.next('delete').pass();
 
-    expect(await removed).toBe(true);
+    expect(await removed).toMatchObject({ held: true });
     expect(await script.stored.get('k')).toBeUndefined();
   });
 
@@ -765,7 +765,7 @@ describe('a value that must not be served', () => {
 
     const removed = guard.remove('k');
     await clock.advanceAsync(WRITE_TIMEOUT);
-    expect(await outcome(removed)).toEqual({ value: false });
+    expect(await outcome(removed)).toMatchObject({ value: { done: false } });
     expect(guard.get('k')).toBeUndefined();
     script.next('delete').fail();
     await settle();
