@@ -181,7 +181,9 @@ export interface VersionAnswer {
 export type LeaseAnswer =
   | { readonly kind: 'lease'; readonly lease: Lease }
   | { readonly kind: 'entry'; readonly entry: Entry }
-  | { readonly kind: 'held' };
+  | { readonly kind: 'held' }
+  /** A load under a lease has ended without an entry a moment ago: nobody is to wait for the next one. */
+  | { readonly kind: 'open' };
 
 /** The right to load a key, until it ends. What comes after its end is refused, not an error. */
 export interface Lease {
@@ -191,8 +193,14 @@ export interface Lease {
   renew(ms: number): MaybePromise<boolean>;
   /** Stores `entry` and ends the lease, in one atomic step. `false`: the lease had ended, or a newer entry is there; nothing is stored. */
   store(entry: Entry, keepUntil: number): MaybePromise<boolean>;
-  /** Ends the lease without an entry. */
-  release(): MaybePromise<void>;
+  /**
+   * Ends the lease without an entry. `open`: its load is over. Those who waited for it are to load all at once, not one after
+   * another.
+   *
+   * **For implementors:** with `open`, everybody who asks within the next half a second should be answered `open`. Where that
+   * is not done, processes load one after another.
+   */
+  release(open?: boolean): MaybePromise<void>;
 }
 
 /**

@@ -93,8 +93,11 @@ export type Turn<V> =
 
 /** What storage tiers said before a load began. What it brings is stored only if nobody has changed the key since. */
 export interface LoadPermit {
-  /** Gives back the fleet's lease; `undefined` if there is none, or if it has ended: an entry stored under it ends it. */
-  release(): Promise<unknown> | undefined;
+  /**
+   * Gives back the fleet's lease; `undefined` if there is none, or if it has ended: an entry stored under it ends it. `open`: the
+   * load is over, and those who wait for it are to load all at once.
+   */
+  release(open?: boolean): Promise<unknown> | undefined;
 }
 
 /** Callers that share no I/O context: the request of each may end without a trace, and takes its I/O with it. */

@@ -70,12 +70,13 @@ async function loadPermitted<V>(
     promote(reads, key, turn.stored, journey.ask);
     return landStored(turn.stored, freshness(turn.stored.entry, reads.clock.now()));
   } finally {
-    giveBack(reads, permit);
+    // One that was given up has not ended: somebody else is to take its place.
+    giveBack(reads, permit, flight.end === undefined);
   }
 }
 
-function giveBack<V>({ deferred }: Reads<V>, permit: LoadPermit | undefined): void {
-  const released = permit?.release();
+function giveBack<V>({ deferred }: Reads<V>, permit: LoadPermit | undefined, isOver = false): void {
+  const released = permit?.release(isOver);
   if (released !== undefined) deferred.add(released, 'write-back');
 }
 

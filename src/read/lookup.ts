@@ -118,8 +118,30 @@ export async function refresh<V>(reads: Reads<V>, key: string, ask: Ask<V>): Pro
   ask.read.signal?.throwIfAborted();
   // Only a load will do, however slow: `softTimeout` does not apply.
   const read = { ...ask.read, softTimeout: Infinity };
-  const { outcome } = await wait(reads, key, { ...ask, read, reason: 'refresh' });
+  const asked: Ask<V> = { ...ask, read, reason: 'refresh' };
+  const older = reads.flights.find(key);
+  const answer = older?.detail.loadSince === undefined ? undefined : await afterOlder(reads, older, asked);
+  const { outcome } = answer ?? (await wait(reads, key, asked));
   return outcome.entry.value as V;
+}
+
+/**
+ * Waits for the end of a load that began before a `refresh` was called: what it brings may be older than the call. All who wait
+ * share the next load, since the first of them to go on leads it. Resolves with an answer if the caller's patience ends before.
+ */
+async function afterOlder<V>(reads: Reads<V>, older: CacheFlight<V>, ask: Ask<V>): Promise<Answer<V> | undefined> {
+  const refusal = joining(reads, older, ask);
+  if (refusal !== undefined) throw refusal;
+  try {
+    const outcome = await patiently(reads, older, reads.flights.subscribe(older, ask.read.signal, ask.parent), ask);
+    if (!(outcome.error instanceof CallerTimeoutError)) return undefined;
+    count(reads, outcome.status, 1);
+    return { outcome, role: 'follower' };
+  } catch (error) {
+    if (error instanceof CallerTimeoutError || ask.read.signal?.aborted === true) throw error;
+    // How the older load ended is its own callers' business.
+    return undefined;
+  }
 }
 
 /** Leads or joins flights for `key` until one brings what this caller accepts. */

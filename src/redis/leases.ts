@@ -16,6 +16,9 @@ export interface RedisLeasesOptions {
   readonly subscriber: RedisSubscriber | undefined;
 }
 
+/** How long all who ask are told that a load has ended without an entry: longer than the pause between two questions, milliseconds. */
+const OPEN_FOR = 500;
+
 /** The leases of one storage, and the callers that wait for the end of other storages' leases. */
 export class RedisLeases {
   readonly #options: RedisLeasesOptions;
@@ -38,6 +41,7 @@ export class RedisLeases {
     const [kind, rest] = reply as [Word, Word?];
     const said = textOf(kind);
     if (said === 'lease') return { kind: 'lease', lease: new RedisLease(this.#options, key, textOf(rest!)) };
+    if (said === 'open') return { kind: 'open' };
     if (said !== 'entry') return { kind: 'held' };
     try {
       return { kind: 'entry', entry: await toEntry(key, rest, codec) };
@@ -103,8 +107,9 @@ class RedisLease implements Lease {
     return (await STORE_LEASED.run(redis, [names.entry(this.#key), names.lease(this.#key)], args)) === 1;
   }
 
-  async release(): Promise<void> {
+  async release(open = false): Promise<void> {
     const { redis, names } = this.#options;
-    await RELEASE.run(redis, [names.lease(this.#key)], [this.token, ...names.news(this.#key)]);
+    const told = open ? String(OPEN_FOR) : '';
+    await RELEASE.run(redis, [names.lease(this.#key)], [this.token, ...names.news(this.#key), told]);
   }
 }

@@ -105,7 +105,7 @@ store(KEYS[1], ARGV[3], ARGV[4])
 return 1`);
 
 /**
- * entry, lease · id, ms, newerThan → `{'lease', token}`, `{'entry', value}` if that is newer, or `{'held'}`.
+ * entry, lease · id, ms, newerThan → `{'lease', token}`, `{'entry', value}` if that is newer, `{'held'}` or `{'open'}`.
  *
  * A token begins with the microseconds of Redis's clock: of two tokens, the greater one was given later.
  */
@@ -116,6 +116,7 @@ local now = redis.call('TIME')
 local token = string.format('%016.0f', now[1] * 1000000 + now[2]) .. ARGV[1]
 if redis.call('SET', KEYS[2], token, 'NX', 'PX', ARGV[2]) then return {'lease', token} end
 if redis.call('STRLEN', KEYS[2]) == 32 then redis.call('APPEND', KEYS[2], '+') end
+if redis.call('GET', KEYS[2]) == 'open' then return {'open'} end
 return {'held'}`);
 
 /** lease · token, ms → 1 if the lease goes on, 0 if it is lost. */
@@ -132,10 +133,12 @@ if not newer then store(KEYS[1], ARGV[3], ARGV[4]) end
 finish(KEYS[2], ARGV[5], ARGV[6])
 return newer and 0 or 1`);
 
-/** lease · token, channel, name. */
+/** lease · token, channel, name, milliseconds for which all who ask are told that the load has ended, or ''. */
 export const RELEASE: Script = new Script(`${LEASES}
 if not holds(KEYS[1], ARGV[1]) then return 0 end
-return finish(KEYS[1], ARGV[2], ARGV[3])`);
+local waited = finish(KEYS[1], ARGV[2], ARGV[3])
+if ARGV[4] ~= '' then redis.call('SET', KEYS[1], 'open', 'PX', ARGV[4]) end
+return waited`);
 
 /** The owner of a queue is kept as `until owner`, by Redis's clock, in milliseconds. It does not expire: time alone ends nothing. */
 const OWNER = `

@@ -45,11 +45,12 @@ export class GuardedLease implements Condition {
     wait();
   }
 
-  release(): Promise<unknown> | undefined {
+  /** `open`: the load under it is over. */
+  release(open = false): Promise<unknown> | undefined {
     this.#cancel();
     if (this.ended) return undefined;
     this.ended = true;
-    return this.#run('release', () => this.#lease.release());
+    return this.#run('release', () => this.#lease.release(open));
   }
 
   /** Stores `entry`, or lets its holders know that others have changed the key since its load began. */
@@ -63,7 +64,7 @@ export class GuardedLease implements Condition {
 /** Whether `answer`, something a tier returned, answers a request for a lease. */
 export function isLeaseAnswer(answer: unknown, isEntry: (value: unknown) => boolean): answer is LeaseAnswer {
   const { kind, entry, lease } = Object(answer) as { kind?: unknown; entry?: unknown; lease?: Partial<Lease> };
-  if (kind === 'held') return true;
+  if (kind === 'held' || kind === 'open') return true;
   if (kind === 'entry') return isEntry(entry);
   return (
     kind === 'lease' &&

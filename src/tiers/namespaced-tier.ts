@@ -161,7 +161,8 @@ export interface NamespacedVersion {
 export type NamespacedAnswer =
   | { readonly kind: 'lease'; readonly lease: GuardedLease }
   | { readonly kind: 'entry'; readonly entry: HeldEntry<unknown> | undefined; readonly startedAt: number }
-  | { readonly kind: 'held' };
+  | { readonly kind: 'held' }
+  | { readonly kind: 'open' };
 
 type Marker = MaybePromise<Reading>;
 

@@ -5,6 +5,12 @@ import type { GuardedLease } from './guarded-lease.js';
 export class Permit implements LoadPermit {
   readonly #conditions: (Condition | undefined)[] = [];
   #lease: GuardedLease | undefined;
+  /** The doubt in what storage held for the key when this was given. */
+  readonly doubt: object | undefined;
+
+  constructor(doubt?: object) {
+    this.doubt = doubt;
+  }
 
   /** What storing in the tier at `depth` goes by. A lease that has ended is none any more. */
   at(depth: number): Condition | undefined {
@@ -20,7 +26,7 @@ export class Permit implements LoadPermit {
     this.#conditions[depth] = lease;
   }
 
-  release(): Promise<unknown> | undefined {
-    return this.#lease?.release();
+  release(open?: boolean): Promise<unknown> | undefined {
+    return this.#lease?.release(open);
   }
 }

@@ -94,7 +94,7 @@ class Storage implements StoragePort {
   readonly #context: StorageContext;
   readonly #leasing: Leasing | undefined;
   /** Keys that another process has changed and whose tiers have yet to be told of that. */
-  readonly #doubted = new Set<string>();
+  readonly #doubted = new Map<string, Doubt>();
   readonly prepare: (<V>(seeker: TurnSeeker<V>) => Promise<Turn<V> | undefined>) | undefined;
 
   constructor(tiers: readonly NamespacedTier[], context: StorageContext) {
@@ -113,7 +113,7 @@ class Storage implements StoragePort {
     const doubted = this.#doubted;
     for (const tier of this.#tiers) tier.hide(key);
     if (!isDoubted) doubted.delete(key);
-    else if (doubted.add(key).size > MOST_DOUBTED) {
+    else if (doubted.set(key, {}).size > MOST_DOUBTED) {
       doubted.clear();
       for (const tier of this.#tiers) tier.distrust();
     }
@@ -140,7 +140,7 @@ class Storage implements StoragePort {
 
   /** Takes the lease on the furthest tier that has them, and the versions of the others. */
   async #prepare<V>(seeker: TurnSeeker<V>): Promise<Turn<V> | undefined> {
-    const permit = new Permit();
+    const permit = new Permit(this.#doubted.get(seeker.key));
     // What storage holds for a doubted key is neither waited for nor taken.
     const shares = seeker.shares && !this.#doubted.has(seeker.key);
     const leasing = shares ? this.#leasing : undefined;
@@ -172,13 +172,15 @@ class Storage implements StoragePort {
 
   async store(key: string, entry: HeldEntry<unknown>, options: PutOptions): Promise<StorageReport> {
     const { above = this.#tiers.length, permit, ...how } = options;
+    const doubt = options.change === true ? this.#doubted.get(key) : (permit as Permit | undefined)?.doubt;
     const outcomes = await Promise.all(
       this.#tiers
         .slice(0, above)
         .map((tier, depth) => tier.put(key, entry, { ...how, condition: (permit as Permit | undefined)?.at(depth) })),
     );
-    // What this process has stored itself was loaded since.
-    if (outcomes.length === this.#tiers.length && outcomes.every(({ held }) => held)) this.#doubted.delete(key);
+    const isStored = outcomes.length === this.#tiers.length && outcomes.every(({ held }) => held);
+    // It was loaded when the change was known.
+    if (isStored && doubt !== undefined && doubt === this.#doubted.get(key)) this.#doubted.delete(key);
     return reportOf(outcomes);
   }
 
@@ -194,6 +196,9 @@ class Storage implements StoragePort {
     return reportOf(await Promise.all(writes));
   }
 }
+
+/** Tells one doubt in what storage holds for a key from the next. */
+type Doubt = object;
 
 function reportOf(outcomes: readonly WriteOutcome[]): StorageReport {
   return { held: outcomes.some(({ held }) => held), taken: outcomes.every(({ done }) => done) };

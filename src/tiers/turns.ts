@@ -80,6 +80,7 @@ class Seeking<V> {
     }
     if (isOver()) return undefined;
     if (answer.kind === 'held') return 'held';
+    if (answer.kind === 'open') return 'alone';
     // A tier that offers what is known would do so for ever.
     if (answer.startedAt <= this.#known) return 'alone';
     return this.#usable(answer.entry as HeldEntry<V> | undefined, answer.startedAt) ?? 'again';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { defineStorage } from '../../src/index.js';
+import { defineStorage, loaded } from '../../src/index.js';
 import type { TieredCacheOptions } from '../../src/index.js';
 import { chaos, manualClock, type ManualClock } from '../../src/testing/index.js';
 import { leasingStorage } from '../support/leasing-storage.ts';
@@ -132,6 +132,28 @@ describe('a process that loads for longer than a lease lasts', () => {
     await expect(read).rejects.toMatchObject({ code: 'SOLOFLIGHT_FLIGHT_TIMEOUT' });
     expect(storage.holder('k')).toBeUndefined();
   });
+
+  test.each(['fails', 'brings nothing', 'is not to be stored'] as const)(
+    'lets all who wait go on at once when the load %s (C11)',
+    async (how) => {
+      const { clock, processes } = setup(8);
+      const reads = processes.map(({ cache }) => cache.get('k').catch(() => 'failed'));
+      await settle();
+      const [leader] = processes.filter(({ upstream }) => upstream.count === 1);
+      expect(processes.reduce((sum, { upstream }) => sum + upstream.count, 0)).toBe(1);
+
+      if (how === 'fails') leader!.upstream.calls[0]!.reject(new Error('down'));
+      else if (how === 'brings nothing') leader!.upstream.calls[0]!.resolve(undefined as never);
+      else leader!.upstream.calls[0]!.resolve(loaded('v', { store: false }) as never);
+      await settle();
+      await pass(clock, 250);
+
+      expect(processes.map(({ upstream }) => upstream.count)).toEqual(Array.from({ length: 8 }, () => 1));
+      for (const process of processes) if (process !== leader) process.upstream.calls[0]!.resolve('v');
+      await settle();
+      expect(await Promise.all(reads)).toHaveLength(8);
+    },
+  );
 
   test('gives the lease back at once when the load fails or nothing is stored', async () => {
     const { storage, processes } = setup(1, { ttl: 0, staleWhileRevalidate: 0, staleIfError: 0 });

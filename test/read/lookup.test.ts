@@ -330,14 +330,62 @@ describe('refresh', () => {
     expect(cache.peek('k')).toBe('new');
   });
 
-  test('joins a load under way', async () => {
+  test('brings a load that began after the call, and all refreshes that wait for an older one share the next (C12)', async () => {
     const { cache, upstream } = setupCache();
 
     const first = cache.get('k');
+    const refreshed = Array.from({ length: 100 }, () => cache.refresh('k'));
+    await settle();
+    expect(upstream.count).toBe(1);
+    upstream.calls[0]!.resolve('older');
+    expect(await first).toBe('older');
+    await settle();
+    upstream.calls[1]!.resolve('newer');
+
+    expect(new Set(await Promise.all(refreshed))).toEqual(new Set(['newer']));
+    expect(upstream.count).toBe(2);
+  });
+
+  test('joins a flight that has not asked the upstream yet', async () => {
+    const { cache, upstream } = setupCache({ storage: mapStorage() });
+
+    const first = cache.get('k');
     const refreshed = cache.refresh('k');
+    await settle();
     upstream.calls[0]!.resolve('v');
 
     expect(await Promise.all([first, refreshed])).toEqual(['v', 'v']);
+    expect(upstream.count).toBe(1);
+  });
+
+  test('goes on after an older load that fails, and not without its caller', async () => {
+    const { cache, upstream } = setupCache();
+    const leaving = new AbortController();
+    const first = cache.get('k');
+    const left = cache.refresh('k', { signal: leaving.signal });
+    const refreshed = cache.refresh('k');
+    leaving.abort(new Error('left'));
+    await expect(left).rejects.toThrow('left');
+
+    upstream.calls[0]!.reject(new Error('down'));
+    await expect(first).rejects.toThrow('down');
+    await settle();
+    upstream.calls[1]!.resolve('v');
+
+    expect(await refreshed).toBe('v');
+  });
+
+  test('waits for an older load no longer than its `timeout`', async () => {
+    const { cache, clock, upstream } = setupCache();
+    const first = cache.get('k');
+    const refreshed = cache.refresh('k', { timeout: 100 });
+    const failed = expect(refreshed).rejects.toMatchObject({ code: 'SOLOFLIGHT_CALLER_TIMEOUT' });
+    await clock.advanceAsync(100);
+    await failed;
+
+    upstream.calls[0]!.resolve('v');
+    expect(await first).toBe('v');
+    await settle();
     expect(upstream.count).toBe(1);
   });
 

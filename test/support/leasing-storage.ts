@@ -12,6 +12,9 @@ export interface LeasingStorage extends StorageTier {
   messages: boolean;
 }
 
+/** Stands for a lease whose load has just ended without an entry. */
+const OPEN = 'open';
+
 /** A `mapStorage` with asynchronous answers, and with leases that end by `clock`. */
 export function leasingStorage(clock: Clock): LeasingStorage {
   const map = mapStorage();
@@ -42,11 +45,17 @@ export function leasingStorage(clock: Clock): LeasingStorage {
       end(key);
       return stored;
     },
-    release: async () => {
-      if (current(key)?.token === token) end(key);
+    release: async (open) => {
+      if (current(key)?.token !== token) return;
+      end(key);
+      if (open === true) leases.set(key, { token: OPEN, until: clock.now() + 500 });
     },
   });
-  const controls = { messages: true, asked: () => asked, holder: (key: string) => current(key)?.token };
+  const holder = (key: string): string | undefined => {
+    const token = current(key)?.token;
+    return token === OPEN ? undefined : token;
+  };
+  const controls = { messages: true, asked: () => asked, holder };
   const adapter: StorageAdapter & Pick<LeasingStorage, 'lease'> = {
     name: 'leasing',
     get: async (key) => map.get(key),
@@ -69,7 +78,8 @@ export function leasingStorage(clock: Clock): LeasingStorage {
       asked += 1;
       const entry = await map.get(key);
       if (entry !== undefined && entry.startedAt > newerThan) return { kind: 'entry', entry };
-      if (current(key) !== undefined) return { kind: 'held' };
+      const held = current(key);
+      if (held !== undefined) return { kind: held.token === OPEN ? 'open' : 'held' };
       const token = `token-${asked}`;
       leases.set(key, { token, until: clock.now() + ms });
       return { kind: 'lease', lease: leaseOf(key, token) };

@@ -378,7 +378,7 @@ describe('a tier that keeps failing', () => {
 
     for (let write = 0; write < 10; write += 1)
       expect(await guard.put(`k${write}`, entryAt(clock, 'v'), write % 2 === 0 ? PUT : REPLACE)).toMatchObject({
-        done: false,
+        held: false,
       });
 
     expect(storage.calls.set).toBe(5);

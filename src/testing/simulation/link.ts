@@ -84,6 +84,8 @@ export class Link {
 }
 
 function inWords(answer: unknown): string {
+  if (typeof answer === 'object' && answer !== null && 'boot' in answer && 'answer' in answer)
+    return inWords(answer.answer);
   if (answer === undefined || typeof answer === 'function') return '';
   if (Array.isArray(answer)) return ` = ${answer.map((it: unknown) => wordFor(it ?? 'nothing')).join(',')}`;
   return ` = ${wordFor(answer)}`;

@@ -52,29 +52,61 @@ function versions(store: SimulatedStore, call: Call): Pick<StorageAdapter, 'vers
   };
 }
 
-function leases(store: SimulatedStore, link: Link, listen: (key: string, wake: () => void) => () => void) {
+function leases(store: SimulatedStore, call: Call, listen: (key: string, wake: () => void) => () => void) {
   const leaseOf = (key: string, token: string): Lease => ({
     token,
-    renew: (ms) => link.request(`renew ${key}`, () => store.renew(key, token, ms)),
+    renew: (ms) => call(`renew ${key}`, () => store.renew(key, token, ms)),
     store: (entry, keepUntil) =>
-      link.request(`store leased ${key} ${valueOf(entry)}`, () => {
+      call(`store leased ${key} ${valueOf(entry)}`, () => {
         if (store.holder(key) !== token) return false;
         const stored = store.setIfNewer(key, entry, keepUntil);
         store.release(key);
         return stored;
       }),
-    release: () =>
-      link.request(`release ${key}`, () => {
-        if (store.holder(key) === token) store.release(key);
+    release: (open) =>
+      call(`release ${key}`, () => {
+        if (store.holder(key) === token) store.release(key, open);
       }),
   });
   const answer = (key: string, reply: LeaseReply): LeaseAnswer =>
     reply.kind === 'lease' ? { kind: 'lease', lease: leaseOf(key, reply.token) } : reply;
   return {
     lease: async (key: string, ms: number, newerThan: number): Promise<LeaseAnswer> =>
-      answer(key, await link.request(`lease ${key}`, () => store.lease(key, ms, newerThan))),
+      answer(key, await call(`lease ${key}`, () => store.lease(key, ms, newerThan))),
     onLeaseEnd: listen,
   };
+}
+
+/** An answer of the store, and how often it had started when it gave it. */
+class Reply<T> {
+  readonly answer: T;
+  readonly boot: number;
+
+  constructor(answer: T, boot: number) {
+    this.answer = answer;
+    this.boot = boot;
+  }
+}
+
+/** Tells listeners that the store has started again, before they get anything that it answers since. */
+class Losses {
+  readonly #listeners = new Set<() => void>();
+  #boot: number;
+
+  constructor(store: SimulatedStore) {
+    this.#boot = store.boot;
+  }
+
+  notice(boot: number): void {
+    if (boot <= this.#boot) return;
+    this.#boot = boot;
+    for (const lost of this.#listeners) lost();
+  }
+
+  listen(lost: () => void): () => void {
+    this.#listeners.add(lost);
+    return () => void this.#listeners.delete(lost);
+  }
 }
 
 /** An adapter for a store behind a network. */
@@ -84,11 +116,15 @@ export function distantStorage(
   beforeEach: () => void,
   features: StorageFeatures,
 ): StorageAdapter {
-  const call: Call = (what, run) =>
-    link.request(what, () => {
+  const losses = new Losses(store);
+  const call: Call = async (what, run) => {
+    const { answer, boot } = await link.request(what, () => {
       beforeEach();
-      return run();
+      return new Reply(run(), store.boot);
     });
+    losses.notice(boot);
+    return answer;
+  };
   const waiting = new Set<{ readonly key: string; readonly wake: () => void }>();
   store.leaseEnded.push((key) => {
     for (const it of waiting) if (it.key === key) link.push(it.wake);
@@ -100,8 +136,9 @@ export function distantStorage(
   };
   return {
     ...basics(store, call),
+    onLoss: (lost) => losses.listen(lost),
     ...(features.versions === false ? {} : versions(store, call)),
-    ...(features.lease === false ? {} : leases(store, link, listen)),
+    ...(features.lease === false ? {} : leases(store, call, listen)),
   };
 }
 

@@ -16,7 +16,11 @@ interface HeldLease {
 export type LeaseReply =
   | { readonly kind: 'lease'; readonly token: string }
   | { readonly kind: 'entry'; readonly entry: Entry }
-  | { readonly kind: 'held' };
+  | { readonly kind: 'held' | 'open' };
+
+/** The token of a lease whose load has just ended without an entry, and how long that is told, milliseconds. */
+const OPEN = 'open';
+const OPEN_FOR = 500;
 
 /**
  * The data of a simulated storage, and its operations, each of them atomic: what the scripts of a Redis, or the statements
@@ -35,7 +39,8 @@ export class SimulatedStore {
   #saved = 0;
   /** Counts what must never come again, whatever a snapshot brings back. */
   #count = 0;
-  #boot = 0;
+  /** How often it has started again. */
+  boot = 0;
   /** Told of the end of a lease. */
   readonly leaseEnded: ((key: string) => void)[] = [];
 
@@ -72,10 +77,10 @@ export class SimulatedStore {
 
   version(key: string): string {
     const known = this.#marks.get(key);
-    if (known !== undefined) return `${this.#boot}.${known}`;
+    if (known !== undefined) return `${this.boot}.${known}`;
     this.#count += 1;
     this.#put(this.#marks, key, String(this.#count));
-    return `${this.#boot}.${this.#count}`;
+    return `${this.boot}.${this.#count}`;
   }
 
   setIfVersion(key: string, entry: Entry, keepUntil: number, change: boolean): boolean {
@@ -87,7 +92,8 @@ export class SimulatedStore {
   lease(key: string, ms: number, newerThan: number): LeaseReply {
     const entry = this.get(key);
     if (entry !== undefined && entry.startedAt > newerThan) return { kind: 'entry', entry };
-    if (this.holder(key) !== undefined) return { kind: 'held' };
+    const by = this.holder(key);
+    if (by !== undefined) return { kind: by === OPEN ? 'open' : 'held' };
     this.#count += 1;
     const token = `lease-${this.#count}`;
     this.#put(this.#leases, key, { token, until: this.#now() + ms });
@@ -106,9 +112,10 @@ export class SimulatedStore {
     return true;
   }
 
-  release(key: string): void {
+  /** `open`: those who ask in the next moment are told that a load has just ended without an entry. */
+  release(key: string, open = false): void {
     if (!this.#leases.has(key)) return;
-    this.#put(this.#leases, key, undefined);
+    this.#put(this.#leases, key, open ? { token: OPEN, until: this.#now() + OPEN_FOR } : undefined);
     for (const told of this.leaseEnded) told(key);
   }
 
@@ -147,7 +154,7 @@ export class SimulatedStore {
   #rewind(more: () => boolean): void {
     while (more()) this.#undo.pop()!.run();
     this.#saved = Math.min(this.#saved, this.#undo.length);
-    this.#boot += 1;
+    this.boot += 1;
   }
 
   #change(key: string): void {
