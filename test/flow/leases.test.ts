@@ -144,7 +144,7 @@ describe('a process that loads for longer than a lease lasts', () => {
 
       if (how === 'fails') leader!.upstream.calls[0]!.reject(new Error('down'));
       else if (how === 'brings nothing') leader!.upstream.calls[0]!.resolve(undefined as never);
-      else leader!.upstream.calls[0]!.resolve(loaded('v', { store: false }) as never);
+      else leader!.upstream.calls[0]!.resolve(loaded('v', { store: false }));
       await settle();
       await pass(clock, 250);
 
