@@ -13,11 +13,17 @@ export class SoloflightError extends Error {
     options: { readonly key?: unknown; readonly cause?: unknown } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.name = new.target.name;
+    this.name = new.target === SoloflightError ? 'SoloflightError' : nameOf(code);
     this.code = code;
     if (typeof options.key === 'string') this.key = options.key;
     Object.defineProperty(this, BRAND, { value: true });
   }
+}
+
+/** The name of the class with `code`. A minifier renames classes, and names are what people and logs go by. */
+function nameOf(code: string): string {
+  const words = code.slice('SOLOFLIGHT_'.length).toLowerCase().split('_');
+  return `${words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('')}Error`;
 }
 
 /** Tells whether `error` is a {@link SoloflightError}, also one from another copy of the package, and optionally of which code. */
@@ -85,7 +91,7 @@ export class ReentrantFlightError extends SoloflightError {
 /** The cache was closed. */
 export class CacheClosedError extends SoloflightError {
   constructor(key?: string) {
-    super('SOLOFLIGHT_CACHE_CLOSED', 'The cache is closed', { key });
+    super('SOLOFLIGHT_CACHE_CLOSED', 'The cache is closed. Create a new one, or close it later', { key });
   }
 }
 
