@@ -46,8 +46,6 @@ export interface StoragePort {
   remove(key: string, later?: () => void): Promise<StorageReport>;
   /** Makes entries stale or unusable without touching them: one key, those with some tags, or all. */
   mark(mark: StorageMark, later?: () => void): Promise<StorageReport>;
-  /** Another process has changed `key`. `isDoubted`: what storage holds for it is not believed, since storage has yet to be told. */
-  doubt(key: string, isDoubted: boolean): void;
   /**
    * Asks before a load what storing its result takes. Resolves with the permit to load, with what another process has loaded
    * meanwhile, or with neither: then what is loaded goes into tiers without versions only. Absent where no tier compares.
@@ -66,6 +64,8 @@ export interface StorageReport {
 /** What makes stored entries stale or unusable. `at`: what was loaded later is none of them, epoch milliseconds. */
 export type StorageMark =
   | { readonly kind: 'expire'; readonly key: string; readonly at: number }
+  /** Another process has changed `key`. `pending`: what storage holds for it is not believed, since it has yet to be told. */
+  | { readonly kind: 'elsewhere'; readonly key: string; readonly pending: boolean }
   | { readonly kind: 'tags'; readonly tags: readonly string[]; readonly mode: TagMode; readonly at: number }
   | { readonly kind: 'clear'; readonly at: number };
 

@@ -109,10 +109,10 @@ class Storage implements StoragePort {
     this.prepare = asks ? (seeker) => this.#prepare(seeker) : undefined;
   }
 
-  doubt(key: string, isDoubted: boolean): void {
+  #changedElsewhere(key: string, pending: boolean): void {
     const doubted = this.#doubted;
     for (const tier of this.#tiers) tier.hide(key);
-    if (!isDoubted) doubted.delete(key);
+    if (!pending) doubted.delete(key);
     else if (doubted.set(key, {}).size > MOST_DOUBTED) {
       doubted.clear();
       for (const tier of this.#tiers) tier.distrust();
@@ -189,7 +189,9 @@ class Storage implements StoragePort {
   }
 
   async mark(mark: StorageMark, later?: () => void): Promise<StorageReport> {
+    if (mark.kind === 'elsewhere') this.#changedElsewhere(mark.key, mark.pending);
     const writes = this.#tiers.flatMap((tier) => {
+      if (mark.kind === 'elsewhere') return [];
       if (mark.kind === 'tags') return mark.tags.map((tag) => tier.mark(tag, mark.mode, mark.at));
       return mark.kind === 'expire' ? [tier.expire(mark.key, mark.at, later)] : [tier.clear(mark.at)];
     });
