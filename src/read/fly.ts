@@ -84,7 +84,10 @@ function seekerOf<V>(reads: Reads<V>, flight: CacheFlight<V>): TurnSeeker<V> {
   const { key, detail } = flight;
   return {
     key,
-    signal: flight.signal,
+    // Made only for those who ask for it.
+    get signal() {
+      return flight.signal;
+    },
     // `refresh` wants a load that begins now (D47).
     shares: detail.ask.reason !== 'refresh',
     takesStale: detail.ask.reason === 'miss',

@@ -1,7 +1,7 @@
 import { Batch } from '../base/batch.js';
 import { ignore, isThenable, promised } from '../base/promises.js';
 import { withDeadline } from '../base/race.js';
-import type { Clock, LeaseAnswer, MaybePromise, StorageAdapter } from '../contracts.js';
+import type { Clock, LeaseAnswer, MaybePromise, StorageAdapter, VersionAnswer } from '../contracts.js';
 import { cutAt, isEntry, type Entry } from '../entry.js';
 import { isSoloflightError, misuse, TierTimeoutError } from '../errors.js';
 import type { Condition, Intent, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
@@ -160,22 +160,20 @@ export class GuardedTier {
    *
    * `onRefused` is called if an entry stored under the version comes too late.
    */
-  async version(key: string, newerThan: number, onRefused: () => void): Promise<GuardedVersioned | undefined> {
+  version(key: string, newerThan: number, onRefused: () => void): MaybePromise<GuardedVersioned | undefined> {
     const tier = this.#versioned;
     // Where the reading of the key has just failed, a load must not wait a second time.
     if (tier === undefined || this.#breaker.isFailing) return undefined;
     this.#listen();
     const losses = this.#losses;
     const before = this.#outbox.intentFor(key);
-    const answer = await this.#asked('version', key, async () => {
-      const answer: unknown = await tier.version(key, newerThan);
-      if (isVersionAnswer(answer, isEntry)) return answer;
-      throw misuse(`result of ${this.name}.version`, 'a version, with or without an entry', answer);
-    });
-    if (answer === undefined) return undefined;
-    const { version, entry } = answer;
-    const condition = new GuardedVersion(tier, key, { version, losses, onRefused });
-    return { condition, entry: this.#outbox.corrected(key, entry, before) };
+    const said = (answer: VersionAnswer | undefined): GuardedVersioned | undefined => {
+      if (answer === undefined) return undefined;
+      const condition = new GuardedVersion(tier, key, { version: answer.version, losses, onRefused });
+      return { condition, entry: this.#outbox.corrected(key, answer.entry, before) };
+    };
+    const answer = this.#asked('version', key, () => tier.version(key, newerThan), isVersionAnswer);
+    return isThenable(answer) ? answer.then(said) : said(answer);
   }
 
   /**
@@ -195,18 +193,14 @@ export class GuardedTier {
     if (this.#breaker.isFailing) return undefined;
     this.#listen();
     const losses = this.#losses;
-    const run: Run = (operation, work) => this.#asked(operation, key, work);
+    const run: Run = async (operation, work) => this.#asked(operation, key, work);
     let late = false;
-    const asked = promised(async () => {
-      const answer: unknown = await tier.lease!(key, ms, newerThan);
-      if (isLeaseAnswer(answer, isEntry)) return answer;
-      throw misuse(`result of ${this.name}.lease`, 'a lease, an entry or held', answer);
-    });
+    const asked = promised(() => tier.lease!(key, ms, newerThan));
     void asked.then((answer) => {
       // Nobody waits for it any more, and others must not wait for nothing.
       if (late && answer.kind === 'lease') void run('release', () => answer.lease.release());
     }, ignore);
-    const answer = await run('lease', () => asked);
+    const answer = await this.#asked('lease', key, () => asked, isLeaseAnswer);
     late = answer === undefined;
     if (answer?.kind === 'entry' && this.#outbox.corrected(key, answer.entry, undefined) !== answer.entry)
       return 'none';
@@ -224,17 +218,31 @@ export class GuardedTier {
     }
   }
 
-  async #asked<T>(operation: string, key: string, work: () => MaybePromise<T>): Promise<T | undefined> {
+  /** What `work` brings, within the deadline of a read; `undefined` where it fails or is not what `isValid` takes. */
+  #asked<T>(
+    operation: string,
+    key: string,
+    work: () => MaybePromise<T>,
+    isValid: (answer: unknown) => boolean = () => true,
+  ): MaybePromise<T | undefined> {
     const { clock, readTimeout, report } = this.#options;
-    const overdue = (): Error => new TierTimeoutError(this.name, operation, readTimeout, key);
-    try {
-      const result = await withDeadline(clock, readTimeout, promised(work), overdue);
+    const taken = (answer: T): T => {
+      if (!isValid(answer)) throw misuse(`result of ${this.name}.${operation}`, 'an answer to it', answer);
       this.#breaker.succeed();
-      return result;
-    } catch (error) {
+      return answer;
+    };
+    const failed = (error: unknown): undefined => {
       this.#breaker.fail(clock.monotonic());
       report(operation, key, error);
-      return undefined;
+    };
+    try {
+      const answer = work();
+      // Where nothing has to be waited for, no timer is needed.
+      if (!isThenable(answer)) return taken(answer);
+      const overdue = (): Error => new TierTimeoutError(this.name, operation, readTimeout, key);
+      return withDeadline(clock, readTimeout, answer, overdue).then(taken).catch(failed);
+    } catch (error) {
+      return failed(error);
     }
   }
 

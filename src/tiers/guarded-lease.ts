@@ -1,6 +1,6 @@
 import { ignore } from '../base/promises.js';
 import type { Clock, Lease, LeaseAnswer, MaybePromise } from '../contracts.js';
-import type { Entry } from '../entry.js';
+import { isEntry, type Entry } from '../entry.js';
 import type { Condition } from '../ports.js';
 
 /** How one operation of a tier is run: within its deadline, its failure reported; `undefined` if there was one. */
@@ -62,7 +62,7 @@ export class GuardedLease implements Condition {
 }
 
 /** Whether `answer`, something a tier returned, answers a request for a lease. */
-export function isLeaseAnswer(answer: unknown, isEntry: (value: unknown) => boolean): answer is LeaseAnswer {
+export function isLeaseAnswer(answer: unknown): answer is LeaseAnswer {
   const { kind, entry, lease } = Object(answer) as { kind?: unknown; entry?: unknown; lease?: Partial<Lease> };
   if (kind === 'held' || kind === 'open') return true;
   if (kind === 'entry') return isEntry(entry);

@@ -1,5 +1,5 @@
 import type { StorageAdapter, VersionAnswer } from '../contracts.js';
-import type { Entry } from '../entry.js';
+import { isEntry, type Entry } from '../entry.js';
 import type { Condition } from '../ports.js';
 
 /** A storage adapter that compares versions. */
@@ -41,7 +41,7 @@ export function versionedOf(tier: StorageAdapter): Versioned | undefined {
 }
 
 /** Whether `answer`, something a tier returned, answers a request for a version. */
-export function isVersionAnswer(answer: unknown, isEntry: (value: unknown) => boolean): answer is VersionAnswer {
+export function isVersionAnswer(answer: unknown): answer is VersionAnswer {
   const { version, entry } = Object(answer) as { version?: unknown; entry?: unknown };
   return typeof version === 'string' && (entry === undefined || isEntry(entry));
 }

@@ -1,9 +1,10 @@
+import { isThenable } from '../base/promises.js';
 import type { Clock, MaybePromise, TagMode } from '../contracts.js';
 import { plain, type Entry, type HeldEntry } from '../entry.js';
 import { type Namespace, MARKER_LIFE } from '../marks/namespace.js';
 import type { Condition, WriteOutcome } from '../ports.js';
 import { ClearMarker } from './clear-marker.js';
-import { UNREADABLE, type GuardedPut, type GuardedTier, type Reading } from './guard.js';
+import { UNREADABLE, type GuardedPut, type GuardedTier, type GuardedVersioned, type Reading } from './guard.js';
 import type { GuardedLease } from './guarded-lease.js';
 import type { Judge, StoredMarks } from './judge.js';
 
@@ -80,11 +81,15 @@ export class NamespacedTier {
   }
 
   /** Asks for the version of `key`, and the entry if that is newer and may be used. See {@link GuardedTier.version}. */
-  async version(key: string, newerThan: number, onRefused: () => void): Promise<NamespacedVersion | undefined> {
-    const answer = await this.#guard.version(this.#space.keyOf(key), newerThan, onRefused);
-    if (answer === undefined) return undefined;
-    const { condition, entry } = answer;
-    return { condition, entry: entry && (await this.#believed(key, entry)) };
+  version(key: string, newerThan: number, onRefused: () => void): MaybePromise<NamespacedVersion | undefined> {
+    const answer = this.#guard.version(this.#space.keyOf(key), newerThan, onRefused);
+    return isThenable(answer) ? answer.then((said) => this.#versioned(key, said)) : this.#versioned(key, answer);
+  }
+
+  #versioned(key: string, answer: GuardedVersioned | undefined): MaybePromise<NamespacedVersion | undefined> {
+    if (answer?.entry === undefined) return answer as NamespacedVersion | undefined;
+    const { condition } = answer;
+    return this.#believed(key, answer.entry).then((entry) => ({ condition, entry }));
   }
 
   /** `entry`, which came without its marks, as far as it may be used. */

@@ -1,4 +1,4 @@
-import { ignore } from '../base/promises.js';
+import { ignore, isThenable } from '../base/promises.js';
 import type { HeldEntry } from '../entry.js';
 import { freshness } from '../entry.js';
 import type { Namespace } from '../marks/namespace.js';
@@ -122,7 +122,8 @@ class Storage implements StoragePort {
   async find<V>(key: string, known: Found<V> | undefined): Promise<Stored<V> | undefined> {
     if (this.#doubted.has(key)) return undefined;
     const { clock, keep } = this.#context;
-    const permit = new Permit();
+    // Only where there are tiers to take the entry over.
+    const permit = this.#tiers.length > 1 ? new Permit() : undefined;
     let best: Stored<V> | undefined;
     for (const [depth, tier] of this.#tiers.entries()) {
       const read = (await tier.get(key)) as HeldEntry<V> | undefined;
@@ -133,7 +134,7 @@ class Storage implements StoragePort {
       }
       // What a tier further away holds may be taken over only if nobody changes the key between the two readings.
       if (tier.compares && depth < this.#tiers.length - 1)
-        permit.note(depth, (await tier.version(key, Infinity, ignore))?.condition);
+        permit?.note(depth, (await tier.version(key, Infinity, ignore))?.condition);
     }
     return best;
   }
@@ -150,22 +151,19 @@ class Storage implements StoragePort {
     // A tier that did not say a word about a lease would not tell a version either.
     const isSilent = leasing !== undefined && turn === undefined;
     const known = shares ? (seeker.fallback?.entry.startedAt ?? -Infinity) : Infinity;
-    const found = await Promise.all(
-      this.#tiers.map(async (tier, depth) => {
-        if (!tier.compares || permit.at(depth) !== undefined || (isSilent && leasing.depth === depth)) return undefined;
-        const answer = await tier.version(seeker.key, known, seeker.refused);
-        permit.note(depth, answer?.condition);
-        return answer?.entry && { entry: answer.entry as HeldEntry<V>, depth, tier: tier.name };
-      }),
-    );
     const { clock, keep } = this.#context;
-    for (const stored of found) {
+    for (const [depth, tier] of this.#tiers.entries()) {
+      if (!tier.compares || permit.at(depth) !== undefined || (isSilent && leasing.depth === depth)) continue;
+      const asked = tier.version(seeker.key, known, seeker.refused);
+      const answer = isThenable(asked) ? await asked : asked;
+      permit.note(depth, answer?.condition);
+      if (answer?.entry === undefined) continue;
+      const entry = answer.entry as HeldEntry<V>;
+      const found = { entry: entry.with(keep(entry.value)), depth, tier: tier.name };
+      const stored = answerOf(seeker, found, clock.now());
       if (stored === undefined) continue;
-      const { entry } = stored;
-      const answer = answerOf(seeker, { ...stored, entry: entry.with(keep(entry.value)) }, clock.now());
-      if (answer === undefined) continue;
       void permit.release();
-      return { kind: 'found', stored: answer };
+      return { kind: 'found', stored };
     }
     return { kind: 'load', permit };
   }
