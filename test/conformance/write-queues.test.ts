@@ -48,6 +48,6 @@ describe('a codec that makes bytes, later', () => {
   };
   writeQueueSuite(runner, {
     open: () => sqliteQueue({ database: ':memory:', codec }),
-    supports: { references: false, unstorable },
+    supports: { references: false, unstorable, own: true },
   });
 });
