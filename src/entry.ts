@@ -108,7 +108,12 @@ export class HeldEntry<V> implements Entry<V> {
 
   /** A copy that is fresh no longer than until `at`. */
   expired(at: number): HeldEntry<V> {
-    return HeldEntry.from(expiredAt(this, at), this.#more?.epoch);
+    return this.like(expiredAt(this, at));
+  }
+
+  /** A held copy of `entry`, which is made of this one and as new. */
+  like(entry: Entry<V>): HeldEntry<V> {
+    return HeldEntry.from(entry, this.#more?.epoch);
   }
 
   /** A copy that is not used beyond `at`. */
@@ -121,7 +126,7 @@ export class HeldEntry<V> implements Entry<V> {
   /** A copy with another value. */
   with(value: V | undefined): HeldEntry<V> {
     if (value === this.value) return this;
-    return HeldEntry.from({ ...plain(this), value }, this.#more?.epoch);
+    return this.like({ ...plain(this), value });
   }
 
   /** What its tags are checked by; `undefined` for sure where it has none. */
@@ -217,6 +222,17 @@ export function cutAt<V>(entry: Entry<V>, at: number): Entry<V> {
     freshUntil: until(entry.freshUntil),
     staleUntil: until(entry.staleUntil),
     errorUntil: until(entry.errorUntil),
+  };
+}
+
+/** A copy of `entry`: what of it ended by `until` ends no later than at `now`, an earlier instant. */
+export function endedBy<V>(entry: Entry<V>, until: number, now: number): Entry<V> {
+  const ended = (end: number): number => (end <= until ? Math.min(end, now) : end);
+  return {
+    ...plain(entry),
+    freshUntil: ended(entry.freshUntil),
+    staleUntil: ended(entry.staleUntil),
+    errorUntil: ended(entry.errorUntil),
   };
 }
 

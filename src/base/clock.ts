@@ -42,14 +42,38 @@ export interface TurnClock {
 const BUSY = 16;
 const READS_PER_READING = 1_000;
 
+/** Told of a reading after which the wall clock was set back. */
+type SetBack = (latest: number) => void;
+
 /**
  * Wraps the system clock so that a busy turn of the event loop reads it once; any other clock is read each time.
  *
- * Platforms without `setImmediate`, and Workers, where nothing may cross requests, always read directly.
+ * Platforms without `setImmediate`, and Workers, where nothing may cross requests, always read directly. `setBack` is called
+ * within the first reading that is earlier than the one before it.
  */
-export function turnClock(clock: Clock): TurnClock {
+export function turnClock(clock: Clock, setBack?: SetBack): TurnClock {
   const schedule = endOfTurn();
-  return clock === systemClock && schedule !== undefined ? new BusyClock(schedule) : clock;
+  if (clock === systemClock && schedule !== undefined) return new BusyClock(schedule, setBack);
+  return setBack === undefined ? clock : new WatchedClock(clock, setBack);
+}
+
+/** Compares each reading with the one before. */
+class WatchedClock implements TurnClock {
+  readonly #clock: Clock;
+  readonly #setBack: SetBack;
+  #reading = -Infinity;
+
+  constructor(clock: Clock, setBack: SetBack) {
+    this.#clock = clock;
+    this.#setBack = setBack;
+  }
+
+  now(): number {
+    const now = this.#clock.now();
+    if (now < this.#reading) this.#setBack(this.#reading);
+    this.#reading = now;
+    return now;
+  }
 }
 
 /**
@@ -58,6 +82,7 @@ export function turnClock(clock: Clock): TurnClock {
  */
 class BusyClock implements TurnClock {
   readonly #schedule: (run: () => void) => void;
+  readonly #setBack: SetBack | undefined;
   readonly #turnEnded = (): void => {
     this.#keeping = false;
     this.#usesLeft = 0;
@@ -67,8 +92,9 @@ class BusyClock implements TurnClock {
   #streak = 0;
   #keeping = false;
 
-  constructor(schedule: (run: () => void) => void) {
+  constructor(schedule: (run: () => void) => void, setBack: SetBack | undefined) {
     this.#schedule = schedule;
+    this.#setBack = setBack;
   }
 
   now(): number {
@@ -81,6 +107,7 @@ class BusyClock implements TurnClock {
 
   #read(): number {
     const now = Date.now();
+    if (now < this.#reading) this.#setBack?.(this.#reading);
     this.#streak = now === this.#reading ? this.#streak + 1 : 0;
     this.#reading = now;
     if (!this.#keeping && this.#streak >= BUSY) {

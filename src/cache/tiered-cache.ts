@@ -5,7 +5,7 @@ import { applyRemote, fenceAll, type Changes } from '../change/changes.js';
 import { clear, expire, invalidate, invalidateTags } from '../change/invalidate.js';
 import { set } from '../change/set.js';
 import type { MaybePromise, TagMode, Upstream } from '../contracts.js';
-import { freshness, type HeldEntry } from '../entry.js';
+import { freshness } from '../entry.js';
 import { CacheClosedError, misuse } from '../errors.js';
 import { Namespace } from '../marks/namespace.js';
 import type { WriteCell } from '../ports.js';
@@ -117,11 +117,10 @@ export class TieredCache<V> {
   /** What memory can serve for `key` right now. Synchronous, no side effects, not counted. */
   peek(key: string): V | undefined {
     const { held, turn } = this.#wired.reads;
-    const entry = held.memory.peek(key);
-    const usable = entry === undefined ? undefined : held.usable(entry as HeldEntry<V>);
-    if (usable === undefined) return undefined;
-    const state = freshness(usable, turn.now());
-    return state === 'fresh' || state === 'stale' ? this.#give(usable.value) : undefined;
+    const entry = held.look(key);
+    if (entry === undefined) return undefined;
+    const state = freshness(entry, turn.now());
+    return state === 'fresh' || state === 'stale' ? this.#give(entry.value) : undefined;
   }
 
   /** Like {@link get}, with the story of the read. */

@@ -1,4 +1,4 @@
-import { turnClock } from '../base/clock.js';
+import { turnClock, type TurnClock } from '../base/clock.js';
 import { Events } from '../base/events.js';
 import { fence, type Changes } from '../change/changes.js';
 import { expire, invalidate } from '../change/invalidate.js';
@@ -31,6 +31,7 @@ export interface Shared<V> {
   readonly budget: { live: number };
   readonly deferred: Deferred;
   readonly marks: TagMarks;
+  readonly turn: TurnClock;
   readonly partitions: Partitions;
   /** The whole memory tier. */
   readonly memory: MemoryTier<V>;
@@ -93,6 +94,7 @@ export function share<V>(settings: CacheSettings<V>, elsewhere: Elsewhere): Shar
   });
   return {
     ...{ settings, storage, peers, deferred, marks, events, counters },
+    turn: turnClock(clock, (latest) => marks.noteSetBack(latest)),
     budget: { live: 0 },
     partitions: new Partitions(clock),
     memory: peers?.watch(memory) ?? memory,
@@ -101,12 +103,11 @@ export function share<V>(settings: CacheSettings<V>, elsewhere: Elsewhere): Shar
 
 /** Wires a cache itself, which has the whole memory and hears of everything, or the namespace `inner` of it. */
 export function wire<V>(shared: Shared<V>, verbs: Verbs<V>, inner?: Namespace): Wired<V> {
-  const { settings, marks, memory, partitions, peers, budget } = shared;
+  const { settings, marks, turn, memory, partitions, peers, budget } = shared;
   const { clock, scope, rules } = settings;
   const isWhole = inner === undefined;
   const space = inner ?? new Namespace(settings.space);
   const events = isWhole ? shared.events : new Events();
-  const turn = turnClock(clock);
   const part = (): MemoryTier<V> => new MemoryPartition(memory, partitions, space.id);
   const held = new Held<V>({
     ...{ marks, space, clock, turn, events },

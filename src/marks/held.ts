@@ -3,6 +3,7 @@ import type { Events } from '../base/events.js';
 import type { Clock, MemoryTier } from '../contracts.js';
 import type { HeldEntry } from '../entry.js';
 import type { Namespace } from './namespace.js';
+import type { SetBack } from './set-back.js';
 import type { TagMarks } from './tags.js';
 
 /** What {@link Held} is made of. */
@@ -20,10 +21,12 @@ export interface HeldParts<V> {
 /** The entries that memory holds for one cache or namespace, as marks leave them. */
 export class Held<V> {
   readonly #parts: HeldParts<V>;
+  readonly #setBack: SetBack;
   #memory: MemoryTier<V>;
 
   constructor(parts: HeldParts<V>) {
     this.#parts = parts;
+    this.#setBack = parts.marks.setBack;
     this.#memory = parts.memory;
   }
 
@@ -32,16 +35,27 @@ export class Held<V> {
     return this.#memory;
   }
 
-  /** The entry for `key` that may still be used, as a use of it. */
+  /** The entry for `key` that may still be used, as a use of it. Whoever goes by a clock's reading takes that first. */
   get(key: string): HeldEntry<V> | undefined {
     const entry = this.#memory.get(key) as HeldEntry<V> | undefined;
-    return entry?.tagging === undefined ? entry : this.#current(key, entry);
+    if (entry === undefined || (entry.tagging === undefined && !this.#setBack.matters)) return entry;
+    return this.#current(key, entry);
   }
 
   /** The same, not as a use. */
   peek(key: string): HeldEntry<V> | undefined {
+    // Notices that the clock was set back.
+    this.#parts.turn.now();
     const entry = this.#memory.peek(key) as HeldEntry<V> | undefined;
-    return entry?.tagging === undefined ? entry : this.#current(key, entry);
+    if (entry === undefined || (entry.tagging === undefined && !this.#setBack.matters)) return entry;
+    return this.#current(key, entry);
+  }
+
+  /** The same, and memory stays as it is. */
+  look(key: string): HeldEntry<V> | undefined {
+    this.#parts.turn.now();
+    const entry = this.#memory.peek(key) as HeldEntry<V> | undefined;
+    return entry && this.usable(this.#lasting(entry));
   }
 
   /** `entry` as its tags leave it: as it is, stale, or not at all. */
@@ -59,10 +73,13 @@ export class Held<V> {
 
   /** Puts `entry` into memory. A memory tier that refuses must not go on serving what it held before. */
   hold(key: string, entry: HeldEntry<V>): void {
-    const { clock, events } = this.#parts;
+    const { clock, events, turn } = this.#parts;
     const { ttl } = this.#memory;
+    turn.now();
     try {
-      this.#memory.set(key, ttl === undefined ? entry : entry.cut(clock.now() + ttl));
+      const kept = ttl === undefined ? entry : entry.cut(clock.now() + ttl);
+      this.#setBack.holding(kept);
+      this.#memory.set(key, kept);
     } catch (error) {
       this.#memory.delete(key);
       events.emit({ type: 'error', source: 'memory', key, error });
@@ -94,9 +111,14 @@ export class Held<V> {
   }
 
   #current(key: string, entry: HeldEntry<V>): HeldEntry<V> | undefined {
-    const now = this.usable(entry);
+    const now = this.usable(this.#lasting(entry));
     if (now === undefined) this.#memory.delete(key);
     else if (now !== entry) this.hold(key, now);
     return now;
+  }
+
+  /** `entry` without the life that a clock gave back to it that was set back. */
+  #lasting(entry: HeldEntry<V>): HeldEntry<V> {
+    return this.#setBack.matters ? this.#setBack.held(entry, this.now()) : entry;
   }
 }

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { TagMode } from '../contracts.js';
 import type { HeldEntry } from '../entry.js';
 import type { Namespace } from './namespace.js';
+import { SetBack } from './set-back.js';
 
 /** When a tag was last invalidated or expired, or a namespace cleared. */
 export interface Mark {
@@ -34,6 +35,16 @@ export class TagMarks {
   lastAt: number = -Infinity;
   /** The latest start of a load whose result this process has stored, or believed. Written by who judges stored entries. */
   latest: number = -Infinity;
+  readonly setBack: SetBack = new SetBack();
+  /** The epoch at which the wall clock was last set back. */
+  setBackEpoch: number = 0;
+
+  /** Notes that the wall clock was set back after it had shown `latest`. */
+  noteSetBack(latest: number): void {
+    this.epoch += 1;
+    this.setBackEpoch = this.epoch;
+    this.setBack.note(latest);
+  }
 
   /** Marks `tags`; returns the instant for their markers in storage. */
   mark(space: Namespace, tags: readonly string[], mode: TagMode, now: number): number {

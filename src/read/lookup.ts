@@ -23,9 +23,10 @@ export function lookup<V, A>(reads: Reads<V>, key: string, ask: Ask<V>, face: Fa
   const { rush } = flights;
   const again = rush !== undefined && rush.key === key && ask === reads.plain ? face.again(reads, rush) : undefined;
   if (again !== undefined) return again;
+  // First the clock: it tells memory if it was set back.
+  const now = reads.turn.now();
   const entry = reads.held.get(key);
   if (entry !== undefined) {
-    const now = reads.turn.now();
     const state = freshness(entry, now);
     if (state === 'fresh') {
       counters.hits += 1;

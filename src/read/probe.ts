@@ -13,6 +13,7 @@ export async function lookupCached<V>(reads: Reads<V>, key: string, ask: Ask<V>)
   const problem = problemWith(reads, key);
   if (problem !== undefined) throw problem;
   ask.read.signal?.throwIfAborted();
+  reads.turn.now();
   const entry = reads.held.get(key);
   const found = entry === undefined ? undefined : { entry, tier: MEMORY };
   const outcome = served(reads, found, ask) ?? served(reads, await probe(reads, key, ask), ask);

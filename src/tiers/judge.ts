@@ -37,7 +37,7 @@ export class Judge {
   /** Notes that `entry` goes into storage; what it returns, if anything, is to be told whether it arrived. */
   storing(space: Namespace, key: string, entry: HeldEntry<unknown>): ((arrived: boolean) => void) | undefined {
     this.#marks.latest = Math.max(this.#marks.latest, entry.startedAt);
-    if (entry.startedAt > this.#marks.lastAt + this.#clockSkew) return undefined;
+    if (entry.startedAt > this.#marks.lastAt + this.#clockSkew && !this.#marks.setBack.matters) return undefined;
     // Untagged ones are only ever cleared, which fences: what is stored then was loaded since.
     return this.#own.storing(space.keyOf(key), entry, entry.tagging?.epoch ?? this.#marks.epoch);
   }
@@ -70,7 +70,15 @@ export class Judge {
         staleFrom = Math.min(staleFrom, this.#marks.of(marker).at, now);
     }
     if (since === startedAt) this.#marks.latest = Math.max(this.#marks.latest, startedAt);
-    return HeldEntry.from(staleFrom === Infinity ? entry : expiredAt(entry, staleFrom), this.#marks.epoch);
+    const lasting = this.#lasting(entry, own, now);
+    return HeldEntry.from(staleFrom === Infinity ? lasting : expiredAt(lasting, staleFrom), this.#marks.epoch);
+  }
+
+  /** `entry` without the life that this process's clock gave back to it that was set back. Only its own are known to be newer. */
+  #lasting<V>(entry: Entry<V>, own: number | undefined, now: number): Entry<V> {
+    const { setBack, setBackEpoch } = this.#marks;
+    const isNewer = own !== undefined && own >= setBackEpoch;
+    return setBack.matters && !isNewer ? setBack.ended(entry, now) : entry;
   }
 
   /** Whether the mark at `marker`, as this process knows it or as storage has it, is newer than an entry. */

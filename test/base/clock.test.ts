@@ -111,7 +111,7 @@ describe('the system clock', () => {
 });
 
 describe('the clock of a turn', () => {
-  function setup(): {
+  function setup(setBack?: (latest: number) => void): {
     readonly read: (times: number) => number;
     readonly reads: () => number;
     readonly endTurn: () => void;
@@ -122,7 +122,7 @@ describe('the clock of a turn', () => {
     const readings = vi.spyOn(Date, 'now').mockImplementation(() => time.is);
     const ends: (() => void)[] = [];
     vi.stubGlobal('setImmediate', (run: () => void) => ends.push(run));
-    const clock = turnClock(systemClock);
+    const clock = turnClock(systemClock, setBack);
     const read = (times: number): number => {
       let last = NaN;
       for (let count = 0; count < times; count += 1) last = clock.now();
@@ -183,6 +183,32 @@ describe('the clock of a turn', () => {
 
     expect(second).toBe(5_000);
     expect(read(1)).toBe(4_000);
+  });
+
+  test('tells when the wall clock was set back, and where it was', () => {
+    const told: number[] = [];
+    const { read, time, endTurn } = setup((latest) => told.push(latest));
+
+    read(100);
+    endTurn();
+    time.is = 5_000;
+    read(100);
+    endTurn();
+    time.is = 2_000;
+    read(100);
+
+    expect(told).toEqual([5_000]);
+  });
+
+  test('of any other clock tells that it was set back, too', () => {
+    const told: number[] = [];
+    const clock = manualClock({ now: 5_000 });
+    const turn = turnClock(clock, (latest) => told.push(latest));
+
+    turn.now();
+    clock.jump(-1_000);
+
+    expect([turn.now(), turn.now(), told]).toEqual([4_000, 4_000, [5_000]]);
   });
 
   test('only one end of a turn is waited for at a time', () => {
