@@ -75,6 +75,14 @@ export interface MemoryTier<V> {
 export interface StorageAdapter {
   /** Shown in events, errors and the story of a read. */
   readonly name: string;
+  /**
+   * Whether the storage may lose what it holds before its time (a cache server that evicts).
+   *
+   * For callers: nothing there is believed then unless what would invalidate it (by tag, by `clear`) is known to be there, too.
+   * The first entry with a tag that a process has not met before is loaded once more by who reads it from there.
+   * @default false
+   */
+  readonly forgets?: boolean;
   /** The entry stored for `key`, or `undefined`. Must not reject for a missing key. May return an outlived entry. */
   get(key: string): MaybePromise<Entry | undefined>;
   /** Stores `entry` until at least `keepUntil` (epoch milliseconds, maybe `Infinity`), replacing any previous one. */

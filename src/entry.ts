@@ -24,6 +24,8 @@ export interface Entry<V = unknown> {
   readonly tags: readonly string[];
   /** Small JSON data that travels with the value, for example an ETag. */
   readonly meta: unknown;
+  /** Written by the cache for storage that may lose what it holds: what tells there whether the entry was invalidated since. */
+  readonly claims?: readonly string[] | undefined;
 }
 
 /** The state of an entry at an instant. */
@@ -258,6 +260,7 @@ export function plain<V>(entry: Entry<V>): Entry<V> {
     loadMs: entry.loadMs,
     tags: entry.tags,
     meta: entry.meta,
+    ...(entry.claims === undefined ? {} : { claims: entry.claims }),
   };
 }
 
@@ -272,9 +275,13 @@ export function isEntry(candidate: unknown): candidate is Entry {
     isInstant(entry.staleUntil) &&
     isInstant(entry.errorUntil) &&
     Number.isFinite(entry.loadMs) &&
-    Array.isArray(entry.tags) &&
-    entry.tags.every((tag) => typeof tag === 'string')
+    isTexts(entry.tags) &&
+    (entry.claims === undefined || isTexts(entry.claims))
   );
+}
+
+function isTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((text) => typeof text === 'string');
 }
 
 function isMoment(value: unknown): boolean {

@@ -10,7 +10,8 @@ import { fromPayload, toMeta, toPayload, type Payload } from './payload.js';
  *
  * The header is a JSON array without line feeds: the codec's name (`null` for an absent value), the payload's form, its
  * length in characters or bytes (a file may be read while it is written, and half a number is a number, too),
- * `startedAt`, `createdAt`, `freshUntil`, `staleUntil`, `errorUntil`, `loadMs`, tags, and `meta` if there is any.
+ * `startedAt`, `createdAt`, `freshUntil`, `staleUntil`, `errorUntil`, `loadMs`, tags, and `meta` if there is any. Claims, if
+ * there are any, come last, with whether the `meta` before them is one.
  */
 const VERSION = 1;
 
@@ -87,10 +88,12 @@ function withPayload<T>({ key, entry, codec }: Parts, seal: (payload: Payload) =
 }
 
 function headerOf({ key, entry, codec }: Parts, form: Form, length: number): string {
-  const { startedAt, createdAt, freshUntil, staleUntil, errorUntil, loadMs, tags, meta } = entry;
+  const { startedAt, createdAt, freshUntil, staleUntil, errorUntil, loadMs, tags, meta, claims } = entry;
   const numbers = [startedAt, createdAt, freshUntil, staleUntil, errorUntil, loadMs].map(toJsonNumber);
   const fields = JSON.stringify([entry.value === undefined ? null : codec.name, form, length, ...numbers, tags]);
-  return `${PREFIX}${meta === undefined ? fields : `${fields.slice(0, -1)},${toMeta(key, meta)}]`}\n`;
+  let rest = meta === undefined ? '' : `,${toMeta(key, meta)}`;
+  if (claims !== undefined) rest = `${rest || ',null'},${JSON.stringify([rest !== '', ...claims])}`;
+  return `${PREFIX}${fields.slice(0, -1)}${rest}]\n`;
 }
 
 function readHeader(key: string, text: string): Header {
@@ -107,8 +110,9 @@ function readHeader(key: string, text: string): Header {
     throw new UndecodableError(key, 'its header is not JSON', cause);
   }
   if (!Array.isArray(header)) throw new UndecodableError(key, 'its header is no array');
-  const [codec, form, length, startedAt, createdAt, freshUntil, staleUntil, errorUntil, loadMs, tags, meta] =
+  const [codec, form, length, startedAt, createdAt, freshUntil, staleUntil, errorUntil, loadMs, tags, meta, last] =
     header as unknown[];
+  const [hasMeta, ...claims] = Array.isArray(last) ? (last as unknown[]) : [true];
   const entry = {
     startedAt: fromJsonNumber(startedAt),
     createdAt: fromJsonNumber(createdAt),
@@ -117,7 +121,8 @@ function readHeader(key: string, text: string): Header {
     errorUntil: fromJsonNumber(errorUntil),
     loadMs: fromJsonNumber(loadMs),
     tags,
-    meta,
+    meta: hasMeta === false ? undefined : meta,
+    ...(claims.length > 0 && { claims }),
   };
   const hasCodec = codec === null || typeof codec === 'string';
   const hasForm = form === 'text' || form === 'bytes' || form === 'base64';

@@ -59,6 +59,11 @@ export interface RedisStorageOptions extends TierOptions {
  * is refused; a load that takes longer than ten minutes is not stored either. All three lie in one slot. Any
  * `maxmemory-policy` will do: where Redis evicts a claim, a load is refused and comes again.
  *
+ * For each tag there are two more entries, its markers, and one for the namespace. An entry is believed only while its markers
+ * are those that were there before its load: where Redis evicts a marker, all entries under it are misses, and the
+ * next load plants it anew. So prefer a policy that keeps what is read often (`allkeys-lru`, `allkeys-lfu`). The first entry with a
+ * tag that is new to the process is loaded once more by whoever reads it from Redis.
+ *
  * Redis drops outlived entries itself, by its own clock. Keys are any strings, values up to 512 MB.
  *
  * While a cache listens, the storage asks for `INFO server` after each reconnect. If Redis was restarted or replaced, it may
@@ -110,6 +115,7 @@ const SCANNED_AT_ONCE = 1_000;
 
 class RedisStorage implements StorageAdapter {
   readonly name = 'redis';
+  readonly forgets = true;
   protected readonly redis: RedisCommands;
   protected readonly names: KeyNames;
   protected readonly codec: Codec;

@@ -110,7 +110,7 @@ export function chaos(tier: StorageAdapter): ChaosTier {
     ...(tier.onReady && { onReady: (ready) => tier.onReady!(ready) }),
     ...(tier.onLoss && { onLoss: (lost) => tier.onLoss!(lost) }),
   };
-  const adapter = { name: tier.name, ...operations, ...messages } as StorageAdapter;
+  const adapter = { name: tier.name, forgets: tier.forgets, ...operations, ...messages } as StorageAdapter;
   return Object.assign(defineStorage(adapter), controls);
 }
 

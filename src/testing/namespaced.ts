@@ -13,6 +13,7 @@ export function namespaced(tier: StorageAdapter, path: readonly string[]): Stora
   const named = (key: string): string => namespace.keyOf(key);
   return defineStorage({
     name: tier.name,
+    ...(tier.forgets !== undefined && { forgets: tier.forgets }),
     get: (key) => tier.get(named(key)),
     set: (key, entry, keepUntil) => tier.set(named(key), entry, keepUntil),
     delete: (key) => tier.delete(named(key)),

@@ -51,6 +51,7 @@ export function defineStorage(adapter: StorageAdapter, options: TierOptions = {}
     throw misuse('adapter', 'a storage adapter (missing: name)', adapter);
   const settings = resolveTier(options);
   const tier: Record<PropertyKey, unknown> = { name: adapter.name };
+  if (adapter.forgets !== undefined) tier['forgets'] = adapter.forgets;
   for (const method of [...NEEDED, ...OPTIONAL]) {
     const own: unknown = adapter[method];
     // Bound here, since an adapter may be of a class with private fields.

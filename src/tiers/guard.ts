@@ -8,6 +8,7 @@ import type { Condition, Intent, OutboxOptions, OutboxPort, WriteOutcome } from 
 import { Breaker } from './breaker.js';
 import { GuardedLease, isLeaseAnswer, type Run } from './guarded-lease.js';
 import { GuardedVersion, isVersionAnswer, versionedOf, type Versioned } from './guarded-version.js';
+import { KnownTokens } from './known-tokens.js';
 import { Outbox, REFUSED } from './outbox.js';
 import { TierWriter } from './writer.js';
 
@@ -60,6 +61,7 @@ export class GuardedTier {
   readonly name: string;
   /** Whether a caller may vanish without a trace, and what it waits for with it. */
   readonly mayVanish: boolean;
+  readonly tokens: KnownTokens = new KnownTokens();
   readonly #tier: StorageAdapter;
   readonly #options: GuardOptions;
   readonly #breaker: Breaker;
@@ -108,6 +110,11 @@ export class GuardedTier {
   /** Whether what is stored for a key has a version, which a load asks for first. */
   get compares(): boolean {
     return this.#versioned !== undefined;
+  }
+
+  /** Whether the tier may lose what it holds before its time. */
+  get forgets(): boolean {
+    return this.#tier.forgets === true;
   }
 
   /** The entry for `key` that is on its way into the tier. */
@@ -249,6 +256,11 @@ export class GuardedTier {
   /** Stores `marker` unless there is a later one. A refused one is replayed as it is. */
   mark(key: string, marker: Entry, later?: () => void): Promise<WriteOutcome> {
     return this.#intend(key, { kind: 'put', entry: marker, keep: true, after: undefined, marker: true }, later);
+  }
+
+  /** Stores `marker`, which invalidates nothing, unless there is a later one. A refused one is not tried again. */
+  plant(key: string, marker: Entry): Promise<WriteOutcome> {
+    return this.#intend(key, { kind: 'put', entry: marker, keep: false, after: undefined, marker: true }, undefined);
   }
 
   /** Removes `key`. A refused removal is replayed later, and then `later` is called. */

@@ -1,17 +1,14 @@
 import { isThenable } from '../base/promises.js';
 import type { Clock, MaybePromise, TagMode } from '../contracts.js';
 import { plain, type Entry, type HeldEntry } from '../entry.js';
-import { type Namespace, MARKER_LIFE } from '../marks/namespace.js';
+import type { Namespace } from '../marks/namespace.js';
 import type { Condition, WriteOutcome } from '../ports.js';
 import { ClearMarker } from './clear-marker.js';
 import { UNREADABLE, type GuardedPut, type GuardedTier, type GuardedVersioned, type Reading } from './guard.js';
 import type { GuardedLease } from './guarded-lease.js';
-import type { Judge, StoredMarks } from './judge.js';
-
-/** Stays for as long as the entries might. */
-const CLEAR_MARKER_LIFE = 100 * 365 * 24 * 3_600_000;
-
-const UNMARKED: readonly number[] = Object.freeze([]);
+import type { Judge } from './judge.js';
+import { MarkerTokens } from './marker-tokens.js';
+import { clearedAt, instantOf, taggedAt } from './markers.js';
 
 /**
  * A storage tier as one namespace sees it: under its own keys, and without the entries that were invalidated by tag, or
@@ -26,6 +23,8 @@ export class NamespacedTier {
   readonly #judge: Judge;
   readonly #clock: Pick<Clock, 'now' | 'monotonic'>;
   readonly #cleared: ClearMarker;
+  /** In a tier that may lose markers. */
+  readonly #tokens: MarkerTokens | undefined;
 
   constructor(guard: GuardedTier, space: Namespace, judge: Judge, clock: Pick<Clock, 'now' | 'monotonic'>) {
     this.name = guard.name;
@@ -34,18 +33,20 @@ export class NamespacedTier {
     this.#judge = judge;
     this.#clock = clock;
     this.#cleared = new ClearMarker(guard, space.clearMarker, clock);
+    this.#tokens = guard.forgets ? new MarkerTokens(guard, space, () => clock.now()) : undefined;
   }
 
   /** The entry for `key` that may still be used, maybe only as a stale one. Never rejects. */
   async get(key: string): Promise<HeldEntry<unknown> | undefined> {
     const storageKey = this.#space.keyOf(key);
     const pending = this.#guard.pending(storageKey);
-    if (pending !== undefined) return this.#judged(key, pending, undefined);
+    if (pending !== undefined) return this.#judge.judged(this.#space, key, pending, undefined, this.#clock.now());
     const along = this.#cleared.along();
     const entry = await this.#guard.get(storageKey);
-    if (entry === undefined) return undefined;
-    const marks = await this.#storedMarks(entry.tags, this.#cleared.confirmed(along));
-    return marks === undefined ? undefined : this.#judged(key, entry, marks);
+    if (entry !== undefined) return this.#believed(key, entry, along);
+    // A load is going to follow.
+    if (along !== undefined) this.#tokens?.note([this.#space.clearMarker], [await along]);
+    return undefined;
   }
 
   /** Whether processes can take leases on keys. */
@@ -61,6 +62,11 @@ export class NamespacedTier {
   /** See {@link GuardedTier.distrust}. */
   distrust(): void {
     this.#guard.distrust();
+  }
+
+  /** Whether the tier may lose what it holds before its time. */
+  get forgets(): boolean {
+    return this.#guard.forgets;
   }
 
   /** Whether what is stored for a key has a version. */
@@ -92,11 +98,40 @@ export class NamespacedTier {
     return this.#believed(key, answer.entry).then((entry) => ({ condition, entry }));
   }
 
-  /** `entry`, which came without its marks, as far as it may be used. */
-  async #believed(key: string, entry: Entry): Promise<HeldEntry<unknown> | undefined> {
-    // Most who ask get no entry: a marker read along would mostly be read for nothing.
-    const marks = await this.#storedMarks(entry.tags, this.#cleared.confirmed(undefined));
-    return marks === undefined ? undefined : this.#judged(key, entry, marks);
+  /** `entry`, which came without its marks, as far as it may be used. `along`: what of them was read along with it. */
+  async #believed(key: string, entry: Entry, along?: Marker): Promise<HeldEntry<unknown> | undefined> {
+    const { tags } = entry;
+    const cleared = this.#cleared.confirmed(along);
+    const read = (mode: TagMode): Marker[] => tags.map((tag) => this.#guard.read(this.#space.markerOf(tag, mode)));
+    const readings: readonly Reading[] =
+      tags.length === 0 ? [await cleared] : await Promise.all([cleared, ...read('invalidate'), ...read('expire')]);
+    if (readings.includes(UNREADABLE)) return undefined;
+    const markers = readings as readonly (Entry | undefined)[];
+    const names = this.#tokens?.markersOf(tags) ?? [];
+    this.#tokens?.note(names, markers);
+    const agreement = this.#tokens?.agreement(entry, markers);
+    // Where the tokens are the same, nothing was marked since, whatever the clocks say.
+    const instants = markers.map((marker) => (agreement === 'valid' ? -Infinity : instantOf(marker)));
+    const marks = {
+      cleared: instants[0]!,
+      invalidated: instants.slice(1, 1 + tags.length),
+      expired: instants.slice(1 + tags.length),
+    };
+    const now = this.#clock.now();
+    const judged = this.#judge.judged(this.#space, key, entry, marks, now);
+    if (agreement === undefined || agreement === 'valid') return judged;
+    // The next entry for its key needs them.
+    await this.#tokens!.plant(names, markers);
+    return agreement === 'stale' ? judged?.expired(Math.min(now, judged.freshUntil)) : undefined;
+  }
+
+  /**
+   * Before a load, in a tier that may lose markers: makes sure that those are there which are known to be needed. Resolves with
+   * the number of what the entry may claim then.
+   */
+  async prepare(tags: readonly string[]): Promise<number | undefined> {
+    await this.#tokens?.learn(tags);
+    return this.#tokens && this.#guard.tokens.last;
   }
 
   /** See {@link GuardedTier.onLeaseEnd}. */
@@ -105,11 +140,28 @@ export class NamespacedTier {
   }
 
   /** Stores `entry`. See {@link GuardedTier.put}. */
-  async put(key: string, entry: HeldEntry<unknown>, options: GuardedPut): Promise<WriteOutcome> {
+  async put(key: string, entry: HeldEntry<unknown>, options: NamespacedPut): Promise<WriteOutcome> {
     const settle = this.#judge.storing(this.#space, key, entry);
-    const outcome = await this.#guard.put(this.#space.keyOf(key), plain(entry), options);
+    const { stored, after } = this.#claiming(plain(entry), options);
+    const outcome = await this.#guard.put(this.#space.keyOf(key), stored, { ...options, ...(after && { after }) });
     settle?.(outcome.done && outcome.held);
     return outcome;
+  }
+
+  /** `entry` with the tokens that it may claim. Reads see it at once, and it is written when these are known. */
+  #claiming(entry: Entry, { since, change, after }: NamespacedPut): Claiming {
+    const tokens = this.#tokens;
+    const { tags } = entry;
+    if (tokens === undefined) return { stored: entry };
+    const isKnown = tokens.knows(tags);
+    // What the user sets now comes after whatever was marked before.
+    const claims = tokens.claims(tags, change === true ? Infinity : (since ?? -1));
+    const stored = { ...entry, claims };
+    if (isKnown) return { stored };
+    const learned = tokens.learn(tags);
+    if (change !== true) return { stored };
+    const filled = learned.then(() => void claims.splice(0, claims.length, ...tokens.claims(tags, Infinity)));
+    return { stored, after: Promise.all([filled, after]) };
   }
 
   /** See {@link GuardedTier.remove}. */
@@ -124,36 +176,29 @@ export class NamespacedTier {
 
   /** Stores that entries with `tag` whose load started no later than `at` are invalid, or stale. */
   mark(tag: string, mode: TagMode, at: number): Promise<WriteOutcome> {
-    return this.#guard.mark(this.#space.markerOf(tag, mode), markerAt(at, MARKER_LIFE));
+    return this.#mark(this.#space.markerOf(tag, mode), taggedAt(at));
   }
 
   /** Stores that all entries whose load started no later than `at` are invalid. */
   clear(at: number): Promise<WriteOutcome> {
-    return this.#guard.mark(this.#space.clearMarker, clearedAt(at));
+    return this.#mark(this.#space.clearMarker, clearedAt(at));
   }
 
-  #judged(key: string, entry: Entry, marks: StoredMarks | undefined): HeldEntry<unknown> | undefined {
-    return this.#judge.judged(this.#space, key, entry, marks, this.#clock.now());
+  #mark(key: string, marker: Entry): Promise<WriteOutcome> {
+    this.#tokens?.note([key], [undefined]);
+    return this.#guard.mark(key, marker);
   }
+}
 
-  /** What storage has against an entry with `tags`; `undefined` where that can't be told. */
-  async #storedMarks(tags: readonly string[], cleared: Marker): Promise<StoredMarks | undefined> {
-    if (tags.length === 0) {
-      const marker: Reading = await cleared;
-      return marker === UNREADABLE
-        ? undefined
-        : { cleared: instantOf(marker), invalidated: UNMARKED, expired: UNMARKED };
-    }
-    const read = (mode: TagMode): Marker[] => tags.map((tag) => this.#guard.read(this.#space.markerOf(tag, mode)));
-    const markers: readonly Reading[] = await Promise.all([cleared, ...read('invalidate'), ...read('expire')]);
-    const instants: number[] = [];
-    for (const marker of markers) {
-      if (marker === UNREADABLE) return undefined;
-      instants.push(instantOf(marker));
-    }
-    const [clearing = -Infinity, ...others] = instants;
-    return { cleared: clearing, invalidated: others.slice(0, tags.length), expired: others.slice(tags.length) };
-  }
+/** How a namespace's entry is to be stored. */
+export interface NamespacedPut extends GuardedPut {
+  /** What {@link NamespacedTier.prepare} resolved with before the load. */
+  readonly since?: number | undefined;
+}
+
+interface Claiming {
+  readonly stored: Entry;
+  readonly after?: Promise<unknown>;
 }
 
 /** What {@link NamespacedTier.version} answers. */
@@ -170,28 +215,3 @@ export type NamespacedAnswer =
   | { readonly kind: 'open' };
 
 type Marker = MaybePromise<Reading>;
-
-function instantOf(marker: Entry | undefined): number {
-  return marker?.startedAt ?? -Infinity;
-}
-
-/** The marker that all entries whose load started no later than `at` are invalid. */
-export function clearedAt(at: number): Entry {
-  return markerAt(at, CLEAR_MARKER_LIFE);
-}
-
-/** A marker is an entry like any other, so that every storage can keep it: `startedAt` says which of two is later. */
-function markerAt(at: number, life: number): Entry {
-  const until = at + life;
-  return {
-    value: true,
-    startedAt: at,
-    createdAt: at,
-    freshUntil: until,
-    staleUntil: until,
-    errorUntil: until,
-    loadMs: 0,
-    tags: [],
-    meta: undefined,
-  };
-}

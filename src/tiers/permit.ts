@@ -4,6 +4,8 @@ import type { GuardedLease } from './guarded-lease.js';
 /** What each storage tier said of a key before a load, by the place of the tier. */
 export class Permit implements LoadPermit {
   readonly #conditions: (Condition | undefined)[] = [];
+  /** What is loaded now may claim, by the place of the tier. */
+  readonly since: (number | undefined)[] = [];
   #lease: GuardedLease | undefined;
   /** The doubt in what storage held for the key when this was given. */
   readonly doubt: object | undefined;

@@ -19,7 +19,8 @@ import type {
 import { GuardedTier } from './guard.js';
 import { GuardedLease } from './guarded-lease.js';
 import { Judge } from './judge.js';
-import { clearedAt, NamespacedTier } from './namespaced-tier.js';
+import { clearedAt } from './markers.js';
+import { NamespacedTier } from './namespaced-tier.js';
 import { Permit } from './permit.js';
 import { answerOf, takeTurn, type Leasing } from './turns.js';
 
@@ -48,8 +49,10 @@ export class GuardedRoom implements StorageRoom {
   #suspect(guard: GuardedTier): void {
     guard.distrust();
     const marker = clearedAt(this.#context.clock.now());
-    for (const { clearMarker } of this.#spaces.values())
+    for (const { clearMarker } of this.#spaces.values()) {
+      guard.tokens.note(clearMarker, undefined);
       this.#context.background(guard.mark(clearMarker, marker).then(ignore));
+    }
   }
 
   get pending(): number {
@@ -105,7 +108,7 @@ class Storage implements StoragePort {
     const depth = leaseWait > 0 ? tiers.findLastIndex((tier) => tier.leases) : -1;
     const tier = tiers[depth];
     this.#leasing = tier && { tier, depth, clock, leaseWait, keep };
-    const asks = tier !== undefined || tiers.some(({ compares }) => compares);
+    const asks = tier !== undefined || tiers.some(({ compares, forgets }) => compares || forgets);
     this.prepare = asks ? (seeker) => this.#prepare(seeker) : undefined;
   }
 
@@ -165,16 +168,25 @@ class Storage implements StoragePort {
       void permit.release();
       return { kind: 'found', stored };
     }
+    const tags = seeker.fallback?.entry.tags ?? [];
+    // Where there is no permit, nothing is going to be stored.
+    const ready = this.#tiers.map((each, depth) =>
+      each.compares && permit.at(depth) === undefined ? undefined : each.prepare(tags),
+    );
+    permit.since.push(...(await Promise.all(ready)));
     return { kind: 'load', permit };
   }
 
   async store(key: string, entry: HeldEntry<unknown>, options: PutOptions): Promise<StorageReport> {
-    const { above = this.#tiers.length, permit, ...how } = options;
-    const doubt = options.change === true ? this.#doubted.get(key) : (permit as Permit | undefined)?.doubt;
+    const { above = this.#tiers.length, ...how } = options;
+    const permit = options.permit as Permit | undefined;
+    const doubt = options.change === true ? this.#doubted.get(key) : permit?.doubt;
     const outcomes = await Promise.all(
       this.#tiers
         .slice(0, above)
-        .map((tier, depth) => tier.put(key, entry, { ...how, condition: (permit as Permit | undefined)?.at(depth) })),
+        .map((tier, depth) =>
+          tier.put(key, entry, { ...how, condition: permit?.at(depth), since: permit?.since[depth] }),
+        ),
     );
     const isStored = outcomes.length === this.#tiers.length && outcomes.every(({ held }) => held);
     // It was loaded when the change was known.

@@ -7,6 +7,7 @@ import { isSoloflightError, misuse, SoloflightError, TierTimeoutError } from '..
 import type { Attempt, Intent, WriteOutcome } from '../ports.js';
 import type { Breaker } from './breaker.js';
 import { versionedOf, type Versioned } from './guarded-version.js';
+import { withToken } from './markers.js';
 import { REFUSED } from './outbox.js';
 
 /** What a writer needs to know and whom it tells. */
@@ -30,6 +31,8 @@ const SWEEP_LIMIT = 256;
 const MANY = 32;
 /** How often a change is tried against others that change the same key at the same time. */
 const MOST_CHANGES = 10;
+/** A marker that is no older was planted since it was missed, milliseconds. An older one may be there and not be trusted. */
+const JUST_NOW = 10_000;
 
 type Put = Intent & { readonly kind: 'put' };
 
@@ -97,7 +100,7 @@ export class TierWriter {
   async #put(key: string, intent: Put, wanted: () => boolean): Promise<boolean> {
     const { entry, condition, keep } = intent;
     try {
-      if (intent.marker === true) return await this.#storeMarker(key, entry);
+      if (intent.marker === true) return await this.#storeMarker(key, entry, keep);
       if (condition !== undefined) {
         const stored = await condition.store(entry, keep);
         // Nobody knows what took its place, and what it was to replace must not be served.
@@ -152,10 +155,22 @@ export class TierWriter {
   }
 
   /** A marker may come late, by a replay: it must not take the place of one that another process stored meanwhile. */
-  async #storeMarker(key: string, marker: Entry): Promise<boolean> {
+  async #storeMarker(key: string, marker: Entry, keep: boolean): Promise<boolean> {
+    // Where tokens decide, not instants, it may take the place of whatever is there: that costs no more than loads.
+    if (this.#tier.forgets === true)
+      return keep || this.#versioned === undefined
+        ? this.#store(key, withToken(marker), keep)
+        : this.#plant(this.#versioned, key, marker);
     const later = this.#tier.setIfNewer === undefined ? await this.#stored(key) : undefined;
     if (later !== undefined && later.startedAt >= marker.startedAt) return true;
     return this.#store(key, marker, false);
+  }
+
+  /** Of several processes that miss a marker at the same time, the first plants it. */
+  async #plant(tier: Versioned, key: string, marker: Entry): Promise<boolean> {
+    const { version, entry } = await tier.version(key, marker.startedAt - JUST_NOW);
+    if (entry !== undefined) return false;
+    return tier.setIfVersion(key, withToken(marker), marker.errorUntil, version, true);
   }
 
   /** What is stored for `key`. A payload that can't be decoded counts as nothing: no read here finds it either. */

@@ -22,6 +22,9 @@ describe.each(bothForms)('an entry sealed as %s', (form, seal) => {
     ['an absent value', jsonCodec, { value: undefined }],
     ['no metadata', jsonCodec, { meta: undefined, tags: [] }],
     ['metadata that is null', jsonCodec, { meta: null }],
+    ['claims', jsonCodec, { meta: { etag: 'x' }, claims: ['planted 1', ''] }],
+    ['claims without metadata', jsonCodec, { meta: undefined, claims: [' 1'] }],
+    ['claims and metadata that is null', jsonCodec, { meta: null, claims: [' 1'] }],
     ['what never ends', jsonCodec, { freshUntil: Infinity, staleUntil: Infinity, errorUntil: Infinity }],
     ['what ended before all time', jsonCodec, { freshUntil: -Infinity, startedAt: AT + 0.25 }],
   ])('comes back whole: %s', async (_name, codec, changes) => {

@@ -214,7 +214,12 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
     ...quiet,
     name: 'clocks that are further apart than `clockSkew` allows',
     expected: 'found',
-    fleet: { ...quiet.fleet, backplane: false, cache: { memory: false, clockSkew: 10_000 } },
+    fleet: {
+      ...quiet.fleet,
+      ...{ backplane: false, cache: { memory: false, clockSkew: 10_000 } },
+      // Where markers may be lost, no clock decides.
+      storageOptions: () => ({ change: (adapter) => ({ ...adapter, forgets: false }) }),
+    },
     make: (chance) => ({
       faults: { events: [{ at: 0, fault: 'skew', process: 'b', ms: 5_000 }] },
       scripts: [

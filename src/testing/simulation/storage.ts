@@ -136,6 +136,7 @@ export function distantStorage(
   };
   return {
     ...basics(store, call),
+    forgets: true,
     onLoss: (lost) => losses.listen(lost),
     ...(features.versions === false ? {} : versions(store, call)),
     ...(features.lease === false ? {} : leases(store, call, listen)),
