@@ -87,7 +87,7 @@ export class MarkerTokens {
   async #plantOne(marker: string): Promise<void> {
     // Who marks it at the same time comes first.
     if (this.#guard.pending(marker) !== undefined || this.#known.get(marker, Infinity) !== undefined) return;
-    await this.#guard.plant(marker, plantedAt(this.#now()));
+    await this.#guard.plant(marker, plantedAt(this.#now(), marker === this.#space.clearMarker));
     await this.#read([marker]);
   }
 

@@ -15,9 +15,9 @@ export function taggedAt(at: number): Entry {
   return markerAt(at, MARKER_LIFE);
 }
 
-/** A marker of nothing, in the place of one that may have been lost. */
-export function plantedAt(at: number): Entry {
-  return markerAt(at, CLEAR_MARKER_LIFE, PLANTED);
+/** A marker of nothing, in the place of one that may have been lost: of a whole namespace, or of a tag. */
+export function plantedAt(at: number, isClear: boolean): Entry {
+  return markerAt(at, isClear ? CLEAR_MARKER_LIFE : MARKER_LIFE, PLANTED);
 }
 
 /** `marker` for one attempt at writing it. Each has a token of its own: an attempt that lands late must not bring back an earlier one. */
