@@ -46,14 +46,17 @@ export interface StoragePort {
   remove(key: string, later?: () => void): Promise<StorageReport>;
   /** Makes entries stale or unusable without touching them: one key, those with some tags, or all. */
   mark(mark: StorageMark, later?: () => void): Promise<StorageReport>;
-  /** Another process has changed `key`. `isDoubted`: what storage holds for it is not believed, since storage has yet to be told. */
-  doubt(key: string, isDoubted: boolean): void;
+  /** Another process has changed `key`. What storage holds for it is not believed while it has yet to be told of that change. */
+  doubt(key: string, change: RemoteChange): void;
   /**
    * Asks before a load what storing its result takes. Resolves with the permit to load, with what another process has loaded
    * meanwhile, or with neither: then what is loaded goes into tiers without versions only. Absent where no tier compares.
    */
   readonly prepare?: (<V>(seeker: TurnSeeker<V>) => Promise<Turn<V> | undefined>) | undefined;
 }
+
+/** What storage needs to know of a change made by another process. */
+export type RemoteChange = Pick<BackplaneMessage, 'origin' | 'sequence' | 'at' | 'pending'>;
 
 /** How storage has taken a change. */
 export interface StorageReport {

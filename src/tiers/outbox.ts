@@ -20,7 +20,7 @@ interface Slot {
   waiting: Waiter[];
   /** Called when storage has at last what it missed. */
   later: (() => void)[];
-  /** Whether storage missed a write. */
+  /** Whether somebody was told that storage missed a write. */
   missed: boolean;
 }
 
@@ -28,6 +28,7 @@ interface Slot {
 interface Waiter {
   /** Monotonic instant of its call. */
   readonly since: number;
+  readonly slot: Slot;
   readonly resolve: (outcome: WriteOutcome) => void;
 }
 
@@ -160,7 +161,7 @@ export class Outbox implements OutboxPort {
   /** How the next write of `slot` goes, or that it did not: storage has taken nothing for as long as a write may take. */
   #nextOutcome(slot: Slot): Promise<WriteOutcome> {
     return new Promise((resolve) => {
-      const waiter: Waiter = { since: this.#options.clock.monotonic(), resolve };
+      const waiter: Waiter = { since: this.#options.clock.monotonic(), slot, resolve };
       slot.waiting.push(waiter);
       this.#waiters.add(waiter);
       this.#cancelDeadline ??= this.#options.clock.after(this.#options.writeTimeout, () => this.#letGo());
@@ -188,6 +189,7 @@ export class Outbox implements OutboxPort {
         return;
       }
       this.#waiters.delete(waiter);
+      waiter.slot.missed = true;
       waiter.resolve(REFUSED);
     }
     this.#cancelDeadline = undefined;
@@ -215,6 +217,7 @@ export class Outbox implements OutboxPort {
         wanted: () => isCurrent() && slot.intent === intent,
       });
       if (outcome.done) this.#progressAt = this.#options.clock.monotonic();
+      else slot.missed = true;
       if (outcome.late !== undefined) this.#awaitLate(key, slot, outcome.late);
       this.#tell(waiting, outcome);
       if (!isCurrent()) break;
@@ -257,7 +260,6 @@ export class Outbox implements OutboxPort {
       return;
     }
     slot.intent = refused(slot.intent);
-    slot.missed = true;
     this.#kept.add(key);
     this.#options.missed?.(key);
     this.#replayAt = this.#options.clock.monotonic() + REPLAY_PAUSE;
