@@ -91,7 +91,10 @@ export class RequestOutbox implements OutboxPort {
       slot = { intent: wish, hidden: undefined, written: undefined, last: undefined, late: 0, until: 0 };
       this.#slots.set(key, slot);
     } else {
+      const isHidden = slot.hidden === slot.intent;
       slot.intent = merged(slot.intent, wish);
+      // It is still the same entry.
+      if (isHidden && wish.kind === 'expire') slot.hidden = slot.intent;
     }
     const { clock, writeTimeout, background } = this.#options;
     const turn = this.#queue(key, slot, wish.kind === 'put' ? wish.after : undefined);

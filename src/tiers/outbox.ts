@@ -95,7 +95,10 @@ export class Outbox implements OutboxPort {
       slot = { intent: wish, hidden: undefined, writing: undefined, late: 0, waiting: [], later: [], missed: false };
       this.#slots.set(key, slot);
     } else {
+      const isHidden = slot.hidden === slot.intent;
       slot.intent = merged(slot.intent, wish);
+      // It is still the same entry.
+      if (isHidden && wish.kind === 'expire') slot.hidden = slot.intent;
     }
     if (later !== undefined) slot.later.push(later);
     const outcome = this.#nextOutcome(slot);
@@ -105,12 +108,15 @@ export class Outbox implements OutboxPort {
 
   /** Whether `wish` is worth only a try, and too many wait already. Gives up single keys where storage takes none of very many. */
   #isFull({ keep }: Intent): boolean {
-    const now = this.#options.clock.monotonic();
-    if (this.#slots.size === 0) this.#progressAt = now;
+    if (this.#slots.size === 0) this.#progressAt = this.#options.clock.monotonic();
     if (this.#slots.size >= MOST_TRIED && !keep) return true;
-    const isSilent = now - this.#progressAt >= this.#options.writeTimeout;
-    if (this.#slots.size >= MOST_KEPT && isSilent) this.#distrustEverything();
+    if (this.#slots.size >= MOST_KEPT && this.#isSilent()) this.#distrustEverything();
     return false;
+  }
+
+  /** Whether storage has taken nothing for as long as a write may take. */
+  #isSilent(): boolean {
+    return this.#options.clock.monotonic() - this.#progressAt >= this.#options.writeTimeout;
   }
 
   distrust(): void {
@@ -208,6 +214,8 @@ export class Outbox implements OutboxPort {
       await (intent.kind === 'put' ? intent.after?.catch(ignore) : undefined);
       if (!isCurrent()) break;
       if (slot.intent !== intent) continue;
+      // However many wait, those who close it wait for no more than one round of writes that hang.
+      if (this.#closed && this.#isSilent()) break;
 
       const { waiting } = slot;
       slot.waiting = [];
