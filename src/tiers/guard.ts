@@ -175,7 +175,9 @@ export class GuardedTier {
     if (answer === undefined) return undefined;
     const { version, entry } = answer;
     const condition = new GuardedVersion(tier, key, { version, losses, onRefused });
-    return { condition, entry: this.#outbox.corrected(key, entry, before) };
+    // What is on its way may be older than what the tier was asked for.
+    const known = this.#outbox.corrected(key, entry, before);
+    return { condition, entry: known !== undefined && known.startedAt > newerThan ? known : undefined };
   }
 
   /**

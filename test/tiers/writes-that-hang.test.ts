@@ -63,6 +63,20 @@ describe('a write of a loaded entry that hangs', () => {
     expect(await stored.get('k')).toMatchObject({ value: 'new' });
   });
 
+  test('is not what a refresh gets, which does not wait for it either', async () => {
+    const { hung, load, letThrough } = setup();
+    await load('old');
+
+    const refreshing = hung.cache.refresh('k');
+    await settle();
+
+    expect(hung.upstream.calls).toHaveLength(2);
+    hung.upstream.calls[1]!.resolve('new');
+    expect(await refreshing).toBe('new');
+    await letThrough();
+    await letThrough();
+  });
+
   test('stays hidden by a change of another process when this one makes it stale', async () => {
     const { clock, hung, channel, load, letThrough } = setup();
     await load('old');
