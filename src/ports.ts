@@ -326,6 +326,8 @@ export interface OutboxPort {
    * a write may take. `later` is called if storage takes it only after that.
    */
   intend(key: string, wish: Intent, later?: () => void): Promise<WriteOutcome>;
+  /** Resolves when nothing is being written for `key`. Never rejects. */
+  written(key: string): Promise<void>;
   /** Shows reads no entry that is on its way for `key`: another process has changed the key since. */
   hide(key: string): void;
   /** Believes nothing that was stored before now: the tier may have gone back to an earlier state. */

@@ -70,6 +70,10 @@ export class RequestOutbox implements OutboxPort {
     return left === undefined || left.intent === left.hidden ? undefined : left.intent;
   }
 
+  async written(key: string): Promise<void> {
+    await this.#slots.get(key)?.last;
+  }
+
   hide(key: string): void {
     const slot = this.#slots.get(key);
     if (slot?.intent.kind === 'put') slot.hidden = slot.intent;

@@ -113,7 +113,12 @@ export class GuardedTier {
   /** The entry for `key` that is on its way into the tier. */
   pending(key: string): Entry | undefined {
     const intent = this.#outbox.intentFor(key);
-    return intent?.kind === 'put' ? intent.entry : undefined;
+    return intent?.kind === 'put' && !this.#isUncertain(intent) ? intent.entry : undefined;
+  }
+
+  /** Whether only the tier can tell if `intent` comes too late. Another request's write is not waited for. */
+  #isUncertain(intent: Intent | undefined): boolean {
+    return intent?.kind === 'put' && intent.condition !== undefined && !this.mayVanish;
   }
 
   /** The entry for `key`, or `undefined` where the tier has none or can't be asked. */
@@ -127,7 +132,7 @@ export class GuardedTier {
   read(key: string): MaybePromise<Reading> {
     const intent = this.#outbox.intentFor(key);
     if (intent?.kind === 'remove') return undefined;
-    if (intent?.kind === 'put') return intent.entry;
+    if (intent?.kind === 'put') return this.#isUncertain(intent) ? this.#readWritten(key) : intent.entry;
 
     if (this.#unlisten === undefined) this.#listen();
     const admission = this.#breaker.admit(this.#options.clock.monotonic());
@@ -313,6 +318,16 @@ export class GuardedTier {
     background(answer.then(ignore));
     // The reader has no share in the writes that go first, and waits no longer than for any read.
     return withDeadline(clock, readTimeout, answer, ignore).catch(() => UNREADABLE);
+  }
+
+  /**
+   * Reads `key` once the tier has taken or refused what a load has brought: others may have changed the key since that load
+   * began. While that hangs, nobody knows.
+   */
+  async #readWritten(key: string): Promise<Reading> {
+    const { clock, readTimeout } = this.#options;
+    await withDeadline(clock, readTimeout, this.#outbox.written(key), ignore).catch(ignore);
+    return this.#isUncertain(this.#outbox.intentFor(key)) ? UNREADABLE : this.read(key);
   }
 
   /** `before`: the intent at the time of the call. It may be fulfilled before an answer comes that is older. */

@@ -79,6 +79,10 @@ export class Outbox implements OutboxPort {
     return slot === undefined || slot.intent === slot.hidden ? undefined : slot.intent;
   }
 
+  written(key: string): Promise<void> {
+    return this.#slots.get(key)?.writing ?? Promise.resolve();
+  }
+
   hide(key: string): void {
     const slot = this.#slots.get(key);
     if (slot?.intent.kind === 'put') slot.hidden = slot.intent;
@@ -299,9 +303,10 @@ export function correct(
   distrustUntil: number,
 ): Entry | undefined {
   if (intent?.kind === 'remove') return undefined;
-  if (intent?.kind === 'put') return intent.entry;
+  // What a load has brought may come too late, and then what storage answered stands.
+  if (intent?.kind === 'put' && (intent.keep || intent.condition === undefined)) return intent.entry;
   if (entry === undefined || entry.startedAt <= distrustUntil) return undefined;
-  return intent === undefined ? entry : expiredAt(entry, intent.at);
+  return intent?.kind === 'expire' ? expiredAt(entry, intent.at) : entry;
 }
 
 /** What storage is to hold in the end where it refused `intent`: no value that another was to replace. */

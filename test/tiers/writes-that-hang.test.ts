@@ -18,13 +18,13 @@ function hanging(stored: StorageTier) {
   return { storage: defineStorage({ ...stored, setIfVersion }), letThrough };
 }
 
-/** Two processes without memory over one storage, in one of which writes of entries hang. */
-function setup() {
+/** Two processes over one storage, in one of which writes of entries hang. */
+function setup({ hasMemory = false } = {}) {
   const clock = manualClock();
   const stored = mapStorage();
   const { storage, letThrough } = hanging(stored);
   const channel = wire();
-  const common = { clock, ttl: '1h', memory: false } as const;
+  const common = { clock, ttl: '1h' as const, ...(hasMemory ? {} : { memory: false as const }) };
   const hung = setupCache({ ...common, storage, backplane: channel.plug() });
   const other = setupCache({ ...common, storage: stored });
   const load = async (value: string): Promise<void> => {
@@ -63,8 +63,40 @@ describe('a write of a loaded entry that hangs', () => {
     expect(await stored.get('k')).toMatchObject({ value: 'new' });
   });
 
-  test('is not what a refresh gets, which does not wait for it either', async () => {
+  test('is shown to no reader before storage has taken it: another process may have changed the key', async () => {
+    const { hung, other, load, letThrough } = setup();
+    await load('old');
+    await other.cache.invalidate('k');
+
+    const reading = hung.cache.getIfCached('k');
+    await letThrough();
+
+    expect(await reading).toBeUndefined();
+  });
+
+  test('is what a reader gets once storage has taken it', async () => {
     const { hung, load, letThrough } = setup();
+    await load('value');
+
+    const reading = hung.cache.lookup('k');
+    await letThrough();
+
+    expect(await reading).toMatchObject({ value: 'value', status: 'hit' });
+  });
+
+  test('keeps a reader waiting no longer than any read', async () => {
+    const { clock, hung, load, letThrough } = setup();
+    await load('value');
+
+    const reading = hung.cache.getIfCached('k');
+    await clock.advanceAsync(1_000);
+
+    expect(await reading).toBeUndefined();
+    await letThrough();
+  });
+
+  test('is not what a refresh gets, which does not wait for it either', async () => {
+    const { hung, load, letThrough } = setup({ hasMemory: true });
     await load('old');
 
     const refreshing = hung.cache.refresh('k');
