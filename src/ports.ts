@@ -53,6 +53,9 @@ export interface StoragePort {
   readonly prepare?: (<V>(seeker: TurnSeeker<V>) => Promise<Turn<V> | undefined>) | undefined;
 }
 
+/** What storage needs to know of a change made by another process. */
+export type RemoteChange = Pick<BackplaneMessage, 'origin' | 'sequence' | 'at' | 'pending'>;
+
 /** How storage has taken a change. */
 export interface StorageReport {
   /** Whether a tier is known to have held what was removed. */
@@ -64,8 +67,8 @@ export interface StorageReport {
 /** What makes stored entries stale or unusable. `at`: what was loaded later is none of them, epoch milliseconds. */
 export type StorageMark =
   | { readonly kind: 'expire'; readonly key: string; readonly at: number }
-  /** Another process has changed `key`. `pending`: what storage holds for it is not believed, since it has yet to be told. */
-  | { readonly kind: 'elsewhere'; readonly key: string; readonly pending: boolean }
+  /** Another process has changed `key`. What storage holds for it is not believed while it has yet to be told of that change. */
+  | { readonly kind: 'elsewhere'; readonly key: string; readonly change: RemoteChange }
   | { readonly kind: 'tags'; readonly tags: readonly string[]; readonly mode: TagMode; readonly at: number }
   | { readonly kind: 'clear'; readonly at: number };
 
@@ -323,6 +326,8 @@ export interface OutboxPort {
    * a write may take. `later` is called if storage takes it only after that.
    */
   intend(key: string, wish: Intent, later?: () => void): Promise<WriteOutcome>;
+  /** Resolves when nothing is being written for `key`. Never rejects. */
+  written(key: string): Promise<void>;
   /** Shows reads no entry that is on its way for `key`: another process has changed the key since. */
   hide(key: string): void;
   /** Believes nothing that was stored before now: the tier may have gone back to an earlier state. */

@@ -57,8 +57,7 @@ export function clearHere<V>(changes: Changes<V>, at: number): number {
 export function applyRemote<V>(changes: Changes<V>, message: BackplaneMessage): void {
   const { kind, keys = [], tags = [], mode = 'invalidate', at } = message;
   // What storage holds for these keys may be older than the change until the sender says that it is not.
-  const pending = message.pending === true;
-  for (const key of keys) void changes.storage?.mark({ kind: 'elsewhere', key, pending });
+  for (const key of keys) void changes.storage?.mark({ kind: 'elsewhere', key, change: message });
   if (kind === 'tags') changes.marks.mark(changes.space, tags, mode, at);
   else if (kind === 'clear') clearHere(changes, at);
   else if (kind === 'expire') for (const key of keys) expireHere(changes, key, at);

@@ -13,15 +13,30 @@ type Write = (again: (key: string) => () => void) => readonly (Promise<StorageRe
 
 /** Tells listeners of `change` at once, and peers when `write` has told storage; resolves with whether that held something. */
 export async function spread<V>(changes: Changes<V>, change: Change, write: Write): Promise<boolean> {
-  const { peers, space } = changes;
-  const again = (key: string) => (): void => void peers?.tell({ ...change, keys: [key], space: space.path });
+  const { peers } = changes;
+  const space = changes.space.path;
+  let isTold = false;
+  // Taken after all while others of the call were still being tried.
+  const retaken = new Set<string>();
+  const again = (key: string) => (): void => {
+    if (isTold) void peers?.tell({ ...change, keys: [key], space });
+    else retaken.add(key);
+  };
   const writes = write(again);
   announce(changes, change);
   const reports = await Promise.all(writes);
+  isTold = true;
   // Only when storage is done: others would read from there what they have just dropped.
-  if (peers !== undefined && (!('keys' in change) || change.keys.length > 0)) {
-    const isTaken = reports.every((report) => report?.taken !== false);
-    await peers.tell({ ...change, space: space.path, ...(isTaken ? {} : { pending: true }) });
+  if (peers !== undefined) {
+    if ('keys' in change) {
+      const isMissed = (key: string, index: number): boolean => reports[index]?.taken === false && !retaken.has(key);
+      const missed = change.keys.filter((key, index) => isMissed(key, index));
+      const taken = change.keys.filter((key, index) => !isMissed(key, index));
+      await Promise.all([
+        taken.length > 0 && peers.tell({ ...change, keys: taken, space }),
+        missed.length > 0 && peers.tell({ ...change, keys: missed, space, pending: true }),
+      ]);
+    } else await peers.tell({ ...change, space });
   }
   return reports.some((report) => report?.held === true);
 }

@@ -2,6 +2,10 @@ import type { Clock } from '../contracts.js';
 
 /** Sequence numbers of one origin. */
 interface Origin {
+  /** The number heard first. */
+  readonly first: number;
+  /** Those below it that have arrived since: it had overtaken them. */
+  readonly overtaken: Set<number>;
   /** All numbers up to this one have arrived, or are not waited for any more. */
   complete: number;
   /** Those beyond it that have arrived. */
@@ -31,11 +35,12 @@ export class Incoming {
   /** Whether message `sequence` of `origin` has not been seen before. */
   isNew(origin: string, sequence: number): boolean {
     const known = this.#origins.get(origin);
-    // What it sent before is none of ours: memory held nothing then, or is doubted anyway.
-    const state: Origin = known ?? { complete: sequence - 1, early: new Set(), cancel: undefined };
+    // What it sent before is not waited for: memory held nothing then, or is doubted anyway.
+    const state = known ?? originAt(sequence);
     if (known !== undefined) this.#origins.delete(origin);
     this.#origins.set(origin, state);
     if (known === undefined) this.#forgetOldest();
+    if (sequence < state.first) return isAdded(state.overtaken, sequence);
     if (sequence <= state.complete || state.early.has(sequence)) return false;
 
     state.early.add(sequence);
@@ -69,4 +74,14 @@ export class Incoming {
     oldest[1].cancel?.();
     this.#origins.delete(oldest[0]);
   }
+}
+
+/** An origin whose first message has the number `first`. */
+function originAt(first: number): Origin {
+  return { first, overtaken: new Set(), complete: first - 1, early: new Set(), cancel: undefined };
+}
+
+/** Adds `number` unless it is there already, or there are too many, and tells whether it did. */
+function isAdded(numbers: Set<number>, number: number): boolean {
+  return numbers.size < MOST_EARLY && numbers.size < numbers.add(number).size;
 }

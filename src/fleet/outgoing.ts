@@ -121,7 +121,8 @@ function merged(all: readonly News[]): News[] {
 
 /** Keys of several moments may share a message if its instant does not matter. */
 function isAlike(one: News, other: News): boolean {
-  return one.kind === other.kind && one.space === other.space && (one.kind !== 'expire' || one.at === other.at);
+  const isSameKind = one.kind === other.kind && one.space === other.space && one.pending === other.pending;
+  return isSameKind && (one.kind !== 'expire' || one.at === other.at);
 }
 
 function chunks(keys: readonly string[]): (readonly string[])[] {

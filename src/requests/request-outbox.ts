@@ -70,6 +70,10 @@ export class RequestOutbox implements OutboxPort {
     return left === undefined || left.intent === left.hidden ? undefined : left.intent;
   }
 
+  async written(key: string): Promise<void> {
+    await this.#slots.get(key)?.last;
+  }
+
   hide(key: string): void {
     const slot = this.#slots.get(key);
     if (slot?.intent.kind === 'put') slot.hidden = slot.intent;
@@ -91,7 +95,10 @@ export class RequestOutbox implements OutboxPort {
       slot = { intent: wish, hidden: undefined, written: undefined, last: undefined, late: 0, until: 0 };
       this.#slots.set(key, slot);
     } else {
+      const isHidden = slot.hidden === slot.intent;
       slot.intent = merged(slot.intent, wish);
+      // It is still the same entry.
+      if (isHidden && wish.kind === 'expire') slot.hidden = slot.intent;
     }
     const { clock, writeTimeout, background } = this.#options;
     const turn = this.#queue(key, slot, wish.kind === 'put' ? wish.after : undefined);

@@ -120,7 +120,12 @@ export class GuardedTier {
   /** The entry for `key` that is on its way into the tier. */
   pending(key: string): Entry | undefined {
     const intent = this.#outbox.intentFor(key);
-    return intent?.kind === 'put' ? intent.entry : undefined;
+    return intent?.kind === 'put' && !this.#isUncertain(intent) ? intent.entry : undefined;
+  }
+
+  /** Whether only the tier can tell if `intent` comes too late. Another request's write is not waited for. */
+  #isUncertain(intent: Intent | undefined): boolean {
+    return intent?.kind === 'put' && intent.condition !== undefined && !this.mayVanish;
   }
 
   /** The entry for `key`, or `undefined` where the tier has none or can't be asked. */
@@ -134,7 +139,7 @@ export class GuardedTier {
   read(key: string): MaybePromise<Reading> {
     const intent = this.#outbox.intentFor(key);
     if (intent?.kind === 'remove') return undefined;
-    if (intent?.kind === 'put') return intent.entry;
+    if (intent?.kind === 'put') return this.#isUncertain(intent) ? this.#readWritten(key) : intent.entry;
 
     if (this.#unlisten === undefined) this.#listen();
     const admission = this.#breaker.admit(this.#options.clock.monotonic());
@@ -177,7 +182,9 @@ export class GuardedTier {
     const said = (answer: VersionAnswer | undefined): GuardedVersioned | undefined => {
       if (answer === undefined) return undefined;
       const condition = new GuardedVersion(tier, key, { version: answer.version, losses, onRefused });
-      return { condition, entry: this.#outbox.corrected(key, answer.entry, before) };
+      // What is on its way may be older than what the tier was asked for.
+      const entry = this.#outbox.corrected(key, answer.entry, before);
+      return { condition, entry: entry !== undefined && entry.startedAt > newerThan ? entry : undefined };
     };
     const answer = this.#asked('version', key, () => tier.version(key, newerThan), isVersionAnswer);
     return isThenable(answer) ? answer.then(said) : said(answer);
@@ -331,6 +338,16 @@ export class GuardedTier {
     background(answer.then(ignore));
     // The reader has no share in the writes that go first, and waits no longer than for any read.
     return withDeadline(clock, readTimeout, answer, ignore).catch(() => UNREADABLE);
+  }
+
+  /**
+   * Reads `key` once the tier has taken or refused what a load has brought: others may have changed the key since that load
+   * began. While that hangs, nobody knows.
+   */
+  async #readWritten(key: string): Promise<Reading> {
+    const { clock, readTimeout } = this.#options;
+    await withDeadline(clock, readTimeout, this.#outbox.written(key), ignore).catch(ignore);
+    return this.#isUncertain(this.#outbox.intentFor(key)) ? UNREADABLE : this.read(key);
   }
 
   /** `before`: the intent at the time of the call. It may be fulfilled before an answer comes that is older. */

@@ -20,7 +20,7 @@ interface Slot {
   waiting: Waiter[];
   /** Called when storage has at last what it missed. */
   later: (() => void)[];
-  /** Whether storage missed a write. */
+  /** Whether somebody was told that storage missed a write. */
   missed: boolean;
 }
 
@@ -28,6 +28,7 @@ interface Slot {
 interface Waiter {
   /** Monotonic instant of its call. */
   readonly since: number;
+  readonly slot: Slot;
   readonly resolve: (outcome: WriteOutcome) => void;
 }
 
@@ -78,6 +79,10 @@ export class Outbox implements OutboxPort {
     return slot === undefined || slot.intent === slot.hidden ? undefined : slot.intent;
   }
 
+  written(key: string): Promise<void> {
+    return this.#slots.get(key)?.writing ?? Promise.resolve();
+  }
+
   hide(key: string): void {
     const slot = this.#slots.get(key);
     if (slot?.intent.kind === 'put') slot.hidden = slot.intent;
@@ -94,7 +99,10 @@ export class Outbox implements OutboxPort {
       slot = { intent: wish, hidden: undefined, writing: undefined, late: 0, waiting: [], later: [], missed: false };
       this.#slots.set(key, slot);
     } else {
+      const isHidden = slot.hidden === slot.intent;
       slot.intent = merged(slot.intent, wish);
+      // It is still the same entry.
+      if (isHidden && wish.kind === 'expire') slot.hidden = slot.intent;
     }
     if (later !== undefined) slot.later.push(later);
     const outcome = this.#nextOutcome(slot);
@@ -104,12 +112,15 @@ export class Outbox implements OutboxPort {
 
   /** Whether `wish` is worth only a try, and too many wait already. Gives up single keys where storage takes none of very many. */
   #isFull({ keep }: Intent): boolean {
-    const now = this.#options.clock.monotonic();
-    if (this.#slots.size === 0) this.#progressAt = now;
+    if (this.#slots.size === 0) this.#progressAt = this.#options.clock.monotonic();
     if (this.#slots.size >= MOST_TRIED && !keep) return true;
-    const isSilent = now - this.#progressAt >= this.#options.writeTimeout;
-    if (this.#slots.size >= MOST_KEPT && isSilent) this.#distrustEverything();
+    if (this.#slots.size >= MOST_KEPT && this.#isSilent()) this.#distrustEverything();
     return false;
+  }
+
+  /** Whether storage has taken nothing for as long as a write may take. */
+  #isSilent(): boolean {
+    return this.#options.clock.monotonic() - this.#progressAt >= this.#options.writeTimeout;
   }
 
   distrust(): void {
@@ -160,7 +171,7 @@ export class Outbox implements OutboxPort {
   /** How the next write of `slot` goes, or that it did not: storage has taken nothing for as long as a write may take. */
   #nextOutcome(slot: Slot): Promise<WriteOutcome> {
     return new Promise((resolve) => {
-      const waiter: Waiter = { since: this.#options.clock.monotonic(), resolve };
+      const waiter: Waiter = { since: this.#options.clock.monotonic(), slot, resolve };
       slot.waiting.push(waiter);
       this.#waiters.add(waiter);
       this.#cancelDeadline ??= this.#options.clock.after(this.#options.writeTimeout, () => this.#letGo());
@@ -188,6 +199,7 @@ export class Outbox implements OutboxPort {
         return;
       }
       this.#waiters.delete(waiter);
+      waiter.slot.missed = true;
       waiter.resolve(REFUSED);
     }
     this.#cancelDeadline = undefined;
@@ -206,6 +218,8 @@ export class Outbox implements OutboxPort {
       await (intent.kind === 'put' ? intent.after?.catch(ignore) : undefined);
       if (!isCurrent()) break;
       if (slot.intent !== intent) continue;
+      // However many wait, those who close it wait for no more than one round of writes that hang.
+      if (this.#closed && this.#isSilent()) break;
 
       const { waiting } = slot;
       slot.waiting = [];
@@ -215,6 +229,7 @@ export class Outbox implements OutboxPort {
         wanted: () => isCurrent() && slot.intent === intent,
       });
       if (outcome.done) this.#progressAt = this.#options.clock.monotonic();
+      else slot.missed = true;
       if (outcome.late !== undefined) this.#awaitLate(key, slot, outcome.late);
       this.#tell(waiting, outcome);
       if (!isCurrent()) break;
@@ -257,7 +272,6 @@ export class Outbox implements OutboxPort {
       return;
     }
     slot.intent = refused(slot.intent);
-    slot.missed = true;
     this.#kept.add(key);
     this.#options.missed?.(key);
     this.#replayAt = this.#options.clock.monotonic() + REPLAY_PAUSE;
@@ -289,9 +303,10 @@ export function correct(
   distrustUntil: number,
 ): Entry | undefined {
   if (intent?.kind === 'remove') return undefined;
-  if (intent?.kind === 'put') return intent.entry;
+  // What a load has brought may come too late, and then what storage answered stands.
+  if (intent?.kind === 'put' && (intent.keep || intent.condition === undefined)) return intent.entry;
   if (entry === undefined || entry.startedAt <= distrustUntil) return undefined;
-  return intent === undefined ? entry : expiredAt(entry, intent.at);
+  return intent?.kind === 'expire' ? expiredAt(entry, intent.at) : entry;
 }
 
 /** What storage is to hold in the end where it refused `intent`: no value that another was to replace. */

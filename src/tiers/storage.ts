@@ -5,6 +5,7 @@ import type { Namespace } from '../marks/namespace.js';
 import type {
   Found,
   PutOptions,
+  RemoteChange,
   ConnectedTier,
   StorageContext,
   StorageMark,
@@ -96,7 +97,7 @@ class Storage implements StoragePort {
   readonly #tiers: readonly NamespacedTier[];
   readonly #context: StorageContext;
   readonly #leasing: Leasing | undefined;
-  /** Keys that another process has changed and whose tiers have yet to be told of that. */
+  /** Keys that other processes have changed and whose tiers have yet to be told of that. */
   readonly #doubted = new Map<string, Doubt>();
   readonly prepare: (<V>(seeker: TurnSeeker<V>) => Promise<Turn<V> | undefined>) | undefined;
 
@@ -112,11 +113,13 @@ class Storage implements StoragePort {
     this.prepare = asks ? (seeker) => this.#prepare(seeker) : undefined;
   }
 
-  #changedElsewhere(key: string, pending: boolean): void {
+  #changedElsewhere(key: string, change: RemoteChange): void {
     const doubted = this.#doubted;
     for (const tier of this.#tiers) tier.hide(key);
-    if (!pending) doubted.delete(key);
-    else if (doubted.set(key, {}).size > MOST_DOUBTED) {
+    const left = (doubted.get(key) ?? []).filter((known) => !settles(change, known, this.#context.clockSkew));
+    if (change.pending === true) left.push(change);
+    if (left.length === 0) doubted.delete(key);
+    else if (doubted.set(key, left).size > MOST_DOUBTED) {
       doubted.clear();
       for (const tier of this.#tiers) tier.distrust();
     }
@@ -178,39 +181,66 @@ class Storage implements StoragePort {
   }
 
   async store(key: string, entry: HeldEntry<unknown>, options: PutOptions): Promise<StorageReport> {
-    const { above = this.#tiers.length, ...how } = options;
+    const { above = this.#tiers.length, later, ...how } = options;
     const permit = options.permit as Permit | undefined;
     const doubt = options.change === true ? this.#doubted.get(key) : permit?.doubt;
-    const outcomes = await Promise.all(
-      this.#tiers
-        .slice(0, above)
-        .map((tier, depth) =>
-          tier.put(key, entry, { ...how, condition: permit?.at(depth), since: permit?.since[depth] }),
-        ),
-    );
-    const isStored = outcomes.length === this.#tiers.length && outcomes.every(({ held }) => held);
+    let stored = 0;
+    const report = await everywhere(this.#tiers.slice(0, above), later, async (tier, taken, depth) => {
+      const terms = { condition: permit?.at(depth), since: permit?.since[depth] };
+      const outcome = await tier.put(key, entry, { ...how, ...terms, later: taken });
+      if (outcome.held) stored += 1;
+      return outcome;
+    });
+    const isStored = stored === this.#tiers.length;
     // It was loaded when the change was known.
     if (isStored && doubt !== undefined && doubt === this.#doubted.get(key)) this.#doubted.delete(key);
-    return reportOf(outcomes);
+    return report;
   }
 
-  async remove(key: string, later?: () => void): Promise<StorageReport> {
-    return reportOf(await Promise.all(this.#tiers.map((tier) => tier.remove(key, later))));
+  remove(key: string, later?: () => void): Promise<StorageReport> {
+    return everywhere(this.#tiers, later, (tier, taken) => tier.remove(key, taken));
   }
 
   async mark(mark: StorageMark, later?: () => void): Promise<StorageReport> {
-    if (mark.kind === 'elsewhere') this.#changedElsewhere(mark.key, mark.pending);
-    const writes = this.#tiers.flatMap((tier) => {
-      if (mark.kind === 'elsewhere') return [];
-      if (mark.kind === 'tags') return mark.tags.map((tag) => tier.mark(tag, mark.mode, mark.at));
-      return mark.kind === 'expire' ? [tier.expire(mark.key, mark.at, later)] : [tier.clear(mark.at)];
-    });
+    if (mark.kind === 'expire')
+      return everywhere(this.#tiers, later, (tier, taken) => tier.expire(mark.key, mark.at, taken));
+    if (mark.kind === 'elsewhere') {
+      this.#changedElsewhere(mark.key, mark.change);
+      return reportOf([]);
+    }
+    const writes = this.#tiers.flatMap((tier) =>
+      mark.kind === 'tags' ? mark.tags.map((tag) => tier.mark(tag, mark.mode, mark.at)) : [tier.clear(mark.at)],
+    );
     return reportOf(await Promise.all(writes));
   }
 }
 
-/** Tells one doubt in what storage holds for a key from the next. */
-type Doubt = object;
+/** The changes that make a key doubted. Each one more makes it another doubt. */
+type Doubt = readonly RemoteChange[];
+
+/** Whether storage has `known`, another process's change, now that `change` of the same key was told. */
+function settles(change: RemoteChange, known: RemoteChange, clockSkew: number): boolean {
+  if (change.origin === known.origin) return change.sequence > known.sequence;
+  return change.pending !== true && change.at > known.at + clockSkew;
+}
+
+/** Makes one change in all of `tiers`. `later` is called when the last of those that missed it has taken it after all. */
+async function everywhere(
+  tiers: readonly NamespacedTier[],
+  later: (() => void) | undefined,
+  write: (tier: NamespacedTier, taken: (() => void) | undefined, depth: number) => Promise<WriteOutcome>,
+): Promise<StorageReport> {
+  const lacking = new Set(tiers);
+  const outcomes = await Promise.all(
+    tiers.map(async (tier, depth) => {
+      const taken = later && (() => void (lacking.delete(tier) && lacking.size === 0 && later()));
+      const outcome = await write(tier, taken, depth);
+      if (outcome.done) lacking.delete(tier);
+      return outcome;
+    }),
+  );
+  return { ...reportOf(outcomes), taken: lacking.size === 0 };
+}
 
 function reportOf(outcomes: readonly WriteOutcome[]): StorageReport {
   return { held: outcomes.some(({ held }) => held), taken: outcomes.every(({ done }) => done) };

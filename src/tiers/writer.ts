@@ -76,8 +76,19 @@ export class TierWriter {
       replay ? undefined : breaker,
     );
     if (outcome.done) this.#sweepSometimes();
-    // A removal may come as late as it likes: at worst a newer entry is lost.
-    return intent.kind === 'remove' ? { ...outcome, late: undefined } : outcome;
+    return this.#mayComeLate(intent) ? { ...outcome, late: undefined } : outcome;
+  }
+
+  /**
+   * Whether `intent` does no harm however late it lands: of a removal, a newer entry is lost at worst, and what goes by a
+   * lease or a version is refused once anybody has changed the key.
+   */
+  #mayComeLate(intent: Intent): boolean {
+    if (intent.kind === 'remove') return true;
+    const goesByVersion = intent.kind === 'put' ? intent.marker !== true : true;
+    return (
+      goesByVersion && (this.#versioned !== undefined || (intent.kind === 'put' && intent.condition !== undefined))
+    );
   }
 
   /** Closes the adapter. */

@@ -177,6 +177,21 @@ describe('a backplane', () => {
   });
 });
 
+test('a message that the first one heard of its sender has overtaken is not lost', async () => {
+  const { channel, here, there } = setup({ storage: [], ttl: '1h' });
+  await read(there, 'k', 'old');
+  channel.open = false;
+  for (const key of ['k', 'other']) await here.cache.invalidate(key);
+  const [first, second] = channel.sent;
+
+  channel.deliver(second!, first!);
+
+  expect(there.cache.peek('k')).toBeUndefined();
+  await read(there, 'k', 'new');
+  channel.deliver(first!);
+  expect(there.cache.peek('k')).toBe('new');
+});
+
 describe('messages that are lost', () => {
   test('make everything in memory stale once, when the backplane says so', async () => {
     const { clock, channel, here } = setup({ storage: [], staleWhileRevalidate: '1h', ttl: '1h' });

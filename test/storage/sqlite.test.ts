@@ -311,13 +311,14 @@ describe('a locked file', () => {
       database.close();`,
       { eval: true, workerData: { path, opening: opening.buffer } },
     );
+    const exited = once(writer, 'exit');
     await once(writer, 'message');
 
     Atomics.store(opening, 0, 1);
     Atomics.notify(opening, 0);
     expect(await open({ busyTimeout: 10_000 }).get('k')).toBeUndefined();
 
-    await once(writer, 'exit');
+    await exited;
   });
 });
 

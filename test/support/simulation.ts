@@ -53,13 +53,18 @@ export interface Case {
   readonly scripts: readonly Script[];
 }
 
+type Store = 'redis' | 'sqlite';
+
 /** How the caches of a fleet are made. */
 export interface FleetOptions {
   readonly processes: readonly string[];
-  readonly storage?: 'redis' | 'sqlite';
+  /** Nearest first where there are several. */
+  readonly storage?: Store | readonly Store[];
   readonly storageOptions?: (parts: ProcessParts) => StorageOptions;
   readonly backplane?: boolean | ((parts: ProcessParts) => ReturnType<ProcessParts['backplane']>);
   readonly cache?: Partial<TieredCacheOptions<number>> | (() => Partial<TieredCacheOptions<number>>);
+  /** Namespace that the clients live in. @default none */
+  readonly namespace?: string;
   readonly freshness?: FreshnessOptions;
   /** Milliseconds for which the world goes on after the last command. */
   readonly rest?: number;
@@ -97,19 +102,21 @@ function startCache(
   kit: Kit,
   world: World,
   name: string,
-  { storage, storageOptions, backplane = true, cache }: FleetOptions,
+  { storage = [], storageOptions, backplane = true, cache, namespace }: FleetOptions,
 ): SimProcess<TieredCache<number>> {
   return world.process(name, (parts) => {
     const peers = typeof backplane === 'function' ? backplane(parts) : backplane ? parts.backplane() : undefined;
-    return new kit.TieredCache<number>({
+    const stores = typeof storage === 'string' ? [storage] : storage;
+    const whole = new kit.TieredCache<number>({
       ttl: '10m',
       tags: (_, key) => [`tag ${key}`],
       ...(typeof cache === 'function' ? cache() : cache),
       clock: parts.clock,
       upstream: parts.upstream(),
-      ...(storage !== undefined && { storage: parts.storage(storage, storageOptions?.(parts)) }),
+      ...(stores.length > 0 && { storage: stores.map((store) => parts.storage(store, storageOptions?.(parts))) }),
       ...(peers !== undefined && { backplane: peers }),
     });
+    return namespace === undefined ? whole : whole.namespace(namespace);
   });
 }
 
