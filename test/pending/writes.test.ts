@@ -249,7 +249,8 @@ describe('update', () => {
 
     await expect(updated).rejects.toThrow('refused');
     expect(await cache.lookup('k', { maxStale: Infinity })).toMatchObject({ value: 'old', status: 'stale' });
-    for (const call of upstream.calls) call.resolve('old');
+    await settle();
+    for (const call of upstream.calls) if (!call.settled) call.resolve('old');
     await cache.idle();
   });
 

@@ -154,7 +154,10 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
         ...randomScripts(chance, { processes: ['b'], verbs: ['get'], commands: 60, pause: 300 }),
       ],
     }),
-    fleet: { ...quiet.fleet, backplane: false },
+    fleet: {
+      ...{ ...quiet.fleet, backplane: false },
+      storageOptions: () => ({ change: (adapter) => ({ ...adapter, forgets: false }) }),
+    },
     plant: (fleet) =>
       altered(fleet, (adapter) => {
         const marks = new Map<string, Promise<Entry | undefined>>();
@@ -164,7 +167,8 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
           marks.set(key, known);
           return known;
         };
-        return { get: once, getMany: (keys) => Promise.all(keys.map(once)) };
+        // Where markers may be lost, one that was not there at first makes everything a miss.
+        return { forgets: false, get: once, getMany: (keys) => Promise.all(keys.map(once)) };
       }),
   },
   {
