@@ -13,7 +13,9 @@ export function storeBehind<V>(
   const { fallback, permit, ask, loadSince } = flight.detail;
   // An entry from the future would otherwise pass for the newer one until the clocks have caught up.
   const keep = fallback !== undefined && isFromFuture(fallback.entry, entry.createdAt);
-  const how = { keep, permit, change: loadSince === undefined };
+  // A pending write that a read has seen has no permit: it may be delivered, and changed elsewhere, before this lands. A tier that
+  // compares only forgets what it replaces.
+  const how = { keep: keep || loadSince === undefined, permit };
   if (rules.writeBack === 'await') return storage.store(flight.key, entry, how);
   const write = storage.store(flight.key, entry, { ...how, after: afterAnswers(flight) });
   deferred.add(write, 'write-back', ask.read.waitUntil);

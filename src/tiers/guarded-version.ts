@@ -1,5 +1,6 @@
 import type { StorageAdapter, VersionAnswer } from '../contracts.js';
 import { isEntry, type Entry } from '../entry.js';
+import { misuse } from '../errors.js';
 import type { Condition } from '../ports.js';
 
 /** A storage adapter that compares versions. */
@@ -29,7 +30,8 @@ export class GuardedVersion implements Condition {
   }
 
   async store(entry: Entry, replaces: boolean): Promise<boolean> {
-    const stored = await this.#tier.setIfVersion(this.#key, entry, entry.errorUntil, this.#version, replaces);
+    const stored: unknown = await this.#tier.setIfVersion(this.#key, entry, entry.errorUntil, this.#version, replaces);
+    if (typeof stored !== 'boolean') throw misuse(`result of ${this.#tier.name}.setIfVersion`, 'a boolean', stored);
     if (!stored) this.#onRefused();
     return stored;
   }

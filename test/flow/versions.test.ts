@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { mapStorage, SoloflightError, type StorageTier } from '../../src/index.js';
 import { chaos } from '../../src/testing/index.js';
+import { overridden } from '../support/overridden.ts';
 import { settle, setupCache } from '../support/setup-cache.js';
 
 /** Two processes over one storage without leases, each with an upstream of its own. */
@@ -143,5 +144,22 @@ describe('a value that storage can not take', () => {
     await cache.set('other', 'v');
     expect((await map.get('other'))?.value).toBe('v');
     expect(clock.pending).toBe(0);
+  });
+});
+
+describe('an adapter with versions that answers nonsense', () => {
+  test.each<[string, Partial<StorageTier>]>([
+    ['no version', { version: () => ({}) as never }],
+    ['nothing', { version: () => undefined as never }],
+    ['no word of what it did', { setIfVersion: async () => undefined as never }],
+  ])('is reported: %s, and costs no read', async (_, damage) => {
+    const { cache } = setupCache({ storage: overridden(mapStorage(), damage), upstream: () => 'v' });
+    const errors: string[] = [];
+    cache.on('tier-error', ({ error }) => errors.push(String(error)));
+
+    expect(await cache.get('k')).toBe('v');
+    await cache.idle();
+
+    expect(errors).toEqual([expect.stringContaining('TypeError: Expected `result of map.')]);
   });
 });
