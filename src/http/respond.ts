@@ -27,6 +27,9 @@ export function respond(answer: StoredAnswer, method: string, status: string | u
   return built(body, { status: code, statusText, headers }, { url, redirected: false });
 }
 
+/** Under this name, a response keeps the one that it was made of. */
+const ORIGINAL = Symbol('original');
+
 /** `response` with another body or a `Cache-Status`, and otherwise as it was. */
 export function rebuilt(
   response: Response,
@@ -37,7 +40,10 @@ export function rebuilt(
   if (change.status !== undefined) headers.append('cache-status', change.status);
   const body = 'body' in change ? (change.body ?? null) : response.body;
   const { status, statusText, url, redirected } = response;
-  return built(BODILESS.has(status) ? null : body, { status, statusText, headers }, { url, redirected });
+  const own = built(BODILESS.has(status) ? null : body, { status, statusText, headers }, { url, redirected });
+  // Undici cancels the body of a response that it made once that is collected, whoever else has the stream.
+  Object.defineProperty(own, ORIGINAL, { value: response });
+  return own;
 }
 
 function built(
