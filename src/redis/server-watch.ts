@@ -1,4 +1,6 @@
+import { systemClock } from '../base/clock.js';
 import { ignore } from '../base/promises.js';
+import { withDeadline } from '../base/race.js';
 import { textOf, type RedisClient, type RedisCommands, type Send, type Word } from './client.js';
 import { contactsOf, type Contact, type Contacts } from './contacts.js';
 
@@ -13,6 +15,9 @@ export function watchOf(client: RedisClient, redis: RedisCommands): ServerWatch 
   WATCHES.set(client, watch);
   return watch;
 }
+
+/** How long replies are held back until it is known which server they are of, milliseconds. Then it counts as another one. */
+const LONGEST_CHECK = 5_000;
 
 /** A server that tells no identity: the client may not ask, or the server is of another make. */
 const NAMELESS = '';
@@ -82,7 +87,8 @@ export class ServerWatch {
   }
 
   async #check(ready: Promise<Send>, isFirst: boolean): Promise<void> {
-    const run = await ready.then(runOf).catch(ignore);
+    // A reply that never comes must not hold back all others for ever.
+    const run = await withDeadline(systemClock, LONGEST_CHECK, ready.then(runOf), ignore).catch(ignore);
     const isOther = run === undefined || !this.#known.has(run);
     // The other servers of a cluster are still the same.
     if (isOther && !this.#isCluster) this.#known.clear();

@@ -19,6 +19,9 @@ afterEach(async () => {
   while (ends.length > 0) await ends.pop()!();
 });
 
+/** Milliseconds. A cache would give up a read sooner. */
+const GIVEN_UP_AFTER = 10_000;
+
 const later = (): number => Date.now() + 3_600_000;
 
 /** Clients that reconnect, and keep commands for later meanwhile. */
@@ -57,14 +60,15 @@ function watched(client: RedisClient) {
   return { storage, story, read };
 }
 
-/** Reads until an answer comes, in spite of lost connections. */
+/** Reads until an answer comes, in spite of lost connections, and of clients that forget a command with theirs. */
 async function readAtLast(read: () => Promise<void>): Promise<void> {
-  await until('a read is answered', () =>
-    read().then(
+  await until('a read is answered', () => {
+    const answered = read().then(
       () => true,
       () => false,
-    ),
-  );
+    );
+    return Promise.race([answered, new Promise<boolean>((resolve) => setTimeout(resolve, GIVEN_UP_AFTER, false))]);
+  });
 }
 
 /** A server of which a snapshot was made before 'k' was removed. */
