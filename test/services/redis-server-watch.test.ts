@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 
 import type { StorageTier } from '../../src/contracts.js';
 import { redisStorage } from '../../src/redis/index.js';
@@ -112,6 +112,27 @@ describe('a client that connects again', () => {
     connection.tell('a');
     await settle();
     expect(story.slice(4)).toEqual(['ready', 'lost']);
+  });
+
+  test('and forgets the question for the run holds nobody back for longer than five seconds, and counts as a loss', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const connection = new ScriptedConnection();
+    const { storage, story } = watched(connection);
+    await connection.connect();
+    connection.tell('a');
+    await settle();
+
+    await connection.connect();
+    read(storage, story);
+    connection.next('GET').answer(null);
+    await vi.advanceTimersByTimeAsync(4_999);
+    await settle();
+    expect(story).toEqual(['ready', 'ready']);
+    await vi.advanceTimersByTimeAsync(1);
+    await settle();
+
+    expect(story).toEqual(['ready', 'ready', 'lost', 'read']);
   });
 
   test.each(['version', 'getMany', 'lease'] as const)('holds back %s', async (method) => {
