@@ -44,10 +44,11 @@ export class Held<V> {
 
   /** The same, not as a use. */
   peek(key: string): HeldEntry<V> | undefined {
+    const entry = this.#memory.peek(key) as HeldEntry<V> | undefined;
+    if (entry === undefined) return undefined;
     // Notices that the clock was set back.
     this.#parts.turn.now();
-    const entry = this.#memory.peek(key) as HeldEntry<V> | undefined;
-    if (entry === undefined || (entry.tagging === undefined && !this.#setBack.matters)) return entry;
+    if (entry.tagging === undefined && !this.#setBack.matters) return entry;
     return this.#current(key, entry);
   }
 
@@ -78,7 +79,7 @@ export class Held<V> {
     turn.now();
     try {
       const kept = ttl === undefined ? entry : entry.cut(clock.now() + ttl);
-      this.#setBack.holding(kept);
+      if (this.#setBack.matters) this.#setBack.holding(kept);
       this.#memory.set(key, kept);
     } catch (error) {
       this.#memory.delete(key);

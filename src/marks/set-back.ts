@@ -20,9 +20,9 @@ export class SetBack {
     this.matters = true;
   }
 
-  /** Notes that memory is given `entry` now. */
+  /** Notes that memory is given `entry` now, while the clock is behind. */
   holding(entry: object): void {
-    if (this.matters) this.#since.add(entry);
+    this.#since.add(entry);
   }
 
   /** `entry` of memory, or a copy of it without the life that the clock has given back to it. */
