@@ -10,7 +10,6 @@ import {
   lockedHandleSuite,
   LONGEST_BLOCK,
   MANY,
-  setup,
   setupStorage,
   tries,
   watchTurns,
