@@ -19,7 +19,7 @@ export const LONGEST_BLOCK = 2_000;
 export type Connect = (path: string) => SqliteDatabase;
 
 /** A file, storages on it, and another connection that can lock it. */
-export function setup(connect: Connect = (path) => new DatabaseSync(path), journal: 'WAL' | 'DELETE' = 'WAL') {
+function setup(connect: Connect = (path) => new DatabaseSync(path), journal: 'WAL' | 'DELETE' = 'WAL') {
   const directory = mkdtempSync(join(tmpdir(), 'soloflight-'));
   const path = join(directory, 'cache.db');
   const closing: { close?(): unknown }[] = [];
@@ -55,7 +55,7 @@ export async function setupStorage() {
 }
 
 /** The same, with a storage over a handle. */
-export async function setupHandle(connect: Connect, journal?: 'DELETE') {
+async function setupHandle(connect: Connect, journal?: 'DELETE') {
   const parts = setup(connect, journal);
   const database = parts.opened(connect(parts.path));
   const storage = parts.open({ database });
