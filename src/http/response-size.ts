@@ -3,8 +3,8 @@ import type { StoredResponse } from './stored-response.js';
 
 /** Rough cost of an entry apart from its contents, in bytes. */
 const OVERHEAD = 512;
-/** Rough cost of a pair of strings, or of a tag, apart from the text. */
-const PER_FIELD = 64;
+/** Rough cost of a pair of strings, or of a tag, apart from the text: two arrays, and the heads of both strings. */
+const PER_FIELD = 112;
 
 /**
  * The rough size of a stored response in bytes, for the `sizeOf` of an `lruMemory`: its key, URL, headers, `Vary` values,
