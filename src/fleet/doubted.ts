@@ -7,6 +7,8 @@ export class DoubtedMemory<V> implements MemoryTier<V> {
   readonly #clock: Pick<Clock, 'now'>;
   /** Entries created no later than this are stale, epoch milliseconds. */
   #doubtUntil = -Infinity;
+  /** Those of them that were put here since: they come from a storage, which misses no change. */
+  #confirmed = new WeakSet<Entry<V>>();
 
   constructor(memory: MemoryTier<V>, clock: Pick<Clock, 'now'>) {
     this.#memory = memory;
@@ -16,6 +18,7 @@ export class DoubtedMemory<V> implements MemoryTier<V> {
   /** Makes everything held now stale. */
   doubt(): void {
     this.#doubtUntil = this.#clock.now();
+    this.#confirmed = new WeakSet();
   }
 
   get(key: string): Entry<V> | undefined {
@@ -30,6 +33,7 @@ export class DoubtedMemory<V> implements MemoryTier<V> {
   }
 
   set(key: string, entry: Entry<V>): void {
+    if (entry.createdAt <= this.#doubtUntil) this.#confirmed.add(entry);
     this.#memory.set(key, entry);
   }
 
@@ -55,6 +59,7 @@ export class DoubtedMemory<V> implements MemoryTier<V> {
 
   #doubted(entry: Entry<V> | undefined): Entry<V> | undefined {
     if (entry === undefined || entry.createdAt > this.#doubtUntil || entry.freshUntil <= this.#doubtUntil) return entry;
+    if (this.#confirmed.has(entry)) return entry;
     return HeldEntry.from(entry).expired(this.#doubtUntil);
   }
 }

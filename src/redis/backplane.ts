@@ -8,7 +8,7 @@ import { canShard, subscriberOf, type RedisSubscriber } from './subscriber.js';
 
 /** Options of {@link redisBackplane}. */
 export interface RedisBackplaneOptions {
-  /** Sends. A client of node-redis or ioredis, 5 or later; a storage's client will do. It belongs to the caller and is not closed. */
+  /** Sends. A client of node-redis 5.11 or later or of ioredis 5 or later; a storage's client will do. It belongs to the caller and is not closed. */
   readonly publisher: RedisClient;
   /**
    * Listens: a connection in subscriber mode, which takes no other commands. It belongs to the caller and is not closed.

@@ -1,6 +1,6 @@
 import { misuse } from '../errors.js';
 
-/** A client of node-redis 5 or later (`createClient`, `createClientPool`, `createCluster`) or ioredis 5 or later (`Redis`, `Cluster`). */
+/** A client of node-redis 5.11 or later (`createClient`, `createClientPool`, `createCluster`) or ioredis 5 or later (`Redis`, `Cluster`). */
 export type RedisClient = NodeRedisLike | IoredisLike;
 
 /** The part of a node-redis client that is used here. */
@@ -38,7 +38,7 @@ export interface RedisCommands {
 export function commandsOf(name: string, client: RedisClient): RedisCommands {
   if (isIoredis(client)) return ioredisCommands(name, client);
   if (isNodeRedis(client)) return nodeRedisCommands(client);
-  throw misuse(name, 'a client of node-redis 5 or later, or of ioredis 5 or later', client);
+  throw misuse(name, 'a client of node-redis 5.11 or later, or of ioredis 5 or later', client);
 }
 
 /** Whether `client` is an ioredis client. */

@@ -11,7 +11,7 @@ import { FORGET_WRITES, KEEP_WRITES, LEAVE_QUEUE, OWN_QUEUE, RENEW_QUEUE, type S
 
 /** Options of {@link redisQueue}. */
 export interface RedisQueueOptions {
-  /** A client of node-redis or ioredis, 5 or later, connected or about to be. It belongs to the caller and is not closed. */
+  /** A client of node-redis 5.11 or later or of ioredis 5 or later, connected or about to be. It belongs to the caller and is not closed. */
   readonly client: RedisClient;
   /**
    * Tells this queue from others. A queue belongs to one `WriteBehind` at a time: processes that run side by side need one

@@ -25,7 +25,7 @@ import { toDeadline, toEntry, toText, toValue } from './value.js';
 
 /** Options of {@link redisStorage}. */
 export interface RedisStorageOptions extends TierOptions {
-  /** A client of node-redis or ioredis, 5 or later, connected or about to be. It belongs to the caller and is not closed. */
+  /** A client of node-redis 5.11 or later or of ioredis 5 or later, connected or about to be. It belongs to the caller and is not closed. */
   readonly client: RedisClient;
   /** Begins the name of everything stored. Must not contain `{.`, `{}` or lone surrogates. @default 'soloflight:' */
   readonly prefix?: string;

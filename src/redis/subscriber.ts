@@ -1,6 +1,7 @@
-import { ignore } from '../base/promises.js';
+import { ignore, resolvers } from '../base/promises.js';
 import { misuse } from '../errors.js';
 import { isIoredis, isNodeRedis, unpipelined, type IoredisSender, type RedisClient } from './client.js';
+import type { Connection } from './connection.js';
 
 /** A connection that listens to channels, whether it is of node-redis or ioredis. */
 export interface RedisSubscriber {
@@ -16,7 +17,7 @@ export interface RedisSubscriber {
 export function subscriberOf(name: string, client: RedisClient, sharded = false): RedisSubscriber {
   if (isIoredis(client)) return new IoredisSubscriber(client as unknown as Ioredis, sharded);
   if (isNodeRedis(client)) return new NodeRedisSubscriber(client as unknown as NodeRedis, sharded);
-  throw misuse(name, 'a client of node-redis 5 or later, or of ioredis 5 or later', client);
+  throw misuse(name, 'a client of node-redis 5.11 or later, or of ioredis 5 or later', client);
 }
 
 /** Whether `client` can listen to channels that belong to slots of a cluster. */
@@ -29,14 +30,41 @@ export function canShard(client: RedisClient): boolean {
   return isCluster === true && options?.shardedSubscribers === true;
 }
 
-interface Emitter {
-  on(event: string, listener: (...args: never[]) => void): unknown;
-  off(event: string, listener: (...args: never[]) => void): unknown;
-}
-
 type Listener = (message: string) => void;
 
-interface NodeRedis extends Emitter {
+/**
+ * Waits while ioredis checks a new connection. It would send a subscription at once, and then its check on a connection that
+ * takes no such command any more: a rejection that nobody handles.
+ */
+async function untilReady(client: Connection): Promise<void> {
+  while (client.status === 'connect') {
+    const { promise, resolve } = resolvers<void>();
+    const events = ['ready', 'close', 'end'];
+    for (const event of events) client.on(event, resolve);
+    await promise;
+    for (const event of events) client.off(event, resolve);
+  }
+}
+
+/**
+ * Calls `again` when `client` has a new connection. node-redis sends a subscription before it calls the connection ready: that
+ * first event tells nothing new.
+ */
+function onReconnected(client: Connection, again: () => void): () => void {
+  let isNew = client.isReady !== false && (client.status ?? 'ready') === 'ready';
+  const away = (): void => void (isNew = true);
+  const ready = (): void => {
+    if (isNew) again();
+    isNew = true;
+  };
+  const listeners = { ready, reconnecting: away, close: away };
+  for (const [event, listener] of Object.entries(listeners)) client.on(event, listener);
+  return () => {
+    for (const [event, listener] of Object.entries(listeners)) client.off(event, listener);
+  };
+}
+
+interface NodeRedis extends Connection {
   subscribe(channel: string, listener: Listener): Promise<unknown>;
   unsubscribe(channel: string, listener: Listener): Promise<unknown>;
   sSubscribe(channel: string, listener: Listener): Promise<unknown>;
@@ -54,18 +82,17 @@ class NodeRedisSubscriber implements RedisSubscriber {
 
   async subscribe(channel: string, receive: Listener, lost: () => void = ignore): Promise<() => Promise<void>> {
     const client = this.#client;
-    // Emitted when a new connection listens to all channels again.
-    const ready = (): void => lost();
     await (this.#sharded ? client.sSubscribe(channel, receive) : client.subscribe(channel, receive));
-    client.on('ready', ready);
+    // By then the new connection listens to all channels again.
+    const rest = onReconnected(client, lost);
     return async () => {
-      client.off('ready', ready);
+      rest();
       await (this.#sharded ? client.sUnsubscribe(channel, receive) : client.unsubscribe(channel, receive));
     };
   }
 }
 
-interface Ioredis extends Emitter, IoredisSender {
+interface Ioredis extends Connection, IoredisSender {
   subscribe(this: IoredisSender, channel: string): Promise<unknown>;
   ssubscribe(this: IoredisSender, channel: string): Promise<unknown>;
 }
@@ -88,20 +115,20 @@ class IoredisSubscriber implements RedisSubscriber {
     const message = (from: string, text: string): void => {
       if (from === channel) receive(text);
     };
-    // Emitted before the new connection listens. Losses end only once the channel is subscribed again.
-    const ready = (): void => void subscribe().then(lost, ignore);
     client.on(event, message);
     try {
+      await untilReady(client);
       await subscribe();
     } catch (error) {
       client.off(event, message);
       throw error;
     }
-    client.on('ready', ready);
+    // The new connection does not listen yet. Losses end only once the channel is subscribed again.
+    const rest = onReconnected(client, () => void subscribe().then(lost, ignore));
     // The channel stays subscribed: others may listen to it on the same connection.
     return () => {
       client.off(event, message);
-      client.off('ready', ready);
+      rest();
       return Promise.resolve();
     };
   }

@@ -9,6 +9,7 @@ import {
   type StorageAdapter,
 } from '../../src/index.js';
 import { manualClock, scriptedUpstream } from '../../src/testing/index.js';
+import { sampleEntry } from '../../src/testing/storage-suite/samples.js';
 import { settle, setupCache } from '../support/setup-cache.ts';
 import { wire } from '../support/wire.ts';
 
@@ -224,6 +225,51 @@ describe('messages that are lost', () => {
 
     expect((await there.cache.lookup('k')).status).toBe('stale');
     expect(there.upstream.calls.length).toBe(2);
+  });
+
+  test('leave what is read from storage after them as fresh as it is', async () => {
+    const { clock, channel, here, there } = setup({ ttl: '1h', staleWhileRevalidate: '1h' });
+    await read(here, 'k', 'value');
+    await read(there, 'other', 'so it listens');
+    clock.advance(10);
+    channel.lose();
+
+    expect(await read(there, 'k', 'unused')).toBe('value');
+    expect((await there.cache.lookup('k')).status).toBe('hit');
+    expect(there.upstream.calls.length).toBe(1);
+
+    // Doubted once more, it is stale again.
+    channel.lose();
+    expect((await there.cache.lookup('k')).status).toBe('stale');
+  });
+
+  test('do not let a read of storage under way pass for newer than they are', async () => {
+    const storage = mapStorage();
+    const answered = Promise.withResolvers<void>();
+    const slow = defineStorage({
+      ...{ name: 'slow', set: storage.set.bind(storage), delete: storage.delete.bind(storage) },
+      get: async (key) => {
+        const entry = await storage.get(key);
+        await answered.promise;
+        return entry;
+      },
+    } satisfies StorageAdapter);
+    const { clock, channel, here } = setup({ storage: slow, ttl: '1h', staleWhileRevalidate: '1h' });
+    const now = clock.now();
+    await storage.set('k', sampleEntry(now, { value: 'old' }), now + 3_600_000);
+    const reading = here.cache.get('k');
+    await settle();
+
+    // Another process deletes it, and the message of that is lost.
+    await storage.delete('k');
+    clock.advance(10);
+    channel.lose();
+    answered.resolve();
+    await settle();
+    here.upstream.calls[0]!.resolve('new');
+
+    expect(await reading).toBe('new');
+    expect(here.cache.peek('k')).toBe('new');
   });
 
   test('do not let a load under way pass for newer than they are', async () => {
