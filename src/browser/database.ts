@@ -21,6 +21,11 @@ export interface Work<T> {
   readonly give: (result: T) => void;
 }
 
+/** Whether `error` says that the browser closed the connection under an opening, or a transaction that nobody has aborted. */
+function isAbort(error: unknown): boolean {
+  return (error as { readonly name?: unknown } | null)?.name === 'AbortError';
+}
+
 /**
  * A database with one object store, opened at first use and again whenever the connection was lost.
  *
@@ -36,9 +41,22 @@ export class Database {
     this.#options = options;
   }
 
-  /** Runs `work` in one transaction, and resolves with its result once everything is stored. If anything fails, nothing is. */
+  /**
+   * Runs `work` in one transaction, and resolves with its result once everything is stored. If anything fails, nothing is.
+   * `work` is run again if the browser closes the connection under it.
+   */
   async transact<T>(mode: IDBTransactionMode, work: (work: Work<T>) => void): Promise<T> {
+    try {
+      return await this.#run(mode, work);
+    } catch (error) {
+      if (!isAbort(error)) throw error;
+      return this.#run(mode, work);
+    }
+  }
+
+  async #run<T>(mode: IDBTransactionMode, work: (work: Work<T>) => void): Promise<T> {
     const transaction = await this.#begin(mode);
+    const { db: connection } = transaction;
     return new Promise<T>((resolve, reject) => {
       let given: T | undefined;
       let failure: { readonly error: unknown } | undefined;
@@ -50,9 +68,27 @@ export class Database {
           transaction.abort();
         }
       };
-      transaction.addEventListener('complete', () => resolve(given as T));
-      transaction.addEventListener('abort', () => {
+      const end = new AbortController();
+      const on = (target: EventTarget, event: string, listener: (event: Event) => void): void =>
+        target.addEventListener(event, listener, { signal: end.signal });
+      const closed = (): void => {
+        end.abort();
+        this.#lost(connection);
+        reject(new DOMException('The browser closed the IndexedDB database', 'AbortError'));
+      };
+      on(connection, 'close', closed);
+      // Chromium may end a transaction under which it closes the connection with this alone.
+      on(transaction, 'error', ({ target }) => {
+        if (failure === undefined && transaction.error === null && isAbort((target as IDBRequest).error)) closed();
+      });
+      on(transaction, 'complete', () => {
+        end.abort();
+        resolve(given as T);
+      });
+      on(transaction, 'abort', () => {
         const error = failure === undefined ? transaction.error : failure.error;
+        if (failure === undefined && isAbort(error)) return closed();
+        end.abort();
         reject(isQuotaError(error) ? full('IndexedDB', error) : error);
       });
       attempt(() =>
@@ -82,7 +118,7 @@ export class Database {
     try {
       return connection.transaction(store, mode, { durability });
     } catch (error) {
-      // The browser closed the connection, for example because the user cleared the site's data.
+      // The browser closed the connection before.
       if ((error as { readonly name?: unknown }).name !== 'InvalidStateError') throw error;
       this.#lost(connection);
       return (await this.#connected()).transaction(store, mode, { durability });

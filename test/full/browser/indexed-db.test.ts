@@ -1,3 +1,4 @@
+import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 
 import { newProfile, openSandbox, openTab, origin } from '../../browser/support/tabs.js';
@@ -202,6 +203,56 @@ describe('a database that another tab changes', () => {
       return [gone, (await tier.get('k'))?.value];
     });
     expect(after).toEqual([undefined, 'after']);
+  });
+});
+
+describe('a connection that the browser closes during a transaction', () => {
+  /** Lets the next `times` transactions of a tab end as they do then, which nobody can bring about at the right moment. */
+  const closeUnder = (tab: Page, times: number): Promise<void> =>
+    tab.evaluate((times) => {
+      let left = times;
+      const begin = Reflect.get(IDBDatabase.prototype, 'transaction');
+      IDBDatabase.prototype.transaction = function (...args) {
+        const begun = begin.apply(this, args);
+        if (left === 0) return begun;
+        left -= 1;
+        const error = new DOMException('The connection was closed.', 'AbortError');
+        Object.defineProperty(begun, 'error', { value: error });
+        const store = begun.objectStore.bind(begun);
+        begun.objectStore = (name) => {
+          queueMicrotask(() => begun.abort());
+          return store(name);
+        };
+        return begun;
+      };
+    }, times);
+
+  test('is opened again, and the transaction is made anew', async () => {
+    const tab = await openTab();
+    await closeUnder(tab, 1);
+    const found = await tab.evaluate(async () => {
+      const { indexedDbStorage, sampleEntry } = window.soloflight;
+      const tier = indexedDbStorage();
+      await tier.set('k', sampleEntry('value'), Infinity);
+      return (await tier.get('k'))?.value;
+    });
+
+    expect(found).toBe('value');
+  });
+
+  test('fails the call where that happens again, and no later one', async () => {
+    const tab = await openTab();
+    await closeUnder(tab, 2);
+    const story = await tab.evaluate(async () => {
+      const { indexedDbStorage, sampleEntry } = window.soloflight;
+      const tier = indexedDbStorage();
+      const failure = await Promise.resolve(tier.set('k', sampleEntry('lost'), Infinity)).catch(String);
+      const gone = await tier.get('k');
+      await tier.set('k', sampleEntry('value'), Infinity);
+      return [failure, gone, (await tier.get('k'))?.value];
+    });
+
+    expect(story).toEqual([expect.stringContaining('The browser closed the IndexedDB database'), undefined, 'value']);
   });
 });
 
