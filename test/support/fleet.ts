@@ -69,16 +69,19 @@ export interface Fleet {
   readonly stop: () => Promise<void>;
 }
 
-/** Starts `count` members, half of them on each client unless `settings` say which. */
+/** What members are like. Half of them are on each client unless it says which. */
+export type MemberSettings = Omit<Settings, 'client'> & Partial<Settings>;
+
+/** Starts `count` members with `settings`, or with what these give for the number of a member. */
 export async function startFleet(
   count: number,
-  settings: Omit<Settings, 'client'> & Partial<Settings>,
+  settings: MemberSettings | ((index: number) => MemberSettings),
   upstream: (key: string, member: Member) => Promise<unknown>,
 ): Promise<Fleet> {
-  const members = Array.from(
-    { length: count },
-    (_, index) => new Member({ client: index % 2 === 0 ? 'redis' : 'ioredis', ...settings }, upstream),
-  );
+  const members = Array.from({ length: count }, (_, index) => {
+    const own = typeof settings === 'function' ? settings(index) : settings;
+    return new Member({ client: index % 2 === 0 ? 'redis' : 'ioredis', ...own }, upstream);
+  });
   const stop = async (): Promise<void> => void (await Promise.all(members.map((member) => member.kill())));
   try {
     await Promise.all(members.map((member) => member.ready()));

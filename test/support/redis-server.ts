@@ -23,6 +23,8 @@ export interface RedisServer {
   /** Stops it (`SIGSTOP`), and lets it go on. */
   readonly pause: () => void;
   readonly resume: () => void;
+  /** Stores so many other keys of so many bytes each. */
+  readonly flood: (keys: number, bytes: number) => Promise<void>;
   /** Sends one command of plain words. Does not wait for the reply. */
   readonly send: (command: string) => Promise<void>;
 }
@@ -96,6 +98,16 @@ export async function startRedis(settings: readonly string[] = [], given?: numbe
     },
     pause: () => void running.child.kill('SIGSTOP'),
     resume: () => void running.child.kill('SIGCONT'),
+    flood: async (keys, bytes) => {
+      const socket = connect(port, '127.0.0.1');
+      await once(socket, 'connect');
+      const value = 'x'.repeat(bytes);
+      for (let n = 0; n < keys; n += 1)
+        if (!socket.write(`SET flood:${n} ${value}\r\n`))
+          await Promise.race([once(socket.resume(), 'drain'), once(socket, 'close')]);
+      socket.end();
+      await once(socket.resume(), 'close');
+    },
     send: async (command) => {
       const socket = connect(port, '127.0.0.1');
       await once(socket, 'connect');
