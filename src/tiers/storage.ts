@@ -1,6 +1,7 @@
 import { ignore, isThenable } from '../base/promises.js';
 import type { HeldEntry } from '../entry.js';
 import { freshness } from '../entry.js';
+import { SoloflightError } from '../errors.js';
 import type { Namespace } from '../marks/namespace.js';
 import type {
   Found,
@@ -36,6 +37,8 @@ export class GuardedRoom implements StorageRoom {
   readonly #context: StorageContext;
   readonly #judge: Judge;
   readonly #spaces = new Map<string, Namespace>();
+  /** Tiers without versions that are known to be used by several processes. */
+  readonly #warned = new Set<string>();
 
   constructor(tiers: readonly ConnectedTier[], context: StorageContext) {
     this.#context = context;
@@ -67,7 +70,17 @@ export class GuardedRoom implements StorageRoom {
     const { clock } = this.#context;
     const times = { now, monotonic: () => clock.monotonic() };
     const tiers = this.#guards.map((guard) => new NamespacedTier(guard, space, this.#judge, times));
-    return new Storage(tiers, this.#context);
+    return new Storage(tiers, this.#context, (name) => this.#warn(name));
+  }
+
+  #warn(tier: string): void {
+    if (this.#warned.has(tier)) return;
+    this.#warned.add(tier);
+    const error = new SoloflightError(
+      'SOLOFLIGHT_UNVERSIONED',
+      `Several processes use '${tier}', which can't compare versions: a load may undo what another process has changed`,
+    );
+    this.#context.report({ tier, operation: 'version', error });
   }
 
   async close(): Promise<void> {
@@ -96,14 +109,17 @@ function guardOf({ adapter, connector }: ConnectedTier, context: StorageContext,
 class Storage implements StoragePort {
   readonly #tiers: readonly NamespacedTier[];
   readonly #context: StorageContext;
+  /** Told of a tier that can't compare versions when another process uses it, too. */
+  readonly #unversioned: (tier: string) => void;
   readonly #leasing: Leasing | undefined;
   /** Keys that other processes have changed and whose tiers have yet to be told of that. */
   readonly #doubted = new Map<string, Doubt>();
   readonly prepare: (<V>(seeker: TurnSeeker<V>) => Promise<Turn<V> | undefined>) | undefined;
 
-  constructor(tiers: readonly NamespacedTier[], context: StorageContext) {
+  constructor(tiers: readonly NamespacedTier[], context: StorageContext, unversioned: (tier: string) => void) {
     this.#tiers = tiers;
     this.#context = context;
+    this.#unversioned = unversioned;
     const { clock, leaseWait, keep } = context;
     // Of several tiers with leases, the furthest: it is the one that most processes share.
     const depth = leaseWait > 0 ? tiers.findLastIndex((tier) => tier.leases) : -1;
@@ -115,7 +131,10 @@ class Storage implements StoragePort {
 
   #changedElsewhere(key: string, change: RemoteChange): void {
     const doubted = this.#doubted;
-    for (const tier of this.#tiers) tier.hide(key);
+    for (const tier of this.#tiers) {
+      tier.hide(key);
+      if (!tier.compares) this.#unversioned(tier.name);
+    }
     const left = (doubted.get(key) ?? []).filter((known) => !settles(change, known, this.#context.clockSkew));
     if (change.pending === true) left.push(change);
     if (left.length === 0) doubted.delete(key);

@@ -7,6 +7,7 @@ import {
   TieredCache,
   type TieredCacheOptions,
   type StorageAdapter,
+  type StorageTier,
 } from '../../src/index.js';
 import { manualClock, scriptedUpstream } from '../../src/testing/index.js';
 import { sampleEntry } from '../../src/testing/storage-suite/samples.js';
@@ -191,6 +192,32 @@ test('a message that the first one heard of its sender has overtaken is not lost
   await read(there, 'k', 'new');
   channel.deliver(first!);
   expect(there.cache.peek('k')).toBe('new');
+});
+
+describe('a storage that several processes use', () => {
+  const eventsOf = async (storage: StorageTier): Promise<unknown[]> => {
+    const { here, there } = setup({ storage });
+    const events: unknown[] = [];
+    there.cache.on('tier-error', ({ tier, operation, error }) =>
+      events.push([tier, operation, (error as { readonly code?: unknown }).code]),
+    );
+    await there.cache.invalidate('own');
+    expect(events).toEqual([]);
+    for (const key of ['a', 'b']) await here.cache.invalidate(key);
+    await here.cache.namespace('n').invalidate('c');
+    return events;
+  };
+
+  test('and that compares no versions is told of once, since a load may undo a change there', async () => {
+    const { get, set, delete: remove } = mapStorage();
+    const plain = defineStorage({ name: 'plain', get, set, delete: remove } as StorageAdapter);
+
+    expect(await eventsOf(plain)).toEqual([['plain', 'version', 'SOLOFLIGHT_UNVERSIONED']]);
+  });
+
+  test('and that compares versions needs no warning', async () => {
+    expect(await eventsOf(mapStorage())).toEqual([]);
+  });
 });
 
 describe('messages that are lost', () => {
