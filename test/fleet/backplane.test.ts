@@ -209,8 +209,13 @@ describe('a storage that several processes use', () => {
   };
 
   test('and that compares no versions is told of once, since a load may undo a change there', async () => {
-    const { get, set, delete: remove } = mapStorage();
-    const plain = defineStorage({ name: 'plain', get, set, delete: remove } as StorageAdapter);
+    const map = mapStorage();
+    const plain = defineStorage({
+      name: 'plain',
+      get: (key) => map.get(key),
+      set: (key, entry, keepUntil) => map.set(key, entry, keepUntil),
+      delete: (key) => map.delete(key),
+    });
 
     expect(await eventsOf(plain)).toEqual([['plain', 'version', 'SOLOFLIGHT_UNVERSIONED']]);
   });
