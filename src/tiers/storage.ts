@@ -114,7 +114,8 @@ class Storage implements StoragePort {
   readonly #leasing: Leasing | undefined;
   /** Keys that other processes have changed and whose tiers have yet to be told of that. */
   readonly #doubted = new Map<string, Doubt>();
-  readonly prepare: (<V>(seeker: TurnSeeker<V>) => Promise<Turn<V> | undefined>) | undefined;
+  /** Whether each load has something to ask. */
+  readonly #asks: boolean;
 
   constructor(tiers: readonly NamespacedTier[], context: StorageContext, unversioned: (tier: string) => void) {
     this.#tiers = tiers;
@@ -125,8 +126,12 @@ class Storage implements StoragePort {
     const depth = leaseWait > 0 ? tiers.findLastIndex((tier) => tier.leases) : -1;
     const tier = tiers[depth];
     this.#leasing = tier && { tier, depth, clock, leaseWait, keep };
-    const asks = tier !== undefined || tiers.some(({ compares, forgets }) => compares || forgets);
-    this.prepare = asks ? (seeker) => this.#prepare(seeker) : undefined;
+    this.#asks = tier !== undefined || tiers.some(({ compares, forgets }) => compares || forgets);
+  }
+
+  get prepare(): StoragePort['prepare'] {
+    // A load that knows of a doubt ends it, on any storage.
+    return this.#asks || this.#doubted.size > 0 ? this.#prepare : undefined;
   }
 
   #changedElsewhere(key: string, change: RemoteChange): void {
@@ -165,7 +170,7 @@ class Storage implements StoragePort {
   }
 
   /** Takes the lease on the furthest tier that has them, and the versions of the others. */
-  async #prepare<V>(seeker: TurnSeeker<V>): Promise<Turn<V> | undefined> {
+  readonly #prepare = async <V>(seeker: TurnSeeker<V>): Promise<Turn<V> | undefined> => {
     const permit = new Permit(this.#doubted.get(seeker.key));
     // What storage holds for a doubted key is neither waited for nor taken.
     const shares = seeker.shares && !this.#doubted.has(seeker.key);
@@ -197,7 +202,7 @@ class Storage implements StoragePort {
     );
     permit.since.push(...(await Promise.all(ready)));
     return { kind: 'load', permit };
-  }
+  };
 
   async store(key: string, entry: HeldEntry<unknown>, options: PutOptions): Promise<StorageReport> {
     const { above = this.#tiers.length, later, ...how } = options;

@@ -210,4 +210,29 @@ describe('the doubt in a key', () => {
     channel.deliver({ ...change, origin: 'one', sequence: 2, at: now });
     expect(await there.cache.getIfCached('k')).toBe('old');
   });
+
+  test('ends with a load that began under it, on a storage without versions, too', async () => {
+    const { there, channel, now } = await doubting();
+    const loading = there.cache.get('k');
+    await settle();
+    there.upstream.calls.at(-1)!.resolve('new');
+    expect(await loading).toBe('new');
+    await there.cache.idle();
+
+    // Drops what memory holds, and says nothing about the doubt.
+    channel.deliver({ ...change, origin: 'two', sequence: 1, at: now - 1 });
+    expect(await there.cache.getIfCached('k')).toBe('new');
+  });
+
+  test('outlives a load that began before it', async () => {
+    const { there, clock, channel } = setup({});
+    const loading = there.cache.get('k');
+    await settle();
+    channel.deliver({ ...change, origin: 'one', sequence: 1, at: clock.now(), pending: true });
+    there.upstream.calls.at(-1)!.resolve('old');
+    expect(await loading).toBe('old');
+    await there.cache.idle();
+
+    expect(await there.cache.getIfCached('k')).toBeUndefined();
+  });
 });
