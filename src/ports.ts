@@ -38,6 +38,8 @@ export interface PutOptions {
 
 /** The storage of one cache or namespace. Nothing here rejects: a failing tier is a missing tier. */
 export interface StoragePort {
+  /** Whether a tier is not asked at present, since it keeps failing. */
+  readonly isAway: boolean;
   /** The first servable entry newer than `known`, else the newest one that may serve as a fallback. */
   find<V>(key: string, known: Found<V> | undefined): Promise<Stored<V> | undefined>;
   /** Stores `entry` if it is still allowed to. */
@@ -176,6 +178,8 @@ export interface StorageRoom {
   open(space: Namespace, now: () => number): StoragePort;
   /** Changes that a tier has missed and is still to be told of. */
   readonly pending: number;
+  /** The tiers and their state, for people. */
+  readonly summary: string;
   close(): Promise<void>;
 }
 

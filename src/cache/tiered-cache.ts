@@ -9,7 +9,9 @@ import { freshness } from '../entry.js';
 import { CacheClosedError, misuse } from '../errors.js';
 import { Namespace } from '../marks/namespace.js';
 import type { WriteCell } from '../ports.js';
+import { problemWith } from '../read/answering.js';
 import { getMany, lookupMany } from '../read/get-many.js';
+import { inspect, type Inspection } from '../read/inspect.js';
 import { resolveLifetime, type LifetimeOptions, type LifetimeSettings } from '../read/lifetime.js';
 import { lookup, refresh } from '../read/lookup.js';
 import { writtenEntry } from '../read/new-entry.js';
@@ -72,6 +74,7 @@ export class TieredCache<V> {
     this.#views = whole?.views ?? new NamespaceViews();
     this.#shared = whole?.shared ?? share(resolveCacheOptions(options as TieredCacheOptions<V>), this.#elsewhere);
     this.#wired = wire(this.#shared, { ...this.#verbs, life: this.#life }, whole?.space);
+    Object.defineProperty(this, Symbol.for('nodejs.util.inspect.custom'), { value: () => String(this) });
   }
 
   /**
@@ -121,6 +124,20 @@ export class TieredCache<V> {
     if (entry === undefined) return undefined;
     const state = freshness(entry, turn.now());
     return state === 'fresh' || state === 'stale' ? this.#give(entry.value) : undefined;
+  }
+
+  /**
+   * What is known of `key`: its state, where it is, how old, and why it is not loaded just now. Never loads, promotes or counts.
+   *
+   * @throws TypeError unless `key` is a string, as a rejection.
+   */
+  inspect(key: string): Promise<Inspection> {
+    return guarded(async () => {
+      const { reads } = this.#wired;
+      const problem = problemWith(reads, key);
+      if (problem !== undefined) throw problem;
+      return inspect(reads, key);
+    });
   }
 
   /** Like {@link get}, with the story of the read. */
@@ -332,6 +349,14 @@ export class TieredCache<V> {
   /** Takes no new work, waits until {@link idle}, and closes the storage adapters. Calling it twice is not an error. */
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
+  }
+
+  /** One line, which `console.log` of Node shows, too. */
+  toString(): string {
+    const { size, inFlight } = this.getStats();
+    const name = this.#wired.changes.space.path.join('/');
+    const tiers = this.#shared.storage?.summary ?? 'no storage';
+    return `${this.constructor.name} '${name}' (${size} in memory, ${inFlight} flights, ${tiers})`;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -107,6 +107,11 @@ export class GuardedTier {
     return this.#tier.lease !== undefined;
   }
 
+  /** Whether it is not asked at present, since it keeps failing. */
+  get isAway(): boolean {
+    return this.#breaker.isFailing;
+  }
+
   /** Whether what is stored for a key has a version, which a load asks for first. */
   get compares(): boolean {
     return this.#versioned !== undefined;

@@ -69,6 +69,11 @@ export class NamespacedTier {
     return this.#guard.forgets;
   }
 
+  /** Whether it is not asked at present. */
+  get isAway(): boolean {
+    return this.#guard.isAway;
+  }
+
   /** Whether what is stored for a key has a version. */
   get compares(): boolean {
     return this.#guard.compares;

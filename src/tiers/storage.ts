@@ -83,6 +83,10 @@ export class GuardedRoom implements StorageRoom {
     this.#context.report({ tier, operation: 'version', error });
   }
 
+  get summary(): string {
+    return this.#guards.map(({ name, isAway }) => (isAway ? `${name} (away)` : name)).join(', ');
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#guards.map((guard) => guard.close()));
   }
@@ -127,6 +131,10 @@ class Storage implements StoragePort {
     const tier = tiers[depth];
     this.#leasing = tier && { tier, depth, clock, leaseWait, keep };
     this.#asks = tier !== undefined || tiers.some(({ compares, forgets }) => compares || forgets);
+  }
+
+  get isAway(): boolean {
+    return this.#tiers.some((tier) => tier.isAway);
   }
 
   get prepare(): StoragePort['prepare'] {
