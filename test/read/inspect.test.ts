@@ -91,11 +91,11 @@ describe('a look at a key', () => {
   });
 
   test('says that it does not know where storage does not answer', async () => {
-    const { tier, next } = scriptedTier();
-    const { cache } = setupCache({ storage: tier });
+    const script = scriptedTier();
+    const { cache } = setupCache({ storage: script.tier });
     const looking = cache.inspect('k');
     await settle();
-    next('get').fail();
+    script.next('get').fail();
 
     expect((await looking).state).toBe('unknown');
   });
