@@ -190,6 +190,11 @@ class Context<V> implements LoadContext<V> {
     return this.#flight.signal;
   }
 
+  /** See {@link gathering}. */
+  get isOver(): boolean {
+    return this.#flight.end !== undefined;
+  }
+
   get stale(): StaleValue<V> | undefined {
     const entry = this.#previous?.entry;
     if (entry === undefined || entry.value === undefined) return undefined;
