@@ -20,6 +20,7 @@ export type {
   MemoryTier,
   PendingWrites,
   Scope,
+  StaleIfError,
   StaleValue,
   StorageAdapter,
   StorageTier,
