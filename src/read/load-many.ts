@@ -1,6 +1,6 @@
 import { Batch, type BatchLimits } from '../base/batch.js';
 import { checkCount, checkNames, checkObject } from '../base/checks.js';
-import { systemClock } from '../base/clock.js';
+import { afterAwaited } from '../base/clock.js';
 import { parseDuration } from '../base/duration.js';
 import { rejection } from '../base/promises.js';
 import type { Clock, Duration, LoadContext, Loaded, MaybePromise, Upstream } from '../contracts.js';
@@ -52,8 +52,7 @@ export function resolveBatch(options: BatchOptions, clock: Clock, mayWait: boole
   const ms = parseDuration('batch.wait', wait);
   if (ms === 0) return { max };
   if (!mayWait) throw misuse('batch.wait', 'left out with `requestScope()`: a timer ends with its request', wait);
-  // Callers wait for it, so it keeps the process alive, which the timers of the clock never do.
-  return { max, later: (run) => void (clock === systemClock ? setTimeout(run, ms) : clock.after(ms, run)) };
+  return { max, later: (run) => afterAwaited(clock, ms, run) };
 }
 
 /** An upstream that loads the keys asked for in one turn together; a single one through `single`, where there is that. */
