@@ -1,4 +1,4 @@
-import type { Entry } from './entry.js';
+import type { Covers, Entry } from './entry.js';
 
 /** What callers of a cache have in common. Made by `requestScope`. */
 export interface Scope {
@@ -340,13 +340,25 @@ export interface PendingWrites<V> {
   ): () => void;
 }
 
+/** How long after the ttl a stored value stands in for a failed load, and for which failures. */
+export interface StaleIfError {
+  readonly for: Duration;
+  /**
+   * Tells which failures are covered, timeouts included. A failure that is not covered reaches the caller, and ends the life of the
+   * stored value. If this throws, or does not return a boolean, nothing is covered. @default all failures
+   */
+  readonly when?: Covers | undefined;
+}
+
 /** What an upstream may say about a value beside the value itself. Absent options come from the cache's own. */
 export interface LoadControl {
   readonly ttl?: Duration;
   /** Cuts the ttl, whoever says it, to this: the value comes from another cache and is fresh no longer there. */
   readonly maxTtl?: Duration;
   readonly staleWhileRevalidate?: Duration;
-  readonly staleIfError?: Duration;
+  /** `when` holds as long as the value is in memory. Where storage brings it back, it does not stand in for failed loads any more. */
+  readonly staleIfError?: Duration | StaleIfError;
+  /** Replace the tags of the cache's options. */
   readonly tags?: readonly string[];
   /** Small JSON data kept with the entry and handed to the next load as `stale.meta`. */
   readonly meta?: unknown;

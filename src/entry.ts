@@ -28,6 +28,9 @@ export interface Entry<V = unknown> {
   readonly claims?: readonly string[] | undefined;
 }
 
+/** Whether a stored value may stand in for a load of `key` that failed with `error`. */
+export type Covers = (error: unknown, key: string) => boolean;
+
 /** The state of an entry at an instant. */
 export type Freshness = 'fresh' | 'stale' | 'expired' | 'gone';
 
@@ -84,7 +87,7 @@ export class HeldEntry<V> implements Entry<V> {
   readonly #staleUntil: number;
   readonly #errorUntil: number;
   /** What few entries have. */
-  readonly #more: (Tagging & Pick<Origin, 'meta' | 'uncut'>) | undefined;
+  readonly #more: (Tagging & Pick<Origin, 'meta' | 'uncut' | 'covers'>) | undefined;
   /** Made at the first hit. */
   #answer: Promise<V> | undefined;
 
@@ -97,9 +100,9 @@ export class HeldEntry<V> implements Entry<V> {
     this.#freshUntil = ends.freshUntil - base;
     this.#staleUntil = ends.staleUntil - base;
     this.#errorUntil = ends.errorUntil - base;
-    const { tags = NO_TAGS, meta, epoch = 0, uncut } = origin;
-    if (tags.length > 0 || meta !== undefined || uncut !== undefined)
-      this.#more = { tags, meta, epoch, seen: epoch, uncut };
+    const { tags = NO_TAGS, meta, epoch = 0, uncut, covers } = origin;
+    if (tags.length > 0 || meta !== undefined || uncut !== undefined || covers !== undefined)
+      this.#more = { tags, meta, epoch, seen: epoch, uncut, covers };
   }
 
   /** `entry` itself if it is held already, else a held copy that is as new as `epoch` says. */
@@ -115,14 +118,16 @@ export class HeldEntry<V> implements Entry<V> {
 
   /** A held copy of `entry`, which is made of this one and as new. */
   like(entry: Entry<V>): HeldEntry<V> {
-    return HeldEntry.from(entry, this.#more?.epoch);
+    if (entry instanceof HeldEntry) return entry;
+    return new HeldEntry(entry.value, { ...plain(entry), epoch: this.#more?.epoch, covers: this.covers }, entry);
   }
 
   /** A copy that is not used beyond `at`. */
   cut(at: number): HeldEntry<V> {
     const entry = cutAt(this, at);
     if (entry === this) return this;
-    return new HeldEntry(entry.value, { ...entry, epoch: this.#more?.epoch, uncut: this.uncut }, entry);
+    const { uncut, covers } = this;
+    return new HeldEntry(entry.value, { ...entry, epoch: this.#more?.epoch, uncut, covers }, entry);
   }
 
   /** A copy with another value. */
@@ -151,6 +156,11 @@ export class HeldEntry<V> implements Entry<V> {
   /** Until when the entry would be fresh if it had not been {@link cut}. */
   get uncut(): number {
     return this.#more?.uncut ?? this.freshUntil;
+  }
+
+  /** Which failures the value may stand in for, where that was said with it. */
+  get covers(): Covers | undefined {
+    return this.#more?.covers;
   }
 
   get staleUntil(): number {
@@ -196,6 +206,8 @@ export interface Origin {
   readonly epoch?: number | undefined;
   /** Until when the value is fresh, where a tier holds it for a shorter time. @default the end that the entry has itself */
   readonly uncut?: number | undefined;
+  /** Which failures the value may stand in for. Storage can't keep that. @default as the read says */
+  readonly covers?: Covers | undefined;
 }
 
 type Ends = Pick<Entry, 'freshUntil' | 'staleUntil' | 'errorUntil'>;

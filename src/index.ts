@@ -20,6 +20,7 @@ export type {
   MemoryTier,
   PendingWrites,
   Scope,
+  StaleIfError,
   StaleValue,
   StorageAdapter,
   StorageTier,
@@ -50,7 +51,7 @@ export type { AsyncContext, FlightEvent, SingleflightStats } from './flights/fli
 export { toCacheStatus } from './http/cache-status.js';
 export { keyOf } from './base/key.js';
 export type { Inspection } from './read/inspect.js';
-export type { LoadMany, LoadManyContext } from './read/load-many.js';
+export type { BatchOptions, LoadedKey, LoadMany, LoadManyContext } from './read/load-many.js';
 export { loaded, notModified } from './read/loaded.js';
 export { lruMemory, type LruMemoryOptions } from './memory/lru.js';
 export { noMemory } from './memory/none.js';

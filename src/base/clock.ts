@@ -3,28 +3,92 @@ import type { Clock } from '../contracts.js';
 /** The longest delay that platforms' timers take; longer ones overflow and fire at once. */
 const LONGEST_TIMER = 2_147_483_647;
 
+/** A timer as late as this is a sign that the process stood still, in milliseconds. */
+const LATE = 2;
+/** So long what has arrived meanwhile is handed out before a late timer fires. */
+const GRACE = 25;
+/** How often a timer of a test runner's clock looks whether that clock is still there. */
+const WATCH = 20;
+
+// Those of the platform, also while a test runner replaces them.
+const { setTimeout: realTimeout, setInterval: realInterval, clearInterval: endInterval } = globalThis;
+const platform = globalThis as { setImmediate?: (run: () => void) => unknown; navigator?: { userAgent?: string } };
+const { setImmediate: realImmediate } = platform;
+/** Never equal to that of a test runner, also where this module was loaded after it had been replaced. */
+const realNow = /native code/.test(String(Date.now)) ? Date.now : undefined;
+
+/** What the monotonic clock goes by. A test runner may replace it and take it away again. */
+let source: unknown;
+let offset = 0;
+let latest = 0;
+
+/** Goes on where it was if its source is replaced. */
+function monotonic(): number {
+  if (performance.now !== source) {
+    if (source !== undefined) offset = latest - performance.now();
+    source = performance.now;
+  }
+  return (latest = Math.max(latest, performance.now() + offset));
+}
+
+/**
+ * A one-shot timer.
+ *
+ * One that is late lets the platform hand out what has arrived before: the process may have stood still (SIGSTOP, a frozen
+ * Lambda) for longer than a deadline. `isAwaited`: it keeps the process alive. `hasWaited`: it is late for the second time.
+ */
+function after(ms: number, run: () => void, isAwaited = false, hasWaited = false): () => void {
+  if (ms === Infinity) return () => {};
+  const delay = Math.min(ms, LONGEST_TIMER);
+  const due = monotonic() + delay;
+  const { setTimeout, clearTimeout } = globalThis;
+  let cancel = (): void => {
+    clearTimeout(timer as number);
+    endInterval(watch as number);
+  };
+  const timer = setTimeout(() => {
+    endInterval(watch as number);
+    const late = monotonic() - due;
+    // A test runner's timers may run ahead of the clock: then it is that time.
+    if (late < 0) offset -= late;
+    if (delay < ms) cancel = after(ms - delay, run, isAwaited);
+    else if (late > LATE && !hasWaited) cancel = after(Math.min(late, GRACE), run, isAwaited, true);
+    else run();
+  }, delay) as Timer;
+  // With its clock, a test runner takes away the timers, too.
+  const watch =
+    setTimeout === realTimeout
+      ? undefined
+      : (realInterval(() => {
+          if (globalThis.setTimeout === setTimeout) return;
+          endInterval(watch as number);
+          cancel = after(Math.max(0, due - monotonic()) + ms - delay, run, isAwaited);
+        }, WATCH) as Timer);
+  for (const one of [isAwaited ? undefined : timer, watch]) if (typeof one === 'object') one.unref?.();
+  return () => cancel();
+}
+
 /** The platform's own clocks, timers and randomness. */
 export const systemClock: Clock = {
   now: () => Date.now(),
-  monotonic: () => performance.now(),
+  monotonic,
   random: () => Math.random(),
-  after(ms, run) {
-    if (ms === Infinity) return () => {};
-    const delay = Math.min(ms, LONGEST_TIMER);
-    let cancel = (): void => clearTimeout(timer as number);
-    const timer = setTimeout(() => {
-      if (delay === ms) run();
-      else cancel = systemClock.after(ms - delay, run);
-    }, delay) as Timer;
-    if (typeof timer === 'object') timer.unref?.();
-    return () => cancel();
-  },
+  after: (ms, run) => after(ms, run),
 };
+
+/** A timer that somebody waits for: with the system's clock, it keeps the process alive. */
+export function afterAwaited(clock: Clock, ms: number, run: () => void): void {
+  if (clock === systemClock) after(ms, run, true);
+  else clock.after(ms, run);
+}
+
+/** Tells the timers of one time from those of another: a test runner replaces the platform's. */
+export function timersOf(clock: Clock): unknown {
+  return clock === systemClock ? setTimeout : clock;
+}
 
 /** Node's timers are objects that can be unref'd, a browser's are numbers. */
 type Timer = number | { unref?(): void };
-
-const realTimeout = setTimeout;
 
 /** Resolves after `ms` milliseconds of real time, also under a test runner's fake timers. Keeps the process alive. */
 export function pause(ms: number): Promise<void> {
@@ -98,7 +162,7 @@ class BusyClock implements TurnClock {
   }
 
   now(): number {
-    if (this.#usesLeft > 0) {
+    if (this.#usesLeft > 0 && Date.now === realNow) {
       this.#usesLeft -= 1;
       return this.#reading;
     }
@@ -110,6 +174,8 @@ class BusyClock implements TurnClock {
     if (now < this.#reading) this.#setBack?.(this.#reading);
     this.#streak = now === this.#reading ? this.#streak + 1 : 0;
     this.#reading = now;
+    // A test sets the time whenever it wants.
+    if (Date.now !== realNow) return now;
     if (!this.#keeping && this.#streak >= BUSY) {
       this.#keeping = true;
       this.#schedule(this.#turnEnded);
@@ -129,8 +195,6 @@ export function nextTurn(): Promise<void> {
 }
 
 function endOfTurn(): ((run: () => void) => void) | undefined {
-  const platform = globalThis as { setImmediate?: (run: () => void) => unknown; navigator?: { userAgent?: string } };
-  const { setImmediate } = platform;
-  if (typeof setImmediate !== 'function' || platform.navigator?.userAgent === 'Cloudflare-Workers') return undefined;
-  return (run) => void setImmediate(run);
+  if (typeof realImmediate !== 'function' || platform.navigator?.userAgent === 'Cloudflare-Workers') return undefined;
+  return (run) => void realImmediate(run);
 }

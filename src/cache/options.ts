@@ -21,7 +21,7 @@ import { resolveFlightOptions } from '../flights/options.js';
 import type { ConnectedTier, PeersConnector, ScopePort, WritesConnector } from '../ports.js';
 import type { DeferReason } from '../read/deferred.js';
 import { resolveLifetime, type LifetimeOptions, type LifetimeSettings } from '../read/lifetime.js';
-import { gathering, type LoadMany } from '../read/load-many.js';
+import { gathering, resolveBatch, type BatchOptions, type LoadMany } from '../read/load-many.js';
 import type { ReadRules } from '../read/reads.js';
 import type { RefreshAhead } from '../read/refresh-ahead.js';
 import { defaultScope } from './default-scope.js';
@@ -40,9 +40,11 @@ export interface TieredCacheOptions<V> extends LifetimeOptions<V> {
   readonly upstream?: Upstream<V>;
   /**
    * Loads several keys at once: used where several are missing in the same turn of the event loop, whether read by
-   * `getMany` or one by one. Without `upstream` it loads single keys as well.
+   * `getMany` or one by one. The turn ends when no promise is left to be settled. Without `upstream` it loads single keys as well.
    */
   readonly loadMany?: LoadMany<V>;
+  /** Widens or bounds the batches of `loadMany`. @default one turn, any number of keys */
+  readonly batch?: BatchOptions | undefined;
   /**
    * Takes `set` and `update` to the source of truth before the tiers get the value: `writeThrough` at once, a `WriteBehind` from
    * `soloflight/writes` later, in batches, and reads see what is pending there. Namespaces are not offered with it: it is
@@ -133,7 +135,7 @@ export interface CacheSettings<V> {
 }
 
 const NAMES = (
-  'ttl staleWhileRevalidate staleIfError tags name memory storage upstream loadMany writes absentTtl errorTtl refreshAhead ' +
+  'ttl staleWhileRevalidate staleIfError tags name memory storage upstream loadMany batch writes absentTtl errorTtl refreshAhead ' +
   'jitter isolate clockSkew leaseWait backplane softTimeout errorBackoff maxDuration maxSubscribers maxFlights coalesce ' +
   'writeBack readTimeout writeTimeout defer asyncContext scope clock'
 ).split(' ');
@@ -143,7 +145,7 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
   checkObject('options', options);
   checkNames(options, NAMES);
   const { name, memory, storage = [], upstream, loadMany, defer, clock = systemClock } = options;
-  const { backplane, writes } = options;
+  const { backplane, writes, batch } = options;
   if (options.ttl === undefined)
     throw misuse('ttl', "set: how long is a value fresh? For example `ttl: '10s'`", options.ttl);
   if (name !== undefined && (typeof name !== 'string' || name === '')) throw misuse('name', 'a non-empty string', name);
@@ -152,8 +154,9 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
   checkFunction('loadMany', loadMany);
   checkFunction('defer', defer);
   checkClock(clock);
-  const tiers: readonly StorageTier[] = Array.isArray(storage) ? storage : [storage];
   const scope = resolveScope(options.scope);
+  const limits = batch && resolveBatch(batch, clock, scope === undefined);
+  const tiers: readonly StorageTier[] = Array.isArray(storage) ? storage : [storage];
   const flights = resolveFlightOptions<string>(options);
   const duration = (option: DurationOption, otherwise: number, zero = true): number =>
     parseDuration(option, options[option] ?? otherwise, { zero, infinite: option !== 'clockSkew' });
@@ -161,7 +164,7 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
     space: name === undefined ? [] : [name],
     lifetime: resolveLifetime(options, options.ttl),
     memory,
-    upstream: loadMany === undefined ? upstream : gathering(loadMany, upstream),
+    upstream: loadMany === undefined ? upstream : gathering(loadMany, upstream, limits),
     rules: resolveRules(options, scope),
     storage: tiers.map((adapter) => ({ adapter, connector: connectorOf('storage', adapter, STORAGE_CURE) })),
     peers: backplane && { adapter: backplane, connector: connectorOf('backplane', backplane, PEERS_CURE) },

@@ -1,6 +1,6 @@
 import type { Loaded, Upstream } from '../contracts.js';
 import { SoloflightError } from '../errors.js';
-import type { LoadMany } from '../read/load-many.js';
+import { inOrder, isError, type LoadedKey, type LoadMany } from '../read/load-many.js';
 import { isLoaded, loaded } from '../read/loaded.js';
 
 /**
@@ -23,24 +23,22 @@ export function plainValue<V>(key: string, value: V): V {
 
 /** `upstream` with plain values, so that all answers are alike: from memory, from storage, in a Worker. */
 export function plainUpstream<V>(upstream: Upstream<V>): Upstream<V> {
-  return async (key, load) => {
-    const result: V | Loaded<V> = await upstream(key, load);
-    if (!isLoaded(result)) return plainValue(key, result);
-    return result.kind === 'loaded' ? loaded(plainValue(key, result.value as V), result.control) : result;
-  };
+  return async (key, load) => plainResult(key, await upstream(key, load));
+}
+
+function plainResult<V>(key: string, result: V | Loaded<V>): V | Loaded<V> {
+  if (!isLoaded(result)) return plainValue(key, result);
+  return result.kind === 'loaded' ? loaded(plainValue(key, result.value as V), result.control) : result;
 }
 
 /** {@link plainUpstream} for many keys. A value that can't be sent fails its own key alone. */
 export function plainLoadMany<V>(loadMany: LoadMany<V>): LoadMany<V> {
   return async (keys, context) => {
-    const results = await loadMany(keys, context);
-    const inOrder = results instanceof Map ? keys.map((key): V | undefined => results.get(key)) : results;
-    // The cache refuses anything but an array with a better message.
-    if (!Array.isArray(inOrder)) return results;
-    return inOrder.map((result: V | Error | undefined, index) => {
-      if (result instanceof Error) return result;
+    const results: unknown = await loadMany(keys, context);
+    return inOrder<V>(keys, results).map((result, index): LoadedKey<V> => {
+      if (isError(result)) return result;
       try {
-        return plainValue(keys[index] ?? '', result);
+        return plainResult(keys[index] ?? '', result);
       } catch (error) {
         return error as Error;
       }

@@ -1,3 +1,4 @@
+import { timersOf } from '../base/clock.js';
 import { ignore, silenced } from '../base/promises.js';
 import type { Clock, MaybePromise } from '../contracts.js';
 import {
@@ -102,6 +103,8 @@ export class FlightMap<K, R, D = undefined, V = R> {
   readonly overlaps: boolean;
   #live = 0;
   #cancelTimer: (() => void) | undefined;
+  /** Which timers that is one of. A test runner may have replaced them since. */
+  #timers: unknown;
 
   constructor(options: FlightMapOptions<K>) {
     this.options = options;
@@ -146,7 +149,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
     this.newest = flight;
     this.#live += 1;
     this.budget.live += 1;
-    if (this.#cancelTimer === undefined) this.arm(flight);
+    if (this.#cancelTimer === undefined || this.#timers !== timersOf(clock)) this.arm(flight);
     this.totals.led += 1;
     if (onEvent !== undefined) this.#emit({ type: 'lead', key });
     return flight;
@@ -349,9 +352,12 @@ export class FlightMap<K, R, D = undefined, V = R> {
   protected arm(_flight?: Flight<K, R, D, V>): void {
     const { maxDuration, clock } = this.options;
     if (this.oldest === undefined || maxDuration === Infinity) return;
+    this.#cancelTimer?.();
+    this.#timers = timersOf(clock);
     this.#cancelTimer = clock.after(Math.max(1, this.oldest.since + maxDuration - clock.monotonic()), () => {
       this.#cancelTimer = undefined;
-      while (this.oldest !== undefined && this.ageOf(this.oldest) >= maxDuration) this.timeOut(this.oldest);
+      // What would be due within half a millisecond is: no timer is finer.
+      while (this.oldest !== undefined && this.ageOf(this.oldest) > maxDuration - 0.5) this.timeOut(this.oldest);
       if (this.#cancelTimer === undefined) this.arm();
     });
   }

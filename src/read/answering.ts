@@ -1,5 +1,5 @@
 import { rejection } from '../base/promises.js';
-import { freshness } from '../entry.js';
+import { freshness, type HeldEntry } from '../entry.js';
 import { CacheClosedError, misuse } from '../errors.js';
 import { MEMORY, type Answer, type Outcome, type Status } from './outcome.js';
 import type { Ask, Reads } from './reads.js';
@@ -15,6 +15,7 @@ export function afterFailure<V>(reads: Reads<V>, key: string, ask: Ask<V>): Prom
   }
   const entry = reads.held.peek(key);
   if (entry === undefined || freshness(entry, reads.clock.now()) === 'gone') return undefined;
+  if (!covers(reads, { key, detail: { ask } }, entry, error)) return undefined;
   const outcome: Outcome<V> = { entry, tier: MEMORY, status: 'fallback', error, loaded: false, stored: true };
   if (!accepts(reads, outcome, ask, reads.marks.epoch)) return undefined;
   reads.counters.fallbacks += 1;
@@ -27,6 +28,28 @@ export function accepts<V>(reads: Reads<V>, { entry, status }: Outcome<V>, ask: 
   // A value just loaded is always fresh enough.
   const isFresh = status === 'miss' || reads.clock.now() < entry.freshUntil + ask.read.maxStale;
   return isFresh && reads.held.suits(entry, epoch, status === 'fallback');
+}
+
+/**
+ * Whether `entry` may stand in for a load of `key` that failed with `error`. What was said with the value comes before what the
+ * read says.
+ */
+export function covers<V>(
+  { events }: Reads<V>,
+  { key, detail }: { readonly key: string; readonly detail: { readonly ask: Pick<Ask<V>, 'lifetime'> } },
+  entry: HeldEntry<V>,
+  error: unknown,
+): boolean {
+  const when = entry.covers ?? detail.ask.lifetime.covers;
+  if (when === undefined) return true;
+  try {
+    const answer: unknown = when(error, key);
+    if (typeof answer === 'boolean') return answer;
+    throw misuse('result of staleIfError.when', 'a boolean', answer);
+  } catch (failure) {
+    events.emit({ type: 'error', source: 'staleIfError.when', key, error: failure });
+    return false;
+  }
 }
 
 /** What is wrong with a read of `key`, if anything. */

@@ -1,7 +1,7 @@
-import { checkObject, checkTags } from '../base/checks.js';
+import { checkFunction, checkNames, checkObject, checkTags } from '../base/checks.js';
 import { parseDuration } from '../base/duration.js';
-import type { Clock, Duration, LoadControl } from '../contracts.js';
-import type { Windows } from '../entry.js';
+import type { Clock, Duration, LoadControl, StaleIfError } from '../contracts.js';
+import type { Covers, Windows } from '../entry.js';
 import { misuse } from '../errors.js';
 
 /** How long values live. */
@@ -10,8 +10,11 @@ export interface LifetimeOptions<V> {
   readonly ttl?: Duration | ((value: V, key: string) => Duration);
   /** How long after the ttl a value is still served while it is reloaded. `Infinity` is allowed. @default 0 @see RFC 5861 §3 */
   readonly staleWhileRevalidate?: Duration;
-  /** How long after the ttl a value is served when the load fails. `Infinity` is allowed. @default 0 @see RFC 5861 §4 */
-  readonly staleIfError?: Duration;
+  /**
+   * How long after the ttl a value is served when the load fails. `Infinity` is allowed. With `{ for, when }` only for the failures
+   * for which `when` returns true; a duration alone, given to one call, leaves the cache's `when` as it is. @default 0 @see RFC 5861 §4
+   */
+  readonly staleIfError?: Duration | StaleIfError;
   /** Groups the value belongs to, or a function that tells them: what `invalidateTags` goes by. `undefined` means "not there". */
   readonly tags?: Tags<V>;
 }
@@ -25,6 +28,10 @@ export interface LifetimeSettings<V> {
   readonly staleWhileRevalidate: number;
   readonly staleIfError: number;
   readonly tags: Tags<V> | undefined;
+  /** Which failures a stored value may stand in for. */
+  readonly covers: Covers | undefined;
+  /** The same, given for one call: it goes with the value. */
+  readonly ownCovers: Covers | undefined;
   /** The windows of every value that is there, where they depend on nothing and there are no tags. */
   readonly fixed: (Windows & { readonly lasts: boolean }) | undefined;
 }
@@ -36,21 +43,37 @@ export function resolveLifetime<V>(
   defaults?: LifetimeSettings<V>,
 ): LifetimeSettings<V> {
   if (typeof options.tags !== 'function') checkTags(options.tags);
-  const window = (name: 'staleWhileRevalidate' | 'staleIfError'): number =>
-    parseDuration(name, options[name] ?? defaults?.[name] ?? 0, { infinite: true });
+  const { for: errorWindow = defaults?.staleIfError ?? 0, when } = coverage(options.staleIfError);
   const windows = {
-    ttl: typeof ttl === 'function' ? ttl : parseDuration('ttl', ttl, { infinite: true }),
-    staleWhileRevalidate: window('staleWhileRevalidate'),
-    staleIfError: window('staleIfError'),
+    ttl: typeof ttl === 'function' ? ttl : parseDuration('ttl', ttl, ENDLESS),
+    staleWhileRevalidate: parseDuration(
+      'staleWhileRevalidate',
+      options.staleWhileRevalidate ?? defaults?.staleWhileRevalidate ?? 0,
+      ENDLESS,
+    ),
+    staleIfError: parseDuration('staleIfError', errorWindow, ENDLESS),
   };
   // A copy: whoever changes the array later must not change what entries are invalidated by.
   const tags = Array.isArray(options.tags)
     ? [...(options.tags as readonly string[])]
     : (options.tags ?? defaults?.tags);
-  return { ...windows, tags, fixed: tags === undefined ? fixedOf(windows) : undefined };
+  const ownCovers = defaults && when;
+  const fixed = tags === undefined && ownCovers === undefined ? fixedOf(windows) : undefined;
+  return { ...windows, tags, covers: when ?? defaults?.covers, ownCovers, fixed };
 }
 
-function fixedOf<V>(windows: Omit<LifetimeSettings<V>, 'tags' | 'fixed'>): LifetimeSettings<V>['fixed'] {
+const ENDLESS = Object.freeze({ infinite: true });
+
+/** The two parts of `staleIfError`. */
+export function coverage(option: Duration | StaleIfError | undefined): Partial<StaleIfError> {
+  if (typeof option !== 'object' || option === null) return option === undefined ? {} : { for: option };
+  checkNames(option, ['for', 'when']);
+  checkFunction('staleIfError.when', option.when);
+  parseDuration('staleIfError.for', option.for, ENDLESS);
+  return option;
+}
+
+function fixedOf<V>(windows: Pick<LifetimeSettings<V>, 'ttl' | 'staleWhileRevalidate' | 'staleIfError'>): LifetimeSettings<V>['fixed'] {
   const { ttl, staleWhileRevalidate, staleIfError } = windows;
   if (typeof ttl === 'function') return undefined;
   return { ...windows, ttl, lasts: ttl + staleWhileRevalidate + staleIfError > 0 };
@@ -79,18 +102,18 @@ export const NO_WINDOWS: Windows = Object.freeze({ ttl: 0, staleWhileRevalidate:
 export function windowsOf<V>(lifetime: LifetimeSettings<V>, value: V | undefined, context: LifetimeContext): Windows {
   const { control = NO_CONTROL, jitter, clock } = context;
   if (control === NO_CONTROL && jitter === 0 && value !== undefined && hasFixedTtl(lifetime)) return lifetime;
-  const wished = parseDuration('ttl', control.ttl ?? ttlOf(lifetime, value, context), { infinite: true });
+  const wished = parseDuration('ttl', control.ttl ?? ttlOf(lifetime, value, context), ENDLESS);
   const ttl =
     control.maxTtl === undefined
       ? wished
-      : Math.min(wished, parseDuration('maxTtl', control.maxTtl, { infinite: true }));
+      : Math.min(wished, parseDuration('maxTtl', control.maxTtl, ENDLESS));
   if (value === undefined && ttl === 0) return NO_WINDOWS;
-  const window = (name: 'staleWhileRevalidate' | 'staleIfError'): number =>
-    parseDuration(name, control[name] ?? lifetime[name], { infinite: true });
+  const window = (name: 'staleWhileRevalidate' | 'staleIfError', given: Duration | undefined): number =>
+    parseDuration(name, given ?? lifetime[name], ENDLESS);
   return {
     ttl: jitter === 0 ? ttl : Math.floor(ttl * (1 - jitter * clock.random())),
-    staleWhileRevalidate: window('staleWhileRevalidate'),
-    staleIfError: window('staleIfError'),
+    staleWhileRevalidate: window('staleWhileRevalidate', control.staleWhileRevalidate),
+    staleIfError: window('staleIfError', coverage(control.staleIfError).for),
   };
 }
 
@@ -117,7 +140,9 @@ function hasFixedTtl<V>(lifetime: LifetimeSettings<V>): lifetime is LifetimeSett
 export function checkControl(control: LoadControl): void {
   checkObject('control', control);
   for (const name of ['ttl', 'maxTtl', 'staleWhileRevalidate', 'staleIfError'] as const) {
-    if (control[name] !== undefined) parseDuration(name, control[name], { infinite: true });
+    const given = control[name];
+    const ms = typeof given === 'object' && name === 'staleIfError' ? coverage(given).for : given;
+    if (ms !== undefined) parseDuration(name, ms, ENDLESS);
   }
   checkTags(control.tags);
   if (control.store !== undefined && typeof control.store !== 'boolean')

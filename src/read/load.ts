@@ -3,9 +3,10 @@ import type { Loaded, LoadContext, LoadReason, StaleValue } from '../contracts.j
 import { createEntry, isStorable, type HeldEntry } from '../entry.js';
 import { misuse } from '../errors.js';
 import type { Found } from '../ports.js';
+import { covers } from './answering.js';
 import { LOADED } from './loaded.js';
 import { loadedEntry } from './new-entry.js';
-import type { Outcome } from './outcome.js';
+import { MEMORY, type Outcome } from './outcome.js';
 import type { CacheFlight, Journey, Reads } from './reads.js';
 import { drop, storeBehind } from './write-back.js';
 
@@ -107,15 +108,29 @@ function cover<V>(reads: Reads<V>, flight: CacheFlight<V>, error: unknown): Outc
     const durationMs = clock.monotonic() - (journey.loadSince ?? flight.since);
     events.emit({ type: 'load-error', key, reason: journey.ask.reason, durationMs, error });
   }
+  if (flight.fenced) {
+    // The stored value was invalidated, or set, since. Only what is there now may stand in.
+    const entry = reads.held.peek(key);
+    journey.fallback = entry && { entry, tier: MEMORY };
+  }
+  if (journey.fallback !== undefined && !covers(reads, flight, journey.fallback.entry, error)) {
+    journey.fallback = undefined;
+    // Or the next failure, if that one is covered, would bring the value back.
+    if (!flight.fenced) drop(reads, key);
+  }
   if (!flight.fenced) noteFailure(reads, flight, error);
   return fallBack(reads, journey, error, true);
 }
 
 /** What stands in for a load that a failure a moment ago forbids, or throws that failure; `undefined` if the load may begin. */
-function sparedBy<V>(reads: Reads<V>, { key, detail }: CacheFlight<V>): Outcome<V> | undefined {
+function sparedBy<V>(reads: Reads<V>, flight: CacheFlight<V>): Outcome<V> | undefined {
+  const { key, detail } = flight;
   const known = detail.ask.reason === 'refresh' ? undefined : reads.failures.active(key);
   // A failure that was covered is no reason not to try where nothing covers it any more.
-  if (known === undefined || (known.covered && fallbackOf(reads, detail) === undefined)) return undefined;
+  if (known === undefined) return undefined;
+  const { fallback } = detail;
+  if (fallback !== undefined && !covers(reads, flight, fallback.entry, known.error)) detail.fallback = undefined;
+  if (known.covered && fallbackOf(reads, detail) === undefined) return undefined;
   return fallBack(reads, detail, known.error, false);
 }
 
@@ -188,6 +203,11 @@ class Context<V> implements LoadContext<V> {
 
   get signal(): AbortSignal {
     return this.#flight.signal;
+  }
+
+  /** See {@link gathering}. */
+  get isOver(): boolean {
+    return this.#flight.end !== undefined;
   }
 
   get stale(): StaleValue<V> | undefined {

@@ -1,6 +1,6 @@
 import type { Loaded, LoadControl } from '../contracts.js';
 import { createEntry, type HeldEntry, type Origin, type Windows } from '../entry.js';
-import { NO_WINDOWS, tagsOf, windowsOf, type LifetimeContext, type LifetimeSettings } from './lifetime.js';
+import { coverage, NO_WINDOWS, tagsOf, windowsOf, type LifetimeContext, type LifetimeSettings } from './lifetime.js';
 import type { CacheFlight, Reads } from './reads.js';
 
 /** What a load has brought. */
@@ -23,7 +23,8 @@ export function writtenEntry<V>({ reads, key, lifetime }: WrittenParts<V>, value
   const { rules, clock, marks } = reads;
   const now = clock.now();
   const windows = windowsOf(lifetime, value, contextOf(reads, key, undefined));
-  const origin = { startedAt: now, createdAt: now, tags: tagsOf(lifetime, value, key), epoch: marks.epoch };
+  const { ownCovers: covers } = lifetime;
+  const origin = { startedAt: now, createdAt: now, tags: tagsOf(lifetime, value, key), epoch: marks.epoch, covers };
   return createEntry(rules.isolation.keep(value), windows, origin);
 }
 
@@ -61,7 +62,8 @@ export function loadedEntry<V>(
   } catch (error) {
     reads.events.emit({ type: 'error', source, key, error });
   }
-  return createEntry(value, windows, { ...times, tags, meta: control?.meta ?? renewed?.meta });
+  const covers = coverage(control?.staleIfError).when ?? renewed?.covers ?? lifetime.ownCovers;
+  return createEntry(value, windows, { ...times, tags, meta: control?.meta ?? renewed?.meta, covers });
 }
 
 function contextOf<V>(

@@ -1,4 +1,5 @@
 import { CallerTimeoutError, SoloflightError } from '../errors.js';
+import { covers } from './answering.js';
 import type { Outcome } from './outcome.js';
 import type { Ask, CacheFlight, Reads } from './reads.js';
 
@@ -15,8 +16,9 @@ export function patiently<V>(
   reads: Reads<V>,
   flight: CacheFlight<V>,
   result: Promise<Outcome<V>>,
-  { read }: Ask<V>,
+  ask: Ask<V>,
 ): Promise<Outcome<V>> {
+  const { read } = ask;
   const { clock, rules, flights } = reads;
   const { key, detail } = flight;
   const { timeout, softTimeout = rules.softTimeout } = read;
@@ -28,7 +30,7 @@ export function patiently<V>(
       for (const cancel of cancels) cancel();
     };
     const leave = (error: SoloflightError, isLast: boolean): void => {
-      const fallback = fallbackFor(reads, flight, read.maxStale, error);
+      const fallback = fallbackFor(reads, flight, ask, error);
       if (fallback === undefined && !isLast) return;
       rest();
       letGoOn(reads, flight, read.waitUntil);
@@ -52,15 +54,17 @@ export function patiently<V>(
 }
 
 function fallbackFor<V>(
-  { held, clock }: Reads<V>,
-  { detail }: CacheFlight<V>,
-  maxStale: number,
+  reads: Reads<V>,
+  { key, detail }: CacheFlight<V>,
+  ask: Ask<V>,
   error: unknown,
 ): Outcome<V> | undefined {
+  const { held, clock } = reads;
   const { fallback } = detail;
   const entry = fallback === undefined ? undefined : held.usable(fallback.entry);
   if (fallback === undefined || entry === undefined) return undefined;
-  if (clock.now() >= Math.min(entry.errorUntil, entry.freshUntil + maxStale)) return undefined;
+  if (clock.now() >= Math.min(entry.errorUntil, entry.freshUntil + ask.read.maxStale)) return undefined;
+  if (!covers(reads, { key, detail: { ask } }, entry, error)) return undefined;
   return { entry, tier: fallback.tier, status: 'fallback', error, loaded: false, stored: true };
 }
 

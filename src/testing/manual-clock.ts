@@ -1,3 +1,4 @@
+import { atEndOfTurn } from '../base/turn.js';
 import type { Clock } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { TimerQueue } from './timer-queue.js';
@@ -32,6 +33,8 @@ const DEFAULT_NOW = 1_700_000_000_000;
 const MOST_AT_ONCE = 1_000_000;
 /** Turns of the microtask queue that count as "settled". */
 const TURNS = 100;
+/** Batches that may wait for each other, one after another. */
+const ROUNDS = 4;
 
 /**
  * A {@link Clock} for tests.
@@ -146,9 +149,15 @@ class FiredAtOnce {
   }
 }
 
-/** Microtasks only: a macrotask could be faked by the test runner, or end the process if nothing else is left. */
+/**
+ * Lets microtasks run, and batches that wait for the end of the turn. No macrotask: the test runner could have faked it, and it
+ * could end the process if nothing else is left.
+ */
 async function settled(): Promise<void> {
-  for (let turn = 0; turn < TURNS; turn += 1) await undefined;
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (let turn = 0; turn < TURNS; turn += 1) await undefined;
+    await new Promise<void>(atEndOfTurn);
+  }
 }
 
 function checkAdvance(ms: number): void {

@@ -147,7 +147,9 @@ export class NamespacedTier {
   /** Stores `entry`. See {@link GuardedTier.put}. */
   async put(key: string, entry: HeldEntry<unknown>, options: NamespacedPut): Promise<WriteOutcome> {
     const settle = this.#judge.storing(this.#space, key, entry);
-    const { stored, after } = this.#claiming(plain(entry), options);
+    // Storage can't keep a function: what it brings back must not stand in for a failure that the value does not cover.
+    const lasting = entry.covers === undefined ? entry : { ...plain(entry), errorUntil: entry.staleUntil };
+    const { stored, after } = this.#claiming(plain(lasting), options);
     const outcome = await this.#guard.put(this.#space.keyOf(key), stored, { ...options, ...(after && { after }) });
     settle?.(outcome.done && outcome.held);
     return outcome;

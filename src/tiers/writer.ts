@@ -1,6 +1,7 @@
 import { Batch } from '../base/batch.js';
 import { ignore, promised } from '../base/promises.js';
 import { withDeadline } from '../base/race.js';
+import { soon } from '../base/turn.js';
 import type { Clock, MaybePromise, StorageAdapter } from '../contracts.js';
 import { expiredAt, isEntry, type Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError, TierTimeoutError } from '../errors.js';
@@ -50,7 +51,7 @@ export class TierWriter {
   readonly #options: WriterOptions;
   readonly #tier: StorageAdapter;
   readonly #versioned: Versioned | undefined;
-  readonly #removals = new Batch<string, boolean | void>((keys) => this.#removeTogether(keys));
+  readonly #removals = new Batch<string, boolean | void>((keys) => this.#removeTogether(keys), { later: soon });
   #writes = 0;
 
   constructor(options: WriterOptions) {

@@ -39,7 +39,7 @@ export interface BatcherOptions<I, O = void> {
   readonly handle: HandleBatch<I, O>;
   /** `'window'`: the first item starts the clock. `'debounce'`: each item restarts it. @default 'window' */
   readonly mode?: 'window' | 'debounce';
-  /** How long items are collected. @default '10s' */
+  /** How long items are collected; 0 until the turn of the event loop ends. @default '10s' */
   readonly window?: Duration;
   /** In mode `'debounce'`, the longest wait of an item; `Infinity` for no bound. @default ten times `window` */
   readonly maxWait?: Duration;

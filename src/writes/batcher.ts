@@ -1,6 +1,7 @@
 import { checkSignal } from '../base/checks.js';
 import { KeepAlive } from '../base/keep-alive.js';
 import { rejection } from '../base/promises.js';
+import { atEndOfTurn } from '../base/turn.js';
 import { BatchRun, type ItemResult } from './batch-run.js';
 import { resolveBatcherOptions, type BatcherOptions, type BatcherSettings } from './batcher-options.js';
 import { BatcherClosedError } from './write-errors.js';
@@ -145,10 +146,23 @@ export class Batcher<I, O = void> {
       return;
     }
     // Each item moves the due time of a debounced batch: the timer looks again when it fires, instead of being reset.
-    this.#cancelTimer ??= this.#settings.clock.after(Math.max(0, dueAt - now), () => {
+    this.#cancelTimer ??= this.#after(Math.max(0, dueAt - now), () => {
       this.#cancelTimer = undefined;
       this.#pump();
     });
+  }
+
+  /** A timer, or for a window of 0 the end of the turn: a timer of 0 takes a millisecond. */
+  #after(ms: number, run: () => void): () => void {
+    const { clock, window } = this.#settings;
+    if (window > 0) return clock.after(ms, run);
+    let isWanted = true;
+    atEndOfTurn(() => {
+      if (isWanted) run();
+    });
+    return () => {
+      isWanted = false;
+    };
   }
 
   #dueAt(first: Member<I, O>): number {

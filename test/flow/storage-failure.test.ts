@@ -117,6 +117,7 @@ describe('a storage that fails', () => {
     storage.restore();
     await clock.advanceAsync(5_000);
     await cache.get('finds it back');
+    await settle();
     await cache.get('back');
     await cache.idle();
     const elsewhere = another(storage, clock);

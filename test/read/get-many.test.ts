@@ -235,7 +235,7 @@ describe('several keys read at once', () => {
 });
 
 describe('several keys that only storage has', () => {
-  test('a burst of 1,000 distinct reads is two round trips and the look at a marker, whether by `get` or by `getMany`', async () => {
+  test('a burst of 1,000 distinct reads is two round trips, the look at a marker included, whether by `get` or by `getMany`', async () => {
     const { tier, trips } = remoteStorage();
     const keys = Array.from({ length: 1_000 }, (_, index) => `key:${index}`);
     const first = setupCache({ storage: tier });
@@ -245,11 +245,11 @@ describe('several keys that only storage has', () => {
     trips.length = 0;
 
     expect(await Promise.all(keys.map((key) => one.cache.get(key)))).toEqual(keys);
-    expect(trips).toEqual(['get key:0', 'getMany 1000', 'get @!']);
+    expect(trips).toEqual(['get key:0', 'getMany 1001']);
     trips.length = 0;
     expect(await two.cache.getMany(keys)).toEqual(keys);
 
-    expect(trips).toEqual(['get key:0', 'getMany 1000', 'get @!']);
+    expect(trips).toEqual(['get key:0', 'getMany 1001']);
   });
 
   test('a reading of many keys that fails is one failure of the tier: all keys are loaded, and the tier is tried again', async () => {

@@ -1,5 +1,6 @@
 import { afterEach } from 'vitest';
 
+import { atEndOfTurn } from '../../src/base/turn.js';
 import { TieredCache, type TieredCacheOptions } from '../../src/index.js';
 import {
   checkInvariants,
@@ -48,7 +49,10 @@ export function setupCache<V = string>(
 
 /** Lets all promises that can settle without outside help do so. */
 export async function settle(): Promise<void> {
-  for (let turn = 0; turn < 50; turn += 1) await null;
+  for (let batch = 0; batch < 4; batch += 1) {
+    for (let turn = 0; turn < 50; turn += 1) await null;
+    await new Promise<void>(atEndOfTurn);
+  }
 }
 
 afterEach(async () => {

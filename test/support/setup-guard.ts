@@ -1,5 +1,6 @@
 import { afterEach, expect } from 'vitest';
 
+import { atEndOfTurn } from '../../src/base/turn.js';
 import type { Entry, StorageAdapter } from '../../src/index.js';
 import { RequestOutbox } from '../../src/requests/request-outbox.js';
 import { manualClock, type ManualClock } from '../../src/testing/index.js';
@@ -72,6 +73,8 @@ export function entryAt(clock: ManualClock, value: unknown, age = 0): Entry {
 
 /** Lets all promises that can settle without outside help do so. */
 export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 50; turn += 1) await null;
+  await new Promise<void>(atEndOfTurn);
   for (let turn = 0; turn < 50; turn += 1) await null;
 }
 

@@ -50,6 +50,33 @@ describe('what callers get', () => {
     expectTypeOf(cache.invalidate(['k'])).toEqualTypeOf<Promise<boolean>>();
   });
 
+  test('a batch load that may lack keys makes values that may be undefined', () => {
+    const byMap = async (keys: readonly string[]) => new Map(keys.map((key) => [key, { title: key }]));
+    const cache = new TieredCache<Post | undefined>({ ttl: 1, loadMany: byMap });
+
+    expectTypeOf(cache.get('k')).resolves.toEqualTypeOf<Post | undefined>();
+    // @ts-expect-error A key may be missing, and `get` would resolve with undefined.
+    void new TieredCache<Post>({ ttl: 1, loadMany: byMap });
+    // @ts-expect-error So says an array.
+    void new TieredCache<Post>({ ttl: 1, loadMany: () => [undefined] });
+    void new TieredCache<Post>({ ttl: 1, loadMany: (keys) => keys.map((title) => ({ title })) });
+  });
+
+  test('a batch load may say of each key how long it lives, or why it failed, in an array and in a Map', () => {
+    void new TieredCache<Post>({
+      ttl: 1,
+      loadMany: (keys) => keys.map((title) => (title === '' ? new Error('empty') : loaded({ title }, { ttl: 5 }))),
+      batch: { wait: '5ms', max: 100 },
+    });
+    const map = new Map<string, Post | Loaded<Post> | Error>();
+    void new TieredCache<Post | undefined>({ ttl: 1, loadMany: async () => map, batch: { wait: undefined } });
+  });
+
+  test('the value type is inferred from a batch load by array', () => {
+    const cache = new TieredCache({ ttl: 1, loadMany: async (keys) => keys.map((key) => key.length) });
+    expectTypeOf(cache.get('k')).resolves.toEqualTypeOf<number>();
+  });
+
   test('the value type is inferred from the upstream, plain, async or wrapped', () => {
     expectTypeOf(new TieredCache({ ttl: 1, upstream: () => 1 }).get('k')).resolves.toEqualTypeOf<number>();
     expectTypeOf(

@@ -39,8 +39,16 @@ describe('a batcher', () => {
   });
 
   test('goes under a cache as an upstream', () => {
-    const upstream = batchedUpstream<Post>(async (keys) => new Map(keys.map((key) => [key, { title: key }])));
+    const upstream = batchedUpstream<Post>(async (keys) => keys.map((key) => ({ title: key })));
     expectTypeOf(new TieredCache<Post>({ ttl: '1s', upstream }).get('a')).toEqualTypeOf<Promise<Post>>();
+  });
+
+  test('that answers with a Map, which may lack keys, has values that may be undefined', () => {
+    const found = async (keys: readonly string[]) => new Map(keys.map((key) => [key, { title: key }]));
+    const upstream = batchedUpstream<Post | undefined>(found);
+    expectTypeOf(upstream('a')).toEqualTypeOf<Promise<Post | undefined>>();
+    // @ts-expect-error A key may be missing, and its value would be undefined.
+    void batchedUpstream<Post>(found);
   });
 });
 

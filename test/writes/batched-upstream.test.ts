@@ -2,17 +2,17 @@ import { describe, expect, test } from 'vitest';
 
 import { TieredCache } from '../../src/index.js';
 import { manualClock } from '../../src/testing/index.js';
-import { batchedUpstream } from '../../src/writes/index.js';
+import { batchedUpstream, type BatchedUpstreamOptions } from '../../src/writes/index.js';
 
-function setup() {
+function setup(options: BatchedUpstreamOptions = { window: 5 }) {
   const clock = manualClock();
   const asked: string[][] = [];
-  const load = batchedUpstream<string>(
+  const load = batchedUpstream<string | undefined>(
     (keys) => {
       asked.push([...keys]);
       return new Map(keys.filter((key) => key !== 'absent').map((key) => [key, key.toUpperCase()]));
     },
-    { clock },
+    { clock, ...options },
   );
   return { clock, asked, load };
 }
@@ -32,7 +32,7 @@ describe('an upstream that batches', () => {
 
   test('goes under a cache: single loads of several turns become one call', async () => {
     const { clock, asked, load } = setup();
-    const cache = new TieredCache<string>({ ttl: '1m', clock, upstream: load });
+    const cache = new TieredCache<string | undefined>({ ttl: '1m', clock, upstream: load });
 
     const first = cache.get('a');
     await clock.advanceAsync(1);
