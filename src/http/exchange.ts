@@ -56,14 +56,19 @@ export class Exchange {
 
   /** Runs the load: resolves with an answer or a detour. Rejects with a {@link LoadFailure}, unless it was aborted. */
   async run(load: LoadContext<StoredResponse>): Promise<Loaded<StoredResponse>> {
-    const { settings, mark } = this.#errand;
-    const release = settings.detours.lead(mark);
+    const { settings, key } = this.#errand;
+    const release = settings.detours.lead(key);
     try {
       return await (this.#led = this.#load(load));
     } finally {
       release();
       this.#noteTimeout(load.signal.reason);
     }
+  }
+
+  /** Whether the caller's own request is the one that is made. */
+  get leads(): boolean {
+    return this.#led !== undefined;
   }
 
   /**
@@ -106,7 +111,7 @@ export class Exchange {
   #known(load: LoadContext<StoredResponse>): StoredAnswer | undefined {
     const { ask, settings } = this.#errand;
     const stale = asAnswer(load.stale?.value, settings.shared);
-    if (stale === undefined || !matches(stale, ask.headers)) return undefined;
+    if (stale === undefined || !matches(stale, ask.selectors)) return undefined;
     return stale.method === 'HEAD' && ask.method === 'GET' ? undefined : stale;
   }
 

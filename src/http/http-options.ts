@@ -20,7 +20,11 @@ export interface HttpCacheOptions {
    * byte arrays, such as `structuredCloneCodec`. @default a memory tier of 100 MB, keys and headers included
    */
   readonly cache?: TieredCache<StoredResponse> | Partial<TieredCacheOptions<StoredResponse>>;
-  /** Whether several users share the cache: then `private`, `Authorization`, `Cookie` and `Set-Cookie` keep responses out of it. @default true */
+  /**
+   * Whether several users share the cache: then `private`, `Authorization`, `Cookie` and `Set-Cookie` keep responses out
+   * of it. With `false` it keeps these, for each value of `Authorization` and `Cookie` apart. It can't see the cookies that
+   * a browser adds by itself: clear the cache when its user changes. @default true
+   */
   readonly shared?: boolean;
   /** The cache key of a request, or `undefined` to bypass the cache. @default its URL without fragment */
   readonly key?: (request: Request) => string | undefined;

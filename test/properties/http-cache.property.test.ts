@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 
 import { cachedFetch } from '../../src/http/index.js';
 import { manualClock } from '../../src/testing/index.js';
+import { settled } from '../support/http-world.js';
 import { fc, runs } from '../support/property.js';
 import {
   currentAge,
@@ -78,7 +79,9 @@ test('an answer is shared with a caller who joins exactly where it would be reus
 
       if (!allowed) expect(asked).toBe(2);
       const isFresh = freshnessLifetime(response, shared) > currentAge(response, 0);
-      if (allowed && isFresh && !second.noStore) expect(asked).toBe(1);
+      // One with `max-age=0` is for nothing that was asked before it.
+      const joins = isFresh && !second.noStore && second.maxAge !== 0;
+      if (allowed && joins) expect(asked).toBe(1);
     }),
     { numRuns: runs(1_000) },
   );
@@ -118,7 +121,8 @@ async function collapse(
   };
   const fetch = cachedFetch({ fetch: origin, shared, clock: manualClock({ now: NOW }) });
   const callers = [fetch('http://origin/', asInit(first)), fetch('http://origin/', asInit(second))];
-  for (let turn = 0; turn < 20; turn += 1) await null;
+  // Digests of credentials are made outside of this turn.
+  await settled();
   answer();
   for (const caller of callers) await (await caller).text();
   await fetch.cache.idle();

@@ -63,6 +63,31 @@ export function coalescing(suite: HttpSuite): void {
       expect(await texts(callers)).toHaveLength(5);
     });
 
+    test.for([
+      ['the mode no-cache', { cache: 'no-cache' }],
+      ['the mode reload', { cache: 'reload' }],
+      ['no-cache', { headers: { 'cache-control': 'no-cache' } }],
+      ['Pragma', { headers: { pragma: 'no-cache' } }],
+      ['max-age=0', { headers: { 'cache-control': 'max-age=0' } }],
+      ['no-cache, with credentials', { headers: { 'cache-control': 'no-cache', authorization: 'a' } }],
+    ] as const)(
+      'one of whom wants a new answer (%s) does not wait for an older request, nor fail with it',
+      async ([, init]) => {
+        const { fetch, origin } = await setup(suite, [
+          { hold: 'never', then: 'reset' },
+          { headers: { 'cache-control': 'public, max-age=60' }, body: 'new' },
+        ]);
+        const first = fetch(origin.url());
+        await origin.reached(1);
+
+        const response = await fetch(new Request(origin.url(), init as RequestInit), init as RequestInit);
+
+        expect(await response.text()).toBe('new');
+        await origin.open('never');
+        await expect(first).rejects.toThrow(TypeError);
+      },
+    );
+
     test('get the variant each of them asked for, and every variant is asked for once', async () => {
       const step = { headers: { 'cache-control': 'max-age=60', vary: 'Accept-Language' }, echo: 'accept-language' };
       const { fetch, origin } = await setup(suite, [{ ...step, hold: 'go' }, step]);

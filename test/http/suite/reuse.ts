@@ -193,7 +193,7 @@ export function reuse(suite: HttpSuite): void {
         expect(await second({ 'cache-control': 'public, max-age=60' }, 0, { first })).toBe('hit');
         expect(await second({ 'cache-control': 's-maxage=60' }, 0, { first })).toBe('hit');
         expect(await second({ 'cache-control': 'max-age=60, must-revalidate' }, 0, { first })).toBe('hit');
-        expect(await second(minute, 0, { first, options: { shared: false } })).toBe('hit');
+        expect(await second(minute, 0, { first, second: first, options: { shared: false } })).toBe('hit');
       }
     });
 
