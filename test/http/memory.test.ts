@@ -11,7 +11,7 @@ const LONG = 'x'.repeat(8_000);
 /** The bytes that so many different requests leave behind. */
 async function growth(requests: number, ask: (n: number) => Request, answer: () => Response): Promise<number> {
   const memory = lruMemory<StoredResponse>({ maxSize: BOUND, sizeOf: sizeOfResponse });
-  const fetch = cachedFetch({ fetch: async () => answer(), cache: { ttl: 0, memory } });
+  const fetch = cachedFetch({ fetch: async () => answer(), cache: { memory } });
   onTestFinished(() => fetch.cache.close());
   await (await fetch('http://origin/first')).text();
   gc?.();

@@ -277,6 +277,20 @@ export function reuse(suite: HttpSuite): void {
       expect(await second({ 'cache-control': control, etag: '"1"' }, seconds)).toBe('stale');
     });
 
+    test.for([
+      ['max-age=10', 12, 'hit'],
+      ['max-age=10', 16, 'uri-miss'],
+      ['max-age=10, stale-while-revalidate=1', 12, 'uri-miss'],
+      ['max-age=10, must-revalidate', 12, 'uri-miss'],
+      ['s-maxage=10', 12, 'uri-miss'],
+    ] as const)(
+      'comes from `defaultStaleWhileRevalidate` where it is not stated: %s, %d s later',
+      async ([control, seconds, expected]) => {
+        const options = { defaultStaleWhileRevalidate: '5s' } as const;
+        expect(await second({ 'cache-control': control }, seconds, { options })).toBe(expected);
+      },
+    );
+
     test('holds beside s-maxage too', async () => {
       expect(await second({ 'cache-control': 's-maxage=10, stale-while-revalidate=20' }, 11)).toBe('hit');
     });

@@ -190,6 +190,48 @@ export function validation(suite: HttpSuite): void {
       },
     );
 
+    test.for([
+      ['says nothing', undefined, 200, 'old'],
+      ['states a lifetime', 'max-age=10', 200, 'old'],
+      ['states a shorter window', 'max-age=10, stale-if-error=5', 503, ''],
+      ['states none', 'max-age=10, stale-if-error=0', 503, ''],
+      ['states nonsense', 'max-age=10, stale-if-error=x', 503, ''],
+      ['says must-revalidate', 'max-age=10, must-revalidate', 503, ''],
+      ['says no-cache', 'no-cache', 503, ''],
+      ['says no-store', 'no-store', 503, ''],
+      ['says s-maxage', 's-maxage=10', 503, ''],
+      ['says private', 'private, max-age=10', 503, ''],
+    ] as const)('with `defaultStaleIfError`: what an origin sent that %s', async ([, control, status, body]) => {
+      const headers = control === undefined ? {} : { 'cache-control': control };
+      const { fetch, clock, origin } = await setup(suite, [{ headers, body: 'old' }, { status: 503 }], {
+        defaultStaleIfError: '1m',
+      });
+      await (await fetch(origin.url())).text();
+      clock.advance(50_000);
+
+      for (const response of [await fetch(origin.url()), await fetch(origin.url())])
+        expect([response.status, await response.text()]).toEqual([status, body]);
+      clock.advance(61_000);
+      expect((await fetch(origin.url())).status).toBe(503);
+    });
+
+    test('with `defaultStaleIfError`: an error that may be cached is not kept for longer, nor is a refusal hidden', async () => {
+      const { fetch, clock, origin } = await setup(
+        suite,
+        {
+          '/error': [{ status: 500, headers: { 'cache-control': 'max-age=10' }, body: 'first' }, { status: 503 }],
+          '/refusal': [{ headers: { 'cache-control': 'max-age=10' }, body: 'old' }, { status: 403 }],
+        },
+        { defaultStaleIfError: '1m', defaultStaleWhileRevalidate: '5s' },
+      );
+      for (const path of ['/error', '/refusal']) await (await fetch(origin.url(path))).text();
+      clock.advance(11_000);
+
+      expect((await fetch(origin.url('/error'))).status).toBe(503);
+      clock.advance(10_000);
+      expect((await fetch(origin.url('/refusal'))).status).toBe(403);
+    });
+
     test('is asked again for a later request that nothing may stand in for', async () => {
       const { fetch, clock, origin } = await setup(suite, [
         { headers: { 'cache-control': 'max-age=10, must-revalidate', etag: '"1"' }, body: 'old' },
