@@ -84,7 +84,7 @@ async function forward(settings: HttpSettings, passage: Passage, verdict: Verdic
   const errand = errandOf(settings, { ...passage, forwarded: reasonOf(passage, verdict) });
   const { detours } = settings;
   // Waiting would be in vain: another caller's answer would not do for this one.
-  const isAlone = verdict?.why === 'request' || insists(ask) || detours.has(errand.mark);
+  const isAlone = verdict?.why === 'request' || insists(ask) || detours.why(errand.mark) !== undefined;
   if (ask.wants.noStore || (isAlone && detours.isLed(passage.key))) return solo(errand, passage.stored);
 
   const exchange = new Exchange(errand);

@@ -146,6 +146,76 @@ export function validation(suite: HttpSuite): void {
     });
   });
 
+  describe('a caller with a copy of what is not stored', () => {
+    const copy = { 'if-none-match': '"1"' };
+    const unchanged = (control: string): object => ({
+      status: 304,
+      headers: { 'cache-control': control, etag: '"1"' },
+    });
+
+    test.for([
+      ['private', 'private, max-age=60'],
+      ['no-store', 'no-store'],
+      ['too large', 'max-age=60'],
+    ] as const)('that is %s: the origin can say that it is unchanged', async ([, control]) => {
+      const { fetch, origin } = await setup(
+        suite,
+        [{ headers: { 'cache-control': control, etag: '"1"' }, size: 100_000, chunked: true }, unchanged(control)],
+        { maxBodySize: 50_000 },
+      );
+      await (await fetch(origin.url())).text();
+
+      for (const headers of [copy, { 'if-modified-since': new Date(1e12).toUTCString() }])
+        expect((await fetch(origin.url(), { headers })).status).toBe(304);
+      expect((await origin.seen()).map(({ headers }) => headers['if-none-match'])).toEqual([
+        undefined,
+        '"1"',
+        undefined,
+      ]);
+      expect((await origin.seen())[2]?.headers['if-modified-since']).toBeDefined();
+    });
+
+    test('with credentials: from the first request on', async () => {
+      const { fetch, origin } = await setup(suite, [unchanged('max-age=60')]);
+
+      const response = await fetch(origin.url(), { headers: { ...copy, authorization: 'me' } });
+
+      expect([response.status, response.headers.get('etag')]).toEqual([304, '"1"']);
+      expect(await origin.seen()).toHaveLength(1);
+    });
+
+    test('many at once: each by its own condition', async () => {
+      const { fetch, origin } = await setup(suite, [
+        { headers: { 'cache-control': 'private', etag: '"1"' }, body: 'x' },
+        { ...unchanged('private'), hold: 'go' },
+      ]);
+      await (await fetch(origin.url())).text();
+
+      const callers = crowd(3, (index) => fetch(origin.url(), { headers: { 'if-none-match': `"${index}"` } }));
+      await origin.reached(4);
+      await origin.open('go');
+
+      expect((await Promise.all(callers)).map(({ status }) => status)).toEqual([304, 304, 304]);
+      const asked = (await origin.seen()).map(({ headers }) => headers['if-none-match']);
+      expect(asked.slice(1).toSorted()).toEqual(['"0"', '"1"', '"2"']);
+    });
+
+    test('is no reason never to store what has become storable', async () => {
+      const { fetch, origin } = await setup(suite, [
+        { headers: { 'cache-control': 'private', etag: '"1"' }, body: 'mine' },
+        unchanged('max-age=60'),
+        { headers: { 'cache-control': 'max-age=60', etag: '"1"' }, body: 'ours' },
+      ]);
+      await (await fetch(origin.url())).text();
+
+      expect((await fetch(origin.url(), { headers: copy })).status).toBe(304);
+      await fetch.cache.idle();
+      const next = await fetch(origin.url());
+
+      expect([told(next, 'hit'), await next.text()]).toEqual([true, 'ours']);
+    });
+  });
+
   describe('an origin that fails (RFC 5861 §4)', () => {
     const lasting = { 'cache-control': 'max-age=10, stale-if-error=100' };
 
