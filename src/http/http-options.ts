@@ -50,7 +50,7 @@ export interface HttpCacheOptions {
   readonly showKey?: boolean;
   /** Response fields that override `Cache-Control`, most important first; `true` for `CDN-Cache-Control`. @default [] @see RFC 9213 */
   readonly targeted?: boolean | readonly string[];
-  /** How long responses with a validator are kept for validation once they are stale. @default '1d' */
+  /** How long responses are kept once they are stale: for validation, as the way to their variants, and for clients that take them. @default '1d' */
   readonly retention?: Duration;
   /** How long the cache remembers that a key's answers could not be shared: its callers don't wait for each other. @default '2m' */
   readonly rememberUnshared?: Duration;

@@ -83,7 +83,7 @@ export function coalescing(suite: HttpSuite): void {
 
         expect(await response.text()).toBe('new');
         await origin.open('never');
-        await expect(first).rejects.toThrow(Error);
+        expect(await first).toBe('failed');
       },
     );
 
@@ -101,6 +101,24 @@ export function coalescing(suite: HttpSuite): void {
       expect(await texts(callers)).toEqual(languages);
       expect(await origin.seen()).toHaveLength(3);
       expect(await texts(languages.map(ask))).toEqual(languages);
+      expect(await origin.seen()).toHaveLength(3);
+    });
+
+    test('keep their variants when the one that leads to them has expired', async () => {
+      const varied = { vary: 'accept-language' };
+      const { fetch, clock, origin } = await setup(suite, [
+        { headers: { ...varied, 'cache-control': 'max-age=1' }, body: 'en' },
+        { headers: { ...varied, 'cache-control': 'max-age=60' }, body: 'de' },
+        { headers: { ...varied, 'cache-control': 'max-age=60' }, body: 'en again' },
+      ]);
+      const ask = (language: string): Promise<Response> =>
+        fetch(origin.url(), { headers: { 'accept-language': language } });
+      for (const language of ['en', 'de']) await (await ask(language)).text();
+      clock.advance(10_000);
+
+      expect(await texts([ask('de'), ask('en'), ask('de')])).toEqual(['de', 'en again', 'de']);
+      await fetch.cache.idle();
+      expect(await texts([ask('de'), ask('en')])).toEqual(['de', 'en again']);
       expect(await origin.seen()).toHaveLength(3);
     });
   });
