@@ -76,7 +76,7 @@ export function coalescing(suite: HttpSuite): void {
           { hold: 'never', then: 'reset' },
           { headers: { 'cache-control': 'public, max-age=60' }, body: 'new' },
         ]);
-        const first = fetch(origin.url());
+        const first = fetch(origin.url()).catch(() => 'failed');
         await origin.reached(1);
 
         const response = await fetch(new Request(origin.url(), init as RequestInit), init as RequestInit);
