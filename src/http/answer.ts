@@ -7,7 +7,7 @@ import type { HttpSettings } from './settings.js';
 import { storability, type Storability } from './storable.js';
 import { mergedFields, storableFields } from './stored-fields.js';
 import { ageOf, type Field, type StoredAnswer, type StoredResponse } from './stored-response.js';
-import { selecting, varyNames } from './vary.js';
+import { selecting, variedBy } from './vary.js';
 
 /** The parts of a response that a stored one is made from. */
 export interface Received {
@@ -38,11 +38,11 @@ export function answerOf(
   settings: HttpSettings,
 ): StoredAnswer {
   const { headers, receivedAt } = received;
-  const vary = selecting(varyNames(headers), ask.headers);
+  const vary = selecting(variedBy(headers, settings.shared), ask.selectors);
   const isSameVary =
     known !== undefined && known.vary.map(([name]) => name).join() === vary.map(([name]) => name).join();
   return {
-    kind: 'answer.1',
+    kind: 'answer.2',
     shared: settings.shared,
     method: known?.method ?? (ask.method === 'HEAD' ? 'HEAD' : 'GET'),
     url: received.url,

@@ -13,6 +13,8 @@ export interface Ask {
   /** Absolute, without fragment. */
   readonly url: string;
   readonly headers: Headers;
+  /** The headers that select a variant: those of the request, in a private cache with digests for its credentials. */
+  readonly selectors: Headers;
   readonly signal: AbortSignal | undefined;
   readonly redirect: Redirect;
   readonly wants: Wants;
@@ -69,6 +71,7 @@ export function readAsk(input: FetchInput, init: FetchInit | undefined): Ask | u
     method: normalMethod(init?.method ?? request?.method ?? 'GET'),
     url,
     headers,
+    selectors: headers,
     signal: (init !== undefined && 'signal' in init ? init.signal : request?.signal) ?? undefined,
     redirect: init?.redirect ?? request?.redirect ?? 'follow',
     wants: wantsOf(headers, modeOf(init, request)),

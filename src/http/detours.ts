@@ -16,7 +16,7 @@ const LONGEST_LEAD = 30_000;
 export class Detours {
   readonly #clock: Clock;
   readonly #rememberFor: number;
-  readonly #marked = new Map<string, number>();
+  readonly #marked = new Map<string, { readonly until: number; readonly why: string }>();
   #text = 0;
   readonly #led = new Map<string, { readonly since: number }>();
 
@@ -25,10 +25,10 @@ export class Detours {
     this.#rememberFor = rememberFor;
   }
 
-  mark(key: string): void {
+  mark(key: string, why: string): void {
     if (this.#rememberFor === 0) return;
     this.unmark(key);
-    this.#marked.set(key, this.#clock.monotonic() + this.#rememberFor);
+    this.#marked.set(key, { until: this.#clock.monotonic() + this.#rememberFor, why });
     this.#text += key.length;
     for (const oldest of this.#marked.keys()) {
       if (this.#marked.size <= MOST && this.#text <= MOST_TEXT) return;
@@ -40,12 +40,12 @@ export class Detours {
     if (this.#marked.size > 0 && this.#marked.delete(key)) this.#text -= key.length;
   }
 
-  has(key: string): boolean {
-    const until = this.#marked.get(key);
-    if (until === undefined) return false;
-    if (this.#clock.monotonic() < until) return true;
+  /** Why the answers of `key` could not be shared; `undefined` if nothing is known against it. */
+  why(key: string): string | undefined {
+    const mark = this.#marked.get(key);
+    if (mark === undefined || this.#clock.monotonic() < mark.until) return mark?.why;
     this.unmark(key);
-    return false;
+    return undefined;
   }
 
   /** Notes that a load of `key` begins; the returned function notes its end. */

@@ -11,11 +11,14 @@ import { judge, maySurviveError } from './reusable.js';
 import type { HttpSettings, Origin } from './settings.js';
 import { storability, type Storability } from './storable.js';
 import { asAnswer, type StoredAnswer, type StoredResponse } from './stored-response.js';
-import { canValidate, describes, isAbout, originHeaders } from './validation.js';
+import { canValidate, describes, isAbout, isConditional, originHeaders } from './validation.js';
 import { matches } from './vary.js';
 
 /** Statuses that a stored response may stand in for (RFC 5861 §4). */
 const FAILURES = new Set([500, 502, 503, 504]);
+
+/** Reasons not to store that the headers of a 304 don't show. */
+const BY_BODY = new Set<string | undefined>(['too-large', 'timeout', 'incomplete']);
 
 /** One caller's part in loading a key. */
 export interface Errand {
@@ -56,14 +59,19 @@ export class Exchange {
 
   /** Runs the load: resolves with an answer or a detour. Rejects with a {@link LoadFailure}, unless it was aborted. */
   async run(load: LoadContext<StoredResponse>): Promise<Loaded<StoredResponse>> {
-    const { settings, mark } = this.#errand;
-    const release = settings.detours.lead(mark);
+    const { settings, key } = this.#errand;
+    const release = settings.detours.lead(key);
     try {
       return await (this.#led = this.#load(load));
     } finally {
       release();
       this.#noteTimeout(load.signal.reason);
     }
+  }
+
+  /** Whether the caller's own request is the one that is made. */
+  get leads(): boolean {
+    return this.#led !== undefined;
   }
 
   /**
@@ -106,7 +114,7 @@ export class Exchange {
   #known(load: LoadContext<StoredResponse>): StoredAnswer | undefined {
     const { ask, settings } = this.#errand;
     const stale = asAnswer(load.stale?.value, settings.shared);
-    if (stale === undefined || !matches(stale, ask.headers)) return undefined;
+    if (stale === undefined || !matches(stale, ask.selectors)) return undefined;
     return stale.method === 'HEAD' && ask.method === 'GET' ? undefined : stale;
   }
 
@@ -125,14 +133,31 @@ export class Exchange {
     const keepApart = (): void => void (this.#isApart = true);
     try {
       const conditional = known !== undefined && !ask.wants.reload && canValidate(known) ? known : undefined;
-      const response = await origin({ headers: originHeaders(ask.headers, conditional), signal, keepApart });
-      if (response.status !== 304 || (conditional !== undefined && isAbout(conditional, response.headers)))
-        return response;
+      const own = known === undefined && this.#keepsConditions();
+      const headers = own ? ask.headers : originHeaders(ask.headers, conditional);
+      const response = await origin({ headers, signal, keepApart });
+      const isUseful = own ? !this.#wouldStore(response) : conditional && isAbout(conditional, response.headers);
+      if (response.status !== 304 || isUseful === true) return response;
       return await origin({ headers: originHeaders(ask.headers, undefined), signal, keepApart });
     } finally {
       abort.removeEventListener('abort', stop);
       ask.signal?.removeEventListener('abort', leave);
     }
+  }
+
+  /** Whether the caller's conditions go to the origin: the answer can hardly be stored, and a 304 saves its body. */
+  #keepsConditions(): boolean {
+    const { ask, settings, mark, background } = this.#errand;
+    if (background || !isConditional(ask.headers)) return false;
+    return settings.detours.why(mark) !== undefined || (settings.shared && ask.credentialed);
+  }
+
+  /** Whether a 304 to the caller's own conditions is about something that the cache could keep, if it had it. */
+  #wouldStore({ headers }: Response): boolean {
+    const { ask, settings, mark } = this.#errand;
+    if (BY_BODY.has(settings.detours.why(mark))) return false;
+    const now = settings.clock.now();
+    return storability(ask, { status: 200, headers, requestedAt: now, receivedAt: now }, settings).store;
   }
 
   #confirms(response: Response, known: StoredAnswer): boolean {
@@ -202,7 +227,8 @@ export class Exchange {
 
   /** Marks the key if its body outlasts the deadline of flights: waiting for it is no use, though the origin is well. */
   #noteTimeout(reason: unknown): void {
-    if (isSoloflightError(reason, 'SOLOFLIGHT_FLIGHT_TIMEOUT')) this.#errand.settings.detours.mark(this.#errand.mark);
+    if (isSoloflightError(reason, 'SOLOFLIGHT_FLIGHT_TIMEOUT'))
+      this.#errand.settings.detours.mark(this.#errand.mark, 'timeout');
   }
 
   /** Whether the caller's own request outlives the flight that ended for `reason`, as it would without a cache. */
@@ -224,7 +250,7 @@ export class Exchange {
     const { settings, mark } = this.#errand;
     const now = settings.clock.now();
     const use = storable.store ? judge(answer, NOTHING_SPECIAL, now).use : undefined;
-    if (use === undefined) settings.detours.mark(mark);
+    if (use === undefined) settings.detours.mark(mark, storable.store ? 'stale' : storable.why);
     if (use !== undefined) settings.detours.unmark(mark);
     return use === undefined ? undefined : Math.floor(answer.rules.lifetime - answer.initialAge);
   }
@@ -232,7 +258,9 @@ export class Exchange {
   /** Ends the load with an answer for its own caller only. The stored one is outdated, unless this one reports a failure. */
   #turnAway(why: string, { status, receivedAt }: Received, known: StoredAnswer | undefined): Loaded<StoredResponse> {
     const { settings, mark, updatesOnly } = this.#errand;
-    if (!updatesOnly) settings.detours.mark(mark);
+    // A 304 says nothing new about the body.
+    const reason = (status === 304 ? settings.detours.why(mark) : undefined) ?? why;
+    if (!updatesOnly) settings.detours.mark(mark, reason);
     const isFailure = status >= 400 && status !== 404 && status !== 410;
     if (known !== undefined && isFailure) throw new LoadFailure('detour', receivedAt, { known });
     return detour(why);

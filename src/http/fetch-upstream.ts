@@ -33,6 +33,9 @@ export class HttpStatusError extends SoloflightError {
   }
 }
 
+/** Where a response states nothing, the cache's own windows count. */
+const NO_DEFAULTS = { defaultTtl: 0, heuristic: false, staleWhileRevalidate: 0, staleIfError: 0 };
+
 const OPTIONS = ['url', 'init', 'parse', 'fetch', 'shared', 'clock'] as const;
 
 /** The validators of a value, kept beside it for conditional requests. */
@@ -107,7 +110,7 @@ function controlOf(response: Omit<Arrival, 'directives' | 'expires'>, shared: bo
   const { headers } = response;
   const directives = new Directives(headers.get('cache-control'));
   const arrival = { ...response, directives, expires: true };
-  const rules = rulesOf(arrival, { shared, defaultTtl: 0, heuristic: false });
+  const rules = rulesOf(arrival, { ...NO_DEFAULTS, shared });
   const isTimed = directives.has('max-age') || headers.has('expires') || (shared && directives.has('s-maxage'));
   const etag = headers.get('etag');
   const lastModified = headers.get('last-modified');

@@ -58,14 +58,14 @@ async function find(
     // Only a `key` function can lead a GET to the answer of a HEAD.
     const stored = answer?.method === 'HEAD' && ask.method === 'GET' ? undefined : answer;
     const isJunk = found !== undefined && stored === undefined;
-    if (stored === undefined || matches(stored, ask.headers)) {
+    if (stored === undefined || matches(stored, ask.selectors)) {
       // A HEAD may be answered by a stored GET. Its own answer is stored under another key.
       const isForeign = ask.method === 'HEAD' && stored === undefined && !key.endsWith(HEAD_KEY);
       if (!isForeign) return { ...start, key, forwarded, stored, isJunk, updatesOnly: updatesOnly(ask, stored) };
       key += HEAD_KEY;
       continue;
     }
-    key = variantKey(key, stored, ask.headers);
+    key = variantKey(key, stored, ask.selectors);
     forwarded = 'vary-miss';
   }
   return { ...start, key, forwarded, stored: undefined, isJunk: false, updatesOnly: false };
@@ -84,8 +84,8 @@ async function forward(settings: HttpSettings, passage: Passage, verdict: Verdic
   const errand = errandOf(settings, { ...passage, forwarded: reasonOf(passage, verdict) });
   const { detours } = settings;
   // Waiting would be in vain: another caller's answer would not do for this one.
-  const isAlone = verdict?.why === 'request' || detours.has(errand.mark);
-  if (ask.wants.noStore || (isAlone && detours.isLed(errand.mark))) return solo(errand, passage.stored);
+  const isAlone = verdict?.why === 'request' || insists(ask) || detours.why(errand.mark) !== undefined;
+  if (ask.wants.noStore || (isAlone && detours.isLed(passage.key))) return solo(errand, passage.stored);
 
   const exchange = new Exchange(errand);
   const loading = settings.cache.getOrLoad(passage.key, (_key, load) => exchange.run(load), {
@@ -105,9 +105,15 @@ async function forward(settings: HttpSettings, passage: Passage, verdict: Verdic
     const shared = asAnswer(outcome, settings.shared);
     return shared === undefined ? await solo(errand, passage.stored) : await share(settings, errand, passage, shared);
   } catch (error) {
+    if (insists(ask) && !exchange.leads && ask.signal?.aborted !== true) return solo(errand, passage.stored);
     const isSlow = isSoloflightError(error, 'SOLOFLIGHT_FLIGHT_TIMEOUT');
     return isSlow ? afterTimeout(errand, passage, exchange) : afterFailure(settings, errand, passage, error);
   }
+}
+
+/** Whether only an answer that was made after this request will do, and so no outcome of an older one. */
+function insists({ wants }: Ask): boolean {
+  return wants.noCache || wants.reload || wants.maxAge === 0;
 }
 
 /** Waits on for the caller's own request, or makes one: others were waited for long enough. */
@@ -128,12 +134,13 @@ async function share(
   shared: StoredAnswer,
 ): Promise<Response> {
   const { ask } = passage;
-  if (!matches(shared, ask.headers) && !isDeep(passage.key)) {
-    return passThrough(settings, ask, passage.origin, variantKey(passage.key, shared, ask.headers));
+  if (!matches(shared, ask.selectors) && !isDeep(passage.key)) {
+    return passThrough(settings, ask, passage.origin, variantKey(passage.key, shared, ask.selectors));
   }
   const { use } = judge(shared, ask.wants, settings.clock.now());
-  const fits = use !== undefined && matches(shared, ask.headers) && (shared.method === 'GET' || ask.method === 'HEAD');
-  if (!fits) return solo(errand, matches(shared, ask.headers) ? shared : undefined);
+  const fits =
+    use !== undefined && matches(shared, ask.selectors) && (shared.method === 'GET' || ask.method === 'HEAD');
+  if (!fits) return solo(errand, matches(shared, ask.selectors) ? shared : undefined);
   return serve(settings, passage, shared, { forwarded: errand.forwarded, stored: true, collapsed: true });
 }
 
@@ -149,13 +156,13 @@ async function afterFailure(
   const now = settings.clock.now();
   const stored = passage.stored ?? error.known;
   const isTheOrigins = error.kind === 'network' || error.kind === 'status';
-  if (isTheOrigins && stored !== undefined && matches(stored, ask.headers) && maySurviveError(stored, ask, now))
+  if (isTheOrigins && stored !== undefined && matches(stored, ask.selectors) && maySurviveError(stored, ask, now))
     return serve(settings, passage, stored, { forwarded: 'stale', detail: 'stale-if-error' });
   // A failure that is remembered from an earlier request says nothing about this one, unless failures are to be cached.
   if (error.kind === 'network' && (stored === undefined || error.at >= startedAt)) throw error.cause;
   const { partial } = error;
   const isOurs =
-    partial !== undefined && matches(partial, ask.headers) && judge(partial, ask.wants, now).use !== undefined;
+    partial !== undefined && matches(partial, ask.selectors) && judge(partial, ask.wants, now).use !== undefined;
   if (error.kind !== 'broken' || !isOurs) return solo(errand, stored);
   const response = serve(settings, passage, partial, { forwarded: errand.forwarded, collapsed: true });
   return ask.method === 'HEAD' ? response : withBody(response, undefined, brokenBody(partial.body, error.cause));

@@ -19,14 +19,24 @@ export interface HttpCacheOptions {
    * Where responses are kept: a cache of yours, or the options of one. Storage tiers that keep bytes need a codec for
    * byte arrays, such as `structuredCloneCodec`. @default a memory tier of 100 MB, keys and headers included
    */
-  readonly cache?: TieredCache<StoredResponse> | Partial<TieredCacheOptions<StoredResponse>>;
-  /** Whether several users share the cache: then `private`, `Authorization`, `Cookie` and `Set-Cookie` keep responses out of it. @default true */
+  readonly cache?:
+    | TieredCache<StoredResponse>
+    | Omit<Partial<TieredCacheOptions<StoredResponse>>, keyof typeof INSTEAD>;
+  /**
+   * Whether several users share the cache: then `private`, `Authorization`, `Cookie` and `Set-Cookie` keep responses out
+   * of it. With `false` it keeps these, for each value of `Authorization` and `Cookie` apart. It can't see the cookies that
+   * a browser adds by itself: clear the cache when its user changes. @default true
+   */
   readonly shared?: boolean;
   /** The cache key of a request, or `undefined` to bypass the cache. @default its URL without fragment */
   readonly key?: (request: Request) => string | undefined;
   /** The lifetime of responses that state none, and are cacheable by their status. @default 0 */
   readonly defaultTtl?: Duration;
-  /** Whether such responses are fresh for a tenth of the time since `Last-Modified`, at most a day. @default false @see RFC 9111 §4.2.2 */
+  /** How long responses that state no `stale-while-revalidate` are still served while they are renewed. Not where `must-revalidate`, `s-maxage` or an error forbids it. @default 0 */
+  readonly defaultStaleWhileRevalidate?: Duration;
+  /** How long responses that state no `stale-if-error` stand in for a failing origin, within the same limits. @default 0 */
+  readonly defaultStaleIfError?: Duration;
+  /** Whether responses without a lifetime are fresh for a tenth of the time since `Last-Modified`, at most a day. @default false @see RFC 9111 §4.2.2 */
   readonly heuristic?: boolean;
   /** The largest body that is kept, in bytes; larger ones stream through. At least 0. @default 5_242_880 */
   readonly maxBodySize?: number;
@@ -40,7 +50,7 @@ export interface HttpCacheOptions {
   readonly showKey?: boolean;
   /** Response fields that override `Cache-Control`, most important first; `true` for `CDN-Cache-Control`. @default [] @see RFC 9213 */
   readonly targeted?: boolean | readonly string[];
-  /** How long responses with a validator are kept for validation once they are stale. @default '1d' */
+  /** How long responses are kept once they are stale: for validation, as the way to their variants, and for clients that take them. @default '1d' */
   readonly retention?: Duration;
   /** How long the cache remembers that a key's answers could not be shared: its callers don't wait for each other. @default '2m' */
   readonly rememberUnshared?: Duration;
@@ -54,9 +64,24 @@ export interface HttpCacheOptions {
 
 /** The names of the options above. */
 export const HTTP_OPTIONS: readonly (keyof HttpCacheOptions)[] = [
-  ...(['cache', 'shared', 'key', 'defaultTtl', 'heuristic', 'maxBodySize', 'methods', 'onlyIfCached', 'name'] as const),
+  ...(['cache', 'shared', 'key', 'defaultTtl', 'defaultStaleWhileRevalidate', 'defaultStaleIfError'] as const),
+  ...(['heuristic', 'maxBodySize', 'methods', 'onlyIfCached', 'name'] as const),
   ...(['showKey', 'targeted', 'retention', 'rememberUnshared', 'prefixTags', 'waitUntil', 'clock'] as const),
 ];
+
+/** Options of a `TieredCache` that can do nothing here, since each response brings its lifetime and its tags, and what to use instead. */
+const INSTEAD = {
+  ttl: 'defaultTtl',
+  absentTtl: 'defaultTtl',
+  jitter: 'defaultTtl',
+  staleWhileRevalidate: 'defaultStaleWhileRevalidate',
+  refreshAhead: 'defaultStaleWhileRevalidate',
+  softTimeout: 'defaultStaleWhileRevalidate',
+  staleIfError: 'defaultStaleIfError',
+  tags: 'prefixTags',
+  upstream: 'fetch',
+  loadMany: 'fetch',
+} as const;
 
 const DEFAULT_MEMORY = 100 * 1_024 * 1_024;
 const DEFAULT_BODY = 5 * 1_024 * 1_024;
@@ -77,8 +102,8 @@ export function resolveHttpOptions(options: HttpCacheOptions, names: readonly st
     throw misuse('name', 'printable ASCII text, or false', name);
   checkFunction('key', options.key);
   checkFunction('waitUntil', options.waitUntil);
-  const duration = (option: 'defaultTtl' | 'retention' | 'rememberUnshared', value: Duration): number =>
-    parseDuration(option, options[option] ?? value);
+  type Option = 'defaultTtl' | 'defaultStaleWhileRevalidate' | 'defaultStaleIfError' | 'retention' | 'rememberUnshared';
+  const duration = (option: Option, value: Duration): number => parseDuration(option, options[option] ?? value);
   const clock = clockOf(options);
   const tagsOf: HttpSettings['tagsOf'] = prefixTags
     ? (url, headers) => [...headerTags(headers), ...prefixTagsOf(url)]
@@ -96,6 +121,8 @@ export function resolveHttpOptions(options: HttpCacheOptions, names: readonly st
     shared,
     heuristic,
     defaultTtl: duration('defaultTtl', 0),
+    staleWhileRevalidate: duration('defaultStaleWhileRevalidate', 0),
+    staleIfError: duration('defaultStaleIfError', 0),
     retention: duration('retention', '1d'),
     targeted: targetedNames(options.targeted ?? false),
     tagsOf,
@@ -119,6 +146,11 @@ function cacheOf(
 ): TieredCache<StoredResponse> {
   checkObject('cache', cache);
   if (isCache(cache)) return cache;
+  for (const [name, instead] of Object.entries(INSTEAD)) {
+    const value = (cache as Readonly<Record<string, unknown>>)[name];
+    if (value !== undefined)
+      throw misuse(`cache.${name}`, `absent, since it does nothing here: use \`${instead}\``, value);
+  }
   const sizeOf = (response: StoredResponse, key: string): number => sizeWithTags(response, key, tagsOf);
   const memory = lruMemory<StoredResponse>({ maxSize: DEFAULT_MEMORY, sizeOf });
   // Every response brings its own lifetime.

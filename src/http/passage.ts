@@ -2,6 +2,7 @@ import { isSoloflightError } from '../errors.js';
 import type { Ask } from './ask.js';
 import { plainUrl } from './ask.js';
 import { renderCacheStatus } from './cache-status.js';
+import { withDigests } from './credentials.js';
 import { HEAD_KEY, passThrough } from './http-cache.js';
 import { notModified, rebuilt } from './respond.js';
 import type { HttpSettings, Origin } from './settings.js';
@@ -19,7 +20,9 @@ export async function through(settings: HttpSettings, ask: Ask, origin: Origin):
     !isForOriginOnly(ask.headers);
   const key = isOurs ? settings.keyOf(ask) : undefined;
   if (key === undefined) return undefined;
-  const response = await passThrough(settings, ask, origin, key);
+  // Those of one user are still several, who must not see each other's answers: accounts, roles, or a tenant's tokens.
+  const own = settings.shared ? ask : { ...ask, selectors: await withDigests(ask.headers) };
+  const response = await passThrough(settings, own, origin, key);
   const isNews =
     !isConditional(ask.headers) || !callerHasIt(ask.headers, response.status, response.headers, settings.clock.now());
   return isNews ? response : notModified(response);

@@ -41,7 +41,7 @@ function next(ask: Ask, location: string): Ask {
   if (new URL(url).origin === new URL(ask.url).origin) return { ...ask, url };
   const headers = new Headers(ask.headers);
   for (const name of FOR_ONE_ORIGIN) headers.delete(name);
-  return { ...ask, url, headers, credentialed: false };
+  return { ...ask, url, headers, selectors: headers, credentialed: false };
 }
 
 /** Fails with the messages of Node's `fetch`. */

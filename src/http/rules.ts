@@ -15,6 +15,9 @@ export interface LifetimePolicy {
   readonly defaultTtl: number;
   /** Whether to guess lifetimes from `Last-Modified`. */
   readonly heuristic: boolean;
+  /** The windows of responses that state none, and don't forbid them. */
+  readonly staleWhileRevalidate: number;
+  readonly staleIfError: number;
 }
 
 /** A response as it arrived. */
@@ -35,15 +38,26 @@ export function rulesOf(arrival: Arrival, policy: LifetimePolicy): ReuseRules {
   const { shared } = policy;
   const has = (name: string): boolean => directives.has(name);
   const never = has('must-revalidate') || directives.hasWhole('no-cache') || (shared && has('proxy-revalidate'));
-  const windows = (name: string): number => (never ? 0 : milliseconds(directives.seconds(name) ?? 0));
+  const stale = never ? 'never' : shared && has('s-maxage') ? 'explicit' : 'allowed';
+  // An error that is stored must not be kept alive by what is meant to hide errors.
+  const takesDefaults = stale === 'allowed' && isSound(arrival.status);
+  const window = (name: string, other: number): number => {
+    const said = never ? 0 : directives.seconds(name);
+    return said === undefined ? (takesDefaults ? other : 0) : milliseconds(said);
+  };
   return {
     lifetime: lifetimeOf(arrival, policy),
-    staleWhileRevalidate: windows('stale-while-revalidate'),
-    staleIfError: windows('stale-if-error'),
+    staleWhileRevalidate: window('stale-while-revalidate', policy.staleWhileRevalidate),
+    staleIfError: window('stale-if-error', policy.staleIfError),
     validate: directives.hasWhole('no-cache'),
-    stale: never ? 'never' : shared && has('s-maxage') ? 'explicit' : 'allowed',
+    stale,
     immutable: has('immutable'),
   };
+}
+
+/** Whether the origin gave an answer: a value, or that there is none. */
+function isSound(status: number): boolean {
+  return status < 400 || status === 404 || status === 410;
 }
 
 /** The freshness lifetime in milliseconds: of a directive, else of `Expires`, else what this cache gives by itself. */

@@ -8,7 +8,7 @@ import { varyNames } from './vary.js';
 export interface StoringPolicy extends LifetimePolicy {
   /** Fields that speak to caches like this one and override `Cache-Control`, most important first (RFC 9213). */
   readonly targeted: readonly string[];
-  /** How long a response with a validator is kept for validation once it is stale, in milliseconds. */
+  /** How long a response is kept once it is stale, in milliseconds. */
   readonly retention: number;
 }
 
@@ -53,10 +53,12 @@ export function storability(
 
   const rules = rulesOf({ ...response, directives, expires: targeted === undefined }, policy);
   const validators = headers.has('etag') || headers.has('last-modified');
-  const keep = Math.max(rules.staleWhileRevalidate, rules.staleIfError, validators ? policy.retention : 0);
   const expires = targeted === undefined && headers.has('expires');
   const isStated = expires || isStatedCacheable(status, directives, policy);
   const isEverFresh = rules.lifetime > 0 && !rules.validate;
+  // Without a validator it still leads to its variants, a HEAD may renew it, and a client may take it stale.
+  const retention = validators || isEverFresh ? policy.retention : 0;
+  const keep = Math.max(rules.staleWhileRevalidate, rules.staleIfError, retention);
   if (!isStated || (!isEverFresh && keep === 0)) return { store: false, why: 'no-lifetime' };
   const hidden = [...directives.fieldNames('no-cache'), ...(policy.shared ? directives.fieldNames('private') : [])];
   return { store: true, rules, hidden, keep };

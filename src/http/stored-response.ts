@@ -10,7 +10,7 @@ export type StoredResponse = StoredAnswer | Detour;
 
 /** A stored response. Durations are milliseconds, instants epoch milliseconds. */
 export interface StoredAnswer {
-  readonly kind: 'answer.1';
+  readonly kind: 'answer.2';
   /** Whether it was stored under the rules for a cache of many users. */
   readonly shared: boolean;
   readonly method: 'GET' | 'HEAD';
@@ -68,7 +68,7 @@ export function asAnswer(value: unknown, shared: boolean): StoredAnswer | undefi
 /** Checks every field, since storage may hold anything. */
 function isWhole(answer: Partial<StoredAnswer>): boolean {
   const { kind, method, url, status = 0, statusText, body, generation, initialAge, receivedAt, rules, vary } = answer;
-  if (kind !== 'answer.1' || (method !== 'GET' && method !== 'HEAD') || !(body instanceof Uint8Array)) return false;
+  if (kind !== 'answer.2' || (method !== 'GET' && method !== 'HEAD') || !(body instanceof Uint8Array)) return false;
   const texts = [url, statusText, generation];
   const numbers = [status, initialAge, receivedAt, rules?.lifetime, rules?.staleWhileRevalidate, rules?.staleIfError];
   if (!texts.every((text) => typeof text === 'string') || !numbers.every(Number.isFinite)) return false;

@@ -58,9 +58,14 @@ export function isAbout(answer: StoredAnswer, newer: Headers): boolean {
 /** Whether the answer to a `HEAD` still describes the stored body (RFC 9111 §4.3.5). */
 export function describes(head: Headers, answer: StoredAnswer): boolean {
   return ['etag', 'last-modified', 'content-length'].every((name) => {
-    const [told, known] = [head.get(name), headerOf(answer, name)];
+    const [told, known] = [head.get(name), headerOf(answer, name) ?? lengthOf(answer, name)];
     return told === null || known === null || told === known;
   });
+}
+
+/** The `Content-Length` that a response in chunks did not have, where its body is kept as it came. */
+function lengthOf(answer: StoredAnswer, name: string): string | null {
+  return name === 'content-length' && headerOf(answer, 'content-encoding') === null ? `${answer.body.length}` : null;
 }
 
 /** Whether the caller's own copy is the one with these headers, so that a 304 says it all (RFC 9110 §13.2.2). */

@@ -1,3 +1,4 @@
+import { CREDENTIALS } from './credentials.js';
 import { isFieldName, type StoredAnswer } from './stored-response.js';
 
 /** The field names in `Vary`: lower case, sorted, each once. `'*'` alone if it is among them, or a name that no request can have. */
@@ -8,6 +9,12 @@ export function varyNames(headers: Headers): readonly string[] {
     .map((name) => name.trim())
     .filter((name) => name !== '');
   return names.some((name) => name === '*' || !isFieldName(name)) ? ['*'] : [...new Set(names)].toSorted();
+}
+
+/** The fields that a response is chosen by. In a private cache these are also the credentials, whatever the origin says. */
+export function variedBy(headers: Headers, shared: boolean): readonly string[] {
+  const names = varyNames(headers);
+  return shared ? names : [...new Set([...names, ...CREDENTIALS])].toSorted();
 }
 
 /** The request's values of the fields that a response varies by. */

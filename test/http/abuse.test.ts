@@ -15,6 +15,20 @@ describe('an option that makes no sense', () => {
     [{ targeted: ['no field'] }, 'Expected `targeted` to be a boolean or an array of field names, got'],
     [{ cache: 1 }, 'Expected `cache` to be an object, got `1` (number)'],
     [{ cache: { tll: 1 } }, 'Expected `options` to be without unknown names'],
+    [
+      { cache: { staleIfError: '1h' } },
+      "Expected `cache.staleIfError` to be absent, since it does nothing here: use `defaultStaleIfError`, got `'1h'` (string)",
+    ],
+    [{ cache: { ttl: 0 } }, 'Expected `cache.ttl` to be absent, since it does nothing here: use `defaultTtl`, got `0`'],
+    [{ cache: { staleWhileRevalidate: 1 } }, 'use `defaultStaleWhileRevalidate`'],
+    [{ cache: { tags: ['a'] } }, 'use `prefixTags`'],
+    [{ cache: { upstream: () => 1 } }, 'use `fetch`'],
+    [{ cache: { loadMany: () => 1 } }, 'use `fetch`'],
+    [{ cache: { absentTtl: 1 } }, 'use `defaultTtl`'],
+    [{ cache: { jitter: 0.1 } }, 'use `defaultTtl`'],
+    [{ cache: { refreshAhead: 0.8 } }, 'use `defaultStaleWhileRevalidate`'],
+    [{ cache: { softTimeout: 1 } }, 'use `defaultStaleWhileRevalidate`'],
+    [{ defaultStaleIfError: -1 }, 'Expected `defaultStaleIfError` to be'],
     [{ clock: {} }, 'Expected `clock` to be a clock'],
   ])('%j is refused at once, by name', ([options, message]) => {
     expect(() => cachedFetch(options as CachedFetchOptions)).toThrow(TypeError);

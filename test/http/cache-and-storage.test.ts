@@ -54,10 +54,10 @@ describe('a storage tier', () => {
   });
 
   test.for<[string, unknown]>([
-    ['another shape', { kind: 'answer.1' }],
+    ['another shape', { kind: 'answer.2' }],
     ['another version', { kind: 'answer.0' }],
     ['no object', 'text'],
-    ['a body that lost its bytes', { kind: 'answer.1', body: { 0: 1 }, headers: [] }],
+    ['a body that lost its bytes', { kind: 'answer.2', body: { 0: 1 }, headers: [] }],
   ])('that holds %s is a miss, once', async ([, junk]) => {
     const clock = manualClock();
     const cache = new TieredCache<StoredResponse>({ ttl: '1h', storage: mapStorage(), clock });

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 
 import { cachedFetch } from '../../src/http/index.js';
 import { manualClock } from '../../src/testing/index.js';
+import { settled } from '../support/http-world.js';
 import { fc, runs } from '../support/property.js';
 import {
   currentAge,
@@ -59,9 +60,9 @@ test('a response is reused without asking the origin exactly where RFC 9111 allo
 
         reused += isReused ? 1 : 0;
         if (!allowed) expect(isReused).toBe(false);
-        // What is of no use once it is stale is not kept for a client that would take it all the same.
-        const isFresh = freshnessLifetime(response, shared) > currentAge(response, later);
-        if (allowed && (isFresh || etag)) expect(isReused).toBe(true);
+        // What never was fresh, and can't be validated, is not kept for a client that would take it all the same.
+        const wasFresh = freshnessLifetime(response, shared) > 0;
+        if (allowed && (wasFresh || etag)) expect(isReused).toBe(true);
       },
     ),
     { numRuns: runs(3_000) },
@@ -78,7 +79,9 @@ test('an answer is shared with a caller who joins exactly where it would be reus
 
       if (!allowed) expect(asked).toBe(2);
       const isFresh = freshnessLifetime(response, shared) > currentAge(response, 0);
-      if (allowed && isFresh && !second.noStore) expect(asked).toBe(1);
+      // One with `max-age=0` is for nothing that was asked before it.
+      const joins = isFresh && !second.noStore && second.maxAge !== 0;
+      if (allowed && joins) expect(asked).toBe(1);
     }),
     { numRuns: runs(1_000) },
   );
@@ -118,7 +121,8 @@ async function collapse(
   };
   const fetch = cachedFetch({ fetch: origin, shared, clock: manualClock({ now: NOW }) });
   const callers = [fetch('http://origin/', asInit(first)), fetch('http://origin/', asInit(second))];
-  for (let turn = 0; turn < 20; turn += 1) await null;
+  // Digests of credentials are made outside of this turn.
+  await settled();
   answer();
   for (const caller of callers) await (await caller).text();
   await fetch.cache.idle();

@@ -60,6 +60,8 @@ export function mayReuse(
 ): boolean {
   const { directives } = response;
   if (response.vary === '*') return false;
+  // Stricter than the standard: one user's cache holds the answers to several credentials apart.
+  if (!shared && first.authorization !== second.authorization) return false;
   if (response.vary !== undefined && first.language !== second.language) return false;
   if (second.noCache || directives.has('no-cache')) return false;
 

@@ -63,6 +63,30 @@ export function coalescing(suite: HttpSuite): void {
       expect(await texts(callers)).toHaveLength(5);
     });
 
+    test.for([
+      ['the mode no-cache', { cache: 'no-cache' }],
+      ['no-cache', { headers: { 'cache-control': 'no-cache' } }],
+      ['Pragma', { headers: { pragma: 'no-cache' } }],
+      ['max-age=0', { headers: { 'cache-control': 'max-age=0' } }],
+      ['no-cache, with credentials', { headers: { 'cache-control': 'no-cache', authorization: 'a' } }],
+    ] as const)(
+      'one of whom wants a new answer (%s) does not wait for an older request, nor fail with it',
+      async ([, init]) => {
+        const { fetch, origin } = await setup(suite, [
+          { hold: 'never', then: 'reset' },
+          { headers: { 'cache-control': 'public, max-age=60' }, body: 'new' },
+        ]);
+        const first = fetch(origin.url()).catch(() => 'failed');
+        await origin.reached(1);
+
+        const response = await fetch(new Request(origin.url(), init as RequestInit), init as RequestInit);
+
+        expect(await response.text()).toBe('new');
+        await origin.open('never');
+        expect(await first).toBe('failed');
+      },
+    );
+
     test('get the variant each of them asked for, and every variant is asked for once', async () => {
       const step = { headers: { 'cache-control': 'max-age=60', vary: 'Accept-Language' }, echo: 'accept-language' };
       const { fetch, origin } = await setup(suite, [{ ...step, hold: 'go' }, step]);
@@ -77,6 +101,24 @@ export function coalescing(suite: HttpSuite): void {
       expect(await texts(callers)).toEqual(languages);
       expect(await origin.seen()).toHaveLength(3);
       expect(await texts(languages.map(ask))).toEqual(languages);
+      expect(await origin.seen()).toHaveLength(3);
+    });
+
+    test('keep their variants when the one that leads to them has expired', async () => {
+      const varied = { vary: 'accept-language' };
+      const { fetch, clock, origin } = await setup(suite, [
+        { headers: { ...varied, 'cache-control': 'max-age=1' }, body: 'en' },
+        { headers: { ...varied, 'cache-control': 'max-age=60' }, body: 'de' },
+        { headers: { ...varied, 'cache-control': 'max-age=60' }, body: 'en again' },
+      ]);
+      const ask = (language: string): Promise<Response> =>
+        fetch(origin.url(), { headers: { 'accept-language': language } });
+      for (const language of ['en', 'de']) await (await ask(language)).text();
+      clock.advance(10_000);
+
+      expect(await texts([ask('de'), ask('en'), ask('de')])).toEqual(['de', 'en again', 'de']);
+      await fetch.cache.idle();
+      expect(await texts([ask('de'), ask('en')])).toEqual(['de', 'en again']);
       expect(await origin.seen()).toHaveLength(3);
     });
   });

@@ -1,6 +1,7 @@
 import { badInput } from './bad-input.js';
 import { bodies } from './bodies.js';
 import { coalescing } from './coalescing.js';
+import { credentials } from './credentials.js';
 import { invalidation } from './invalidation.js';
 import { requests } from './requests.js';
 import { reuse } from './reuse.js';
@@ -10,6 +11,7 @@ import { validation } from './validation.js';
 /** Everything that `cachedFetch` promises, shown over real sockets; runs wherever there is a `fetch`. */
 export function httpSuite(suite: HttpSuite): void {
   coalescing(suite);
+  credentials(suite);
   bodies(suite);
   reuse(suite);
   validation(suite);

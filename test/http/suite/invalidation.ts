@@ -156,6 +156,22 @@ export function invalidation(suite: HttpSuite): void {
       expect([told(get, 'hit'), get.headers.get('x-new'), await get.text()]).toEqual([true, 'n', 'hello']);
     });
 
+    test('brings one without a validator up to date by its length, and no other', async () => {
+      for (const length of ['5', '6'])
+        for (const chunked of [true, false]) {
+          const { fetch, clock, origin } = await setup(suite, [
+            { headers: cacheable, body: 'hello', chunked },
+            { headers: { ...cacheable, 'content-length': length } },
+          ]);
+          await (await fetch(origin.url())).text();
+          clock.advance(60_000);
+          await fetch(origin.url(), { method: 'HEAD' });
+
+          const only = { headers: { 'cache-control': 'only-if-cached' } };
+          expect((await fetch(origin.url(), only)).status).toBe(length === '5' ? 200 : 504);
+        }
+    });
+
     test('makes a stored GET unusable when it is not', async () => {
       const { fetch, clock, origin } = await setup(suite, [
         { headers: { ...cacheable, etag: '"1"' }, body: 'hello' },

@@ -14,7 +14,7 @@ export function reuse(suite: HttpSuite): void {
     const { fetch, clock, origin } = await setup(suite, [step], more.options);
     await (await fetch(origin.url(), more.first)).text();
     clock.advance(seconds * 1_000);
-    const response = await fetch(origin.url(), more.second);
+    const response = await fetch(origin.url(), { ...more.second, ...(more.mode && { cache: more.mode }) });
     await response.text();
     return told(response, 'hit') === true ? 'hit' : String(told(response, 'fwd'));
   }
@@ -22,8 +22,8 @@ export function reuse(suite: HttpSuite): void {
   describe('a stored response (RFC 9111 §4.2)', () => {
     test.for<[string, Fields, number, string, More?]>([
       ['max-age', { 'cache-control': 'max-age=60' }, 59, 'hit'],
-      ['max-age, over', { 'cache-control': 'max-age=60' }, 60, 'uri-miss'],
-      ['s-maxage before max-age', { 'cache-control': 'max-age=60, s-maxage=10' }, 11, 'uri-miss'],
+      ['max-age, over', { 'cache-control': 'max-age=60' }, 60, 'stale'],
+      ['s-maxage before max-age', { 'cache-control': 'max-age=60, s-maxage=10' }, 11, 'stale'],
       [
         's-maxage in a private cache',
         { 'cache-control': 'max-age=60, s-maxage=10' },
@@ -39,10 +39,10 @@ export function reuse(suite: HttpSuite): void {
         { options: { shared: false } },
       ],
       ['Expires', { expires: date(60), date: date(0) }, 59, 'hit'],
-      ['Expires, over', { expires: date(60), date: date(0) }, 60, 'uri-miss'],
-      ['max-age before Expires', { 'cache-control': 'max-age=10', expires: date(60), date: date(0) }, 11, 'uri-miss'],
-      ['Age counts', { 'cache-control': 'max-age=60', age: '50' }, 10, 'uri-miss'],
-      ['an old Date counts', { 'cache-control': 'max-age=60', date: date(-50) }, 10, 'uri-miss'],
+      ['Expires, over', { expires: date(60), date: date(0) }, 60, 'stale'],
+      ['max-age before Expires', { 'cache-control': 'max-age=10', expires: date(60), date: date(0) }, 11, 'stale'],
+      ['Age counts', { 'cache-control': 'max-age=60', age: '50' }, 10, 'stale'],
+      ['an old Date counts', { 'cache-control': 'max-age=60', date: date(-50) }, 10, 'stale'],
       ['no lifetime', { etag: '"1"' }, 0, 'stale'],
       ['defaultTtl', {}, 9, 'hit', { options: { defaultTtl: '10s' } }],
       [
@@ -148,6 +148,10 @@ export function reuse(suite: HttpSuite): void {
       ['min-fresh', minute, 10, 'hit', asks('min-fresh=50')],
       ['min-fresh, not long enough', minute, 11, 'request', asks('min-fresh=50')],
       ['max-stale', { ...minute, etag: '"1"' }, 65, 'hit', asks('max-stale=10')],
+      ['max-stale, without a validator', minute, 65, 'hit', asks('max-stale=10')],
+      ['the mode force-cache, long after', minute, 5_000, 'hit', { mode: 'force-cache' }],
+      ['max-stale, beyond `retention`', minute, 90_000, 'uri-miss', asks('max-stale')],
+      ['max-stale, without `retention`', minute, 65, 'uri-miss', { ...asks('max-stale'), options: { retention: 0 } }],
       ['max-stale, too stale', { ...minute, etag: '"1"' }, 71, 'stale', asks('max-stale=10')],
       ['max-stale without end', { ...minute, etag: '"1"' }, 5_000, 'hit', asks('max-stale')],
       [
@@ -193,7 +197,7 @@ export function reuse(suite: HttpSuite): void {
         expect(await second({ 'cache-control': 'public, max-age=60' }, 0, { first })).toBe('hit');
         expect(await second({ 'cache-control': 's-maxage=60' }, 0, { first })).toBe('hit');
         expect(await second({ 'cache-control': 'max-age=60, must-revalidate' }, 0, { first })).toBe('hit');
-        expect(await second(minute, 0, { first, options: { shared: false } })).toBe('hit');
+        expect(await second(minute, 0, { first, second: first, options: { shared: false } })).toBe('hit');
       }
     });
 
@@ -277,6 +281,20 @@ export function reuse(suite: HttpSuite): void {
       expect(await second({ 'cache-control': control, etag: '"1"' }, seconds)).toBe('stale');
     });
 
+    test.for([
+      ['max-age=10', 12, 'hit'],
+      ['max-age=10', 16, 'stale'],
+      ['max-age=10, stale-while-revalidate=1', 12, 'stale'],
+      ['max-age=10, must-revalidate', 12, 'stale'],
+      ['s-maxage=10', 12, 'stale'],
+    ] as const)(
+      'comes from `defaultStaleWhileRevalidate` where it is not stated: %s, %d s later',
+      async ([control, seconds, expected]) => {
+        const options = { defaultStaleWhileRevalidate: '5s' } as const;
+        expect(await second({ 'cache-control': control }, seconds, { options })).toBe(expected);
+      },
+    );
+
     test('holds beside s-maxage too', async () => {
       expect(await second({ 'cache-control': 's-maxage=10, stale-while-revalidate=20' }, 11)).toBe('hit');
     });
@@ -285,6 +303,7 @@ export function reuse(suite: HttpSuite): void {
   interface More {
     readonly options?: Parameters<typeof setup>[2];
     readonly status?: number;
+    readonly mode?: 'force-cache';
     readonly first?: Init;
     readonly second?: Init;
   }

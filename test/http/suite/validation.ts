@@ -146,6 +146,76 @@ export function validation(suite: HttpSuite): void {
     });
   });
 
+  describe('a caller with a copy of what is not stored', () => {
+    const copy = { 'if-none-match': '"1"' };
+    const unchanged = (control: string): object => ({
+      status: 304,
+      headers: { 'cache-control': control, etag: '"1"' },
+    });
+
+    test.for([
+      ['private', 'private, max-age=60'],
+      ['no-store', 'no-store'],
+      ['too large', 'max-age=60'],
+    ] as const)('that is %s: the origin can say that it is unchanged', async ([, control]) => {
+      const { fetch, origin } = await setup(
+        suite,
+        [{ headers: { 'cache-control': control, etag: '"1"' }, size: 100_000, chunked: true }, unchanged(control)],
+        { maxBodySize: 50_000 },
+      );
+      await (await fetch(origin.url())).text();
+
+      for (const headers of [copy, { 'if-modified-since': new Date(1e12).toUTCString() }])
+        expect((await fetch(origin.url(), { headers })).status).toBe(304);
+      expect((await origin.seen()).map(({ headers }) => headers['if-none-match'])).toEqual([
+        undefined,
+        '"1"',
+        undefined,
+      ]);
+      expect((await origin.seen())[2]?.headers['if-modified-since']).toBeDefined();
+    });
+
+    test('with credentials: from the first request on', async () => {
+      const { fetch, origin } = await setup(suite, [unchanged('max-age=60')]);
+
+      const response = await fetch(origin.url(), { headers: { ...copy, authorization: 'me' } });
+
+      expect([response.status, response.headers.get('etag')]).toEqual([304, '"1"']);
+      expect(await origin.seen()).toHaveLength(1);
+    });
+
+    test('many at once: each by its own condition', async () => {
+      const { fetch, origin } = await setup(suite, [
+        { headers: { 'cache-control': 'private', etag: '"1"' }, body: 'x' },
+        { ...unchanged('private'), hold: 'go' },
+      ]);
+      await (await fetch(origin.url())).text();
+
+      const callers = crowd(3, (index) => fetch(origin.url(), { headers: { 'if-none-match': `"${index}"` } }));
+      await origin.reached(4);
+      await origin.open('go');
+
+      expect((await Promise.all(callers)).map(({ status }) => status)).toEqual([304, 304, 304]);
+      const asked = (await origin.seen()).map(({ headers }) => headers['if-none-match']);
+      expect(asked.slice(1).toSorted()).toEqual(['"0"', '"1"', '"2"']);
+    });
+
+    test('is no reason never to store what has become storable', async () => {
+      const { fetch, origin } = await setup(suite, [
+        { headers: { 'cache-control': 'private', etag: '"1"' }, body: 'mine' },
+        unchanged('max-age=60'),
+        { headers: { 'cache-control': 'max-age=60', etag: '"1"' }, body: 'ours' },
+      ]);
+      await (await fetch(origin.url())).text();
+
+      expect((await fetch(origin.url(), { headers: copy })).status).toBe(304);
+      await fetch.cache.idle();
+      const next = await fetch(origin.url());
+
+      expect([told(next, 'hit'), await next.text()]).toEqual([true, 'ours']);
+    });
+  });
+
   describe('an origin that fails (RFC 5861 §4)', () => {
     const lasting = { 'cache-control': 'max-age=10, stale-if-error=100' };
 
@@ -189,6 +259,48 @@ export function validation(suite: HttpSuite): void {
           expect([response.status, await response.text()]).toEqual([503, 'error']);
       },
     );
+
+    test.for([
+      ['says nothing', undefined, 200, 'old'],
+      ['states a lifetime', 'max-age=10', 200, 'old'],
+      ['states a shorter window', 'max-age=10, stale-if-error=5', 503, ''],
+      ['states none', 'max-age=10, stale-if-error=0', 503, ''],
+      ['states nonsense', 'max-age=10, stale-if-error=x', 503, ''],
+      ['says must-revalidate', 'max-age=10, must-revalidate', 503, ''],
+      ['says no-cache', 'no-cache', 503, ''],
+      ['says no-store', 'no-store', 503, ''],
+      ['says s-maxage', 's-maxage=10', 503, ''],
+      ['says private', 'private, max-age=10', 503, ''],
+    ] as const)('with `defaultStaleIfError`: what an origin sent that %s', async ([, control, status, body]) => {
+      const headers = control === undefined ? {} : { 'cache-control': control };
+      const { fetch, clock, origin } = await setup(suite, [{ headers, body: 'old' }, { status: 503 }], {
+        defaultStaleIfError: '1m',
+      });
+      await (await fetch(origin.url())).text();
+      clock.advance(50_000);
+
+      for (const response of [await fetch(origin.url()), await fetch(origin.url())])
+        expect([response.status, await response.text()]).toEqual([status, body]);
+      clock.advance(61_000);
+      expect((await fetch(origin.url())).status).toBe(503);
+    });
+
+    test('with `defaultStaleIfError`: an error that may be cached is not kept for longer, nor is a refusal hidden', async () => {
+      const { fetch, clock, origin } = await setup(
+        suite,
+        {
+          '/error': [{ status: 500, headers: { 'cache-control': 'max-age=10' }, body: 'first' }, { status: 503 }],
+          '/refusal': [{ headers: { 'cache-control': 'max-age=10' }, body: 'old' }, { status: 403 }],
+        },
+        { defaultStaleIfError: '1m', defaultStaleWhileRevalidate: '5s' },
+      );
+      for (const path of ['/error', '/refusal']) await (await fetch(origin.url(path))).text();
+      clock.advance(11_000);
+
+      expect((await fetch(origin.url('/error'))).status).toBe(503);
+      clock.advance(10_000);
+      expect((await fetch(origin.url('/refusal'))).status).toBe(403);
+    });
 
     test('is asked again for a later request that nothing may stand in for', async () => {
       const { fetch, clock, origin } = await setup(suite, [
