@@ -1,4 +1,4 @@
-import { ignore, silenced } from '../base/promises.js';
+import { ignore, isThenable } from '../base/promises.js';
 import type { Clock, MaybePromise } from '../contracts.js';
 import {
   FlightTimeoutError,
@@ -388,7 +388,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
   #emit(event: FlightEvent<K>): void {
     try {
       const returned: unknown = this.options.onEvent?.(event);
-      if (returned instanceof Promise) void silenced(returned);
+      if (isThenable(returned)) returned.then(undefined, ignore);
     } catch {
       // A listener's failure is the listener's own.
     }

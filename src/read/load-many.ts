@@ -1,5 +1,6 @@
 import { Batch } from '../base/batch.js';
 import { rejection } from '../base/promises.js';
+import { isError, isMap } from '../base/realm.js';
 import type { LoadContext, Loaded, MaybePromise, Upstream } from '../contracts.js';
 import { misuse } from '../errors.js';
 
@@ -36,7 +37,7 @@ export function gathering<V>(loadMany: LoadMany<V>, single: Upstream<V> | undefi
 }
 
 function inOrder<V>(keys: readonly string[], results: Awaited<ReturnType<LoadMany<V>>>): (V | Promise<V>)[] {
-  if (results instanceof Map) return keys.map((key) => results.get(key) as V);
+  if (isMap(results)) return keys.map((key) => results.get(key) as V);
   if (!Array.isArray(results) || results.length !== keys.length) {
     throw misuse(
       'result of loadMany',
@@ -44,7 +45,7 @@ function inOrder<V>(keys: readonly string[], results: Awaited<ReturnType<LoadMan
       results,
     );
   }
-  return results.map((result: V | Error | undefined) => (result instanceof Error ? rejection(result) : (result as V)));
+  return results.map((result: V | Error | undefined) => (isError(result) ? rejection(result) : (result as V)));
 }
 
 /** The face of a batch load. Its signal is made when first asked for. */

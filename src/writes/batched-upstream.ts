@@ -1,4 +1,5 @@
 import { checkObject } from '../base/checks.js';
+import { isMap } from '../base/realm.js';
 import type { Clock, Duration, LoadContext, MaybePromise } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { Singleflight } from '../flights/singleflight.js';
@@ -36,7 +37,7 @@ export function batchedUpstream<V>(
     window: options.window ?? 5,
     handle: async (keys, context) => {
       const answer = await loadMany(keys, context);
-      return answer instanceof Map ? keys.map((key) => answer.get(key) as V) : (answer as readonly (V | Error)[]);
+      return isMap(answer) ? keys.map((key) => answer.get(key) as V) : (answer as readonly (V | Error)[]);
     },
   });
   // The batch has a deadline of its own. A flight's deadline would have to include the time that batches queue.
