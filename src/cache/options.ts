@@ -116,6 +116,8 @@ export interface CacheSettings<V> {
   readonly lifetime: LifetimeSettings<V>;
   readonly memory: MemoryTier<V> | false | undefined;
   readonly upstream: Upstream<V> | undefined;
+  /** What it loads by, as the user gave it. */
+  readonly source: object | undefined;
   readonly rules: ReadRules;
   readonly storage: readonly ConnectedTier[];
   readonly peers: { readonly adapter: BackplaneAdapter; readonly connector: PeersConnector } | undefined;
@@ -162,6 +164,7 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
     lifetime: resolveLifetime(options, options.ttl),
     memory,
     upstream: loadMany === undefined ? upstream : gathering(loadMany, upstream),
+    source: loadMany ?? upstream,
     rules: resolveRules(options, scope),
     storage: tiers.map((adapter) => ({ adapter, connector: connectorOf('storage', adapter, STORAGE_CURE) })),
     peers: backplane && { adapter: backplane, connector: connectorOf('backplane', backplane, PEERS_CURE) },

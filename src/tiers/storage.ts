@@ -36,9 +36,12 @@ export class GuardedRoom implements StorageRoom {
   readonly #context: StorageContext;
   readonly #judge: Judge;
   readonly #spaces = new Map<string, Namespace>();
+  readonly #tiers: readonly ConnectedTier[];
+  readonly #leave: (() => void)[] = [];
 
   constructor(tiers: readonly ConnectedTier[], context: StorageContext) {
     this.#context = context;
+    this.#tiers = tiers;
     this.#judge = new Judge(context.marks, context.clockSkew);
     this.#guards = tiers.map((tier): GuardedTier => {
       const guard = guardOf(tier, context, () => this.#suspect(guard));
@@ -61,6 +64,7 @@ export class GuardedRoom implements StorageRoom {
   }
 
   open(space: Namespace, now: () => number): StoragePort {
+    if (space.path.length === 0) this.#enter();
     this.#spaces.delete(space.id);
     this.#spaces.set(space.id, space);
     if (this.#spaces.size > MOST_SPACES) this.#spaces.delete(this.#spaces.keys().next().value!);
@@ -70,7 +74,23 @@ export class GuardedRoom implements StorageRoom {
     return new Storage(tiers, this.#context);
   }
 
+  /** Lets the tiers know of a cache without a name. */
+  #enter(): void {
+    try {
+      for (const { adapter, connector } of this.#tiers)
+        this.#leave.push(connector.enter(adapter.name, this.#context.source));
+    } catch (error) {
+      this.#left();
+      throw error;
+    }
+  }
+
+  #left(): void {
+    for (const leave of this.#leave.splice(0)) leave();
+  }
+
   async close(): Promise<void> {
+    this.#left();
     await Promise.all(this.#guards.map((guard) => guard.close()));
   }
 }
