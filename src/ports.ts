@@ -152,6 +152,8 @@ export interface StorageContext {
   /** How long a load waits for its turn, milliseconds; 0 turns leases off. */
   readonly leaseWait: number;
   readonly scope: ScopePort | undefined;
+  /** What the cache loads its values with, as its user gave it. */
+  readonly source: object | undefined;
   readonly marks: TagMarks;
   /** How far clocks of processes may be apart, milliseconds. */
   readonly clockSkew: number;
@@ -186,6 +188,8 @@ export interface StorageRoom {
 /** What `defineStorage` adds to an adapter. */
 export interface StorageConnector {
   readonly settings: TierSettings;
+  /** Told of each cache without a name that opens the tier, with what it loads by. Gives what ends that. May throw. */
+  readonly enter: (tier: string, source: object | undefined) => () => void;
   /** The storage made of `tiers`, nearest first. */
   readonly connect: (tiers: readonly ConnectedTier[], context: StorageContext) => StorageRoom;
 }

@@ -1,4 +1,5 @@
 import { misuse } from '../errors.js';
+import { isError, isPlainObject } from './realm.js';
 
 /** Beyond this many objects, or this deep, `structuredClone` is used: it knows cycles and shared parts. */
 const MOST_OBJECTS = 1_000;
@@ -34,7 +35,7 @@ class PlainCopy {
     this.#left -= 1;
     if (this.failed || this.#left < 0 || depth === DEEPEST) return this.#fail();
     if (Array.isArray(value)) return this.#array(value, depth + 1);
-    return Object.getPrototypeOf(value) === Object.prototype ? this.#object(value, depth + 1) : this.#fail();
+    return isPlainObject(value) ? this.#object(value, depth + 1) : this.#fail();
   }
 
   #array(array: readonly unknown[], depth: number): unknown {
@@ -60,5 +61,5 @@ class PlainCopy {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return isError(error) ? error.message : String(error);
 }

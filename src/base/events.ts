@@ -1,4 +1,5 @@
 import type { LoadReason, TagMode } from '../contracts.js';
+import { isThenable } from './promises.js';
 
 /** What happens in a cache, as plain objects. Durations are milliseconds. Keys are given as they are, values never. */
 export type CacheEvent =
@@ -97,7 +98,7 @@ export class Events<E extends AnyEvent = CacheEvent> {
       try {
         const returned: unknown = listener(event as never);
         // An async listener fails later, and nobody else looks at its promise.
-        if (returned instanceof Promise) returned.catch((error: unknown) => this.#listenerFailed(event, error));
+        if (isThenable(returned)) returned.then(undefined, (error: unknown) => this.#listenerFailed(event, error));
       } catch (error) {
         this.#listenerFailed(event, error);
       }

@@ -1,4 +1,5 @@
 import { misuse } from '../errors.js';
+import { builtInOf, isPlainArray, isPlainObject } from './realm.js';
 
 /** Arguments nested deeper than this are taken for a mistake. */
 const DEEPEST = 200;
@@ -8,10 +9,10 @@ const DEEPEST = 200;
  *
  * Injective and stable across processes: `1` and `'1'`, `null` and `undefined`, `0` and `-0` differ; the order of object
  * keys, of Map entries and of Set members does not matter. Takes strings, numbers, bigints, booleans, `null`,
- * `undefined`, arrays, plain objects, Date, RegExp, URL, Map, Set, ArrayBuffer and its views. A hole in an array counts as `undefined`.
+ * `undefined`, arrays, plain objects, Date, RegExp, URL, Map, Set, ArrayBuffer and its views, of any realm. A hole in an array counts as `undefined`.
  *
  * @throws TypeError for what has no content to tell it by: functions, symbols, cycles, and objects of other classes,
- * whose private state could differ unseen.
+ * subclasses included, whose private state could differ unseen.
  */
 export function keyOf(...parts: unknown[]): string {
   return encodeAll(parts, []);
@@ -60,19 +61,57 @@ function encodeObject(value: object, path: object[]): string {
 }
 
 function encodeContent(value: object, path: object[]): string {
-  if (Array.isArray(value)) return `[${encodeAll(value, path)}]`;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype === Object.prototype || prototype === null) return encodeFields(value as Record<string, unknown>, path);
-  if (value instanceof Date) return `D${value.getTime()}`;
-  if (value instanceof Map)
-    return `M(${sorted([...value].map(([key, item]) => `${encode(key, path)}=${encode(item, path)}`))})`;
-  if (value instanceof Set) return `S(${sorted([...value].map((item) => encode(item, path)))})`;
-  if (value instanceof RegExp) return `R${text(value.source)}${value.flags}`;
-  if (ArrayBuffer.isView(value))
-    return `${value.constructor.name}${bytes(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))}`;
-  if (value instanceof ArrayBuffer) return `ArrayBuffer${bytes(new Uint8Array(value))}`;
-  if (typeof URL === 'function' && value instanceof URL) return `L${text(value.href)}`;
-  throw unfit(`object of class ${(value.constructor as { readonly name?: string } | undefined)?.name ?? 'unknown'}`);
+  if (isPlainArray(value)) return isNamed(value) ? refuse('array with names') : `[${encodeAll(value, path)}]`;
+  if (isPlainObject(value)) return encodeFields(value as Record<string, unknown>, path);
+  if (ArrayBuffer.isView(value)) return encodeView(value);
+  const kind = builtInOf(value) ?? (isUrl(value) ? 'URL' : undefined);
+  // What it holds beside its content would not be seen.
+  if (Object.keys(value).length > 0) return refuse(`object of class ${classOf(value)} with properties of its own`);
+  // Methods are those of the built-in class of this realm: they take objects of all realms.
+  switch (kind ?? '') {
+    case 'Date':
+      return `D${Date.prototype.getTime.call(value)}`;
+    case 'Map':
+      return `M(${sorted(Array.from(Map.prototype.entries.call(value), ([key, item]) => `${encode(key, path)}=${encode(item, path)}`))})`;
+    case 'Set':
+      return `S(${sorted(Array.from(Set.prototype.values.call(value), (item) => encode(item, path)))})`;
+    case 'RegExp':
+      return `R${text((value as RegExp).source)}${(value as RegExp).flags}`;
+    case 'ArrayBuffer':
+      return `ArrayBuffer${bytes(new Uint8Array(value as ArrayBuffer))}`;
+    case 'URL':
+      return `L${text((value as { readonly href: string }).href)}`;
+    default:
+      return refuse(`object of class ${classOf(value)}`);
+  }
+}
+
+/** Of subclasses, only Node's Buffer is known to hold nothing but its bytes. */
+function encodeView(view: ArrayBufferView): string {
+  const prototype: unknown = Object.getPrototypeOf(view);
+  const { Buffer } = globalThis as { readonly Buffer?: { readonly prototype: unknown } };
+  const kind = builtInOf(view) ?? (prototype === Buffer?.prototype ? 'Buffer' : undefined);
+  if (kind === undefined) return refuse(`object of class ${classOf(view)}`);
+  return `${kind}${bytes(new Uint8Array(view.buffer, view.byteOffset, view.byteLength))}`;
+}
+
+/** Whether `array` has names beside its indices, which come first. */
+function isNamed(array: readonly unknown[]): boolean {
+  const last = Object.keys(array).at(-1);
+  return last !== undefined && !(Number(last) < array.length);
+}
+
+/** `URL` is a class of the language's own, or one written for the platform, of which this is not a subclass. */
+function isUrl(value: object): boolean {
+  return typeof URL === 'function' && Object.getPrototypeOf(value) === URL.prototype;
+}
+
+function classOf(value: object): string {
+  return (value.constructor as { readonly name?: string } | undefined)?.name ?? 'unknown';
+}
+
+function refuse(what: string): never {
+  throw unfit(what);
 }
 
 function encodeFields(value: Record<string, unknown>, path: object[]): string {

@@ -1,6 +1,6 @@
 import { checkNames, checkObject } from '../base/checks.js';
-import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
+import { valueCodec } from '../codecs/value.js';
 import type { Codec } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { WebArea, type WebStorageArea } from './web-area.js';
@@ -11,7 +11,7 @@ export interface WebStorageOptions {
   readonly area?: WebStorageArea;
   /** Comes before each key, with a colon between: 1 to 60 letters, digits, `-` and `_`. @default 'soloflight', and 'soloflight-writes' for a queue */
   readonly prefix?: string;
-  /** Turns values into text or bytes. Bytes are kept as base64. @default jsonCodec */
+  /** Turns values into text or bytes. Bytes are kept as base64. @default valueCodec: plain data as JSON, all else that `structuredClone` takes as bytes */
   readonly codec?: Codec;
 }
 
@@ -31,7 +31,7 @@ export function resolveWebStorage(
 ): WebStorageSettings {
   checkObject('options', options);
   checkNames(options, ['area', 'prefix', 'codec', ...more]);
-  const { area = 'local', prefix = defaultPrefix, codec = jsonCodec } = options;
+  const { area = 'local', prefix = defaultPrefix, codec = valueCodec } = options;
   if (area !== 'local' && area !== 'session') throw misuse('area', "'local' or 'session'", area);
   if (typeof prefix !== 'string' || !/^[\w-]{1,60}$/.test(prefix))
     throw misuse('prefix', 'a name of 1 to 60 letters, digits, `-` and `_`', prefix);

@@ -118,6 +118,8 @@ export interface CacheSettings<V> {
   readonly lifetime: LifetimeSettings<V>;
   readonly memory: MemoryTier<V> | false | undefined;
   readonly upstream: Upstream<V> | undefined;
+  /** What it loads by, as the user gave it. */
+  readonly source: object | undefined;
   readonly rules: ReadRules;
   readonly storage: readonly ConnectedTier[];
   readonly peers: { readonly adapter: BackplaneAdapter; readonly connector: PeersConnector } | undefined;
@@ -165,6 +167,7 @@ export function resolveCacheOptions<V>(options: TieredCacheOptions<V>): CacheSet
     lifetime: resolveLifetime(options, options.ttl),
     memory,
     upstream: loadMany === undefined ? upstream : gathering(loadMany, upstream, limits),
+    source: loadMany ?? upstream,
     rules: resolveRules(options, scope),
     storage: tiers.map((adapter) => ({ adapter, connector: connectorOf('storage', adapter, STORAGE_CURE) })),
     peers: backplane && { adapter: backplane, connector: connectorOf('backplane', backplane, PEERS_CURE) },

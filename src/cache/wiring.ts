@@ -85,6 +85,7 @@ export function share<V>(settings: CacheSettings<V>, elsewhere: Elsewhere): Shar
   const memory = settings.memory === false ? noMemory() : (settings.memory ?? lruMemory<V>());
   const storage = settings.storage[0]?.connector.connect(settings.storage, {
     ...{ clock, scope, readTimeout, writeTimeout, leaseWait, clockSkew, marks, report },
+    source: settings.source,
     keep: rules.isolation.keep,
     background: (work) => deferred.add(work, 'write-back'),
     missed: (tier, stored) => {

@@ -1,7 +1,7 @@
 import { checkNames, checkObject } from '../base/checks.js';
 import { sealAsBytes, unseal } from '../codecs/envelope.js';
-import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
+import { valueCodec } from '../codecs/value.js';
 import type { Codec, StorageAdapter, StorageTier } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { misuse } from '../errors.js';
@@ -27,7 +27,7 @@ export interface CacheApiStorageOptions extends TierOptions {
    * @default 'https://soloflight.invalid/'
    */
   readonly base?: string;
-  /** Turns values into text or bytes. @default jsonCodec */
+  /** Turns values into text or bytes. @default valueCodec: plain data as JSON, all else that `structuredClone` takes as bytes */
   readonly codec?: Codec;
 }
 
@@ -49,7 +49,7 @@ export function cacheApiStorage(cache: CacheLike, options: CacheApiStorageOption
   if (!isCache(cache)) throw misuse('cache', 'a `Cache`, for example `caches.default`', cache);
   checkObject('options', options);
   checkNames(options, ['base', 'codec', ...TIER_OPTIONS]);
-  const { base = 'https://soloflight.invalid/', codec = jsonCodec } = options;
+  const { base = 'https://soloflight.invalid/', codec = valueCodec } = options;
   if (!isBase(base)) throw misuse('base', 'an http or https URL without query or fragment', base);
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
   const adapter = new CacheApiStorage(cache, base.endsWith('/') ? base : `${base}/`, codec);

@@ -1,6 +1,7 @@
+import { isError } from '../base/realm.js';
 import type { Loaded, Upstream } from '../contracts.js';
 import { SoloflightError } from '../errors.js';
-import { inOrder, isError, type LoadedKey, type LoadMany } from '../read/load-many.js';
+import { inOrder, type LoadedKey, type LoadMany } from '../read/load-many.js';
 import { isLoaded, loaded } from '../read/loaded.js';
 
 /**

@@ -1,7 +1,7 @@
 import { checkNames, checkObject } from '../base/checks.js';
 import { sealAsText, unseal } from '../codecs/envelope.js';
-import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
+import { valueCodec } from '../codecs/value.js';
 import type { Codec, StorageAdapter, StorageTier } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
@@ -29,7 +29,7 @@ export interface WorkersKvMetadata {
 export interface WorkersKvStorageOptions extends TierOptions {
   /** Comes before each key, with a colon between: 1 to 60 lower-case letters, digits, `-` and `_`. @default 'soloflight' */
   readonly prefix?: string;
-  /** Turns values into text or bytes. Bytes are kept as base64. @default jsonCodec */
+  /** Turns values into text or bytes. Bytes are kept as base64. @default valueCodec: plain data as JSON, all else that `structuredClone` takes as bytes */
   readonly codec?: Codec;
 }
 
@@ -55,7 +55,7 @@ export function workersKvStorage(kv: WorkersKv, options: WorkersKvStorageOptions
   if (!isWorkersKv(kv)) throw misuse('kv', 'a KV namespace: is the binding in the configuration?', kv);
   checkObject('options', options);
   checkNames(options, ['prefix', 'codec', ...TIER_OPTIONS]);
-  const { prefix = 'soloflight', codec = jsonCodec } = options;
+  const { prefix = 'soloflight', codec = valueCodec } = options;
   if (typeof prefix !== 'string' || !/^[a-z0-9_-]{1,60}$/.test(prefix))
     throw misuse('prefix', 'a name of 1 to 60 lower-case letters, digits, `-` and `_`', prefix);
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
@@ -168,7 +168,7 @@ function checkSize(key: string, value: string): void {
   if (size <= LARGEST_VALUE) return;
   throw new SoloflightError(
     'SOLOFLIGHT_VALUE_TOO_LARGE',
-    `The entry of '${key.slice(0, 80)}' takes ${size} bytes, and Workers KV stores no more than ${LARGEST_VALUE} (25 MiB) of one. Keep it elsewhere (R2) and cache where it is, or compress it: \`codec: gzip(jsonCodec)\``,
+    `The entry of '${key.slice(0, 80)}' takes ${size} bytes, and Workers KV stores no more than ${LARGEST_VALUE} (25 MiB) of one. Keep it elsewhere (R2) and cache where it is, or compress it: \`codec: gzip(valueCodec)\``,
     { key },
   );
 }

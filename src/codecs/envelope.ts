@@ -1,3 +1,4 @@
+import { isBytes } from '../base/realm.js';
 import type { Codec, MaybePromise } from '../contracts.js';
 import { isEntry, type Entry } from '../entry.js';
 import { UndecodableError } from '../errors.js';
@@ -71,7 +72,7 @@ export function sealAsBytes(key: string, entry: Entry, codec: Codec): MaybePromi
  * @throws {@link UndecodableError}, at once or as a rejection, for anything else and for another version.
  */
 export function unseal(key: string, sealed: unknown, codec: Codec): MaybePromise<Entry> {
-  if (typeof sealed !== 'string' && !(sealed instanceof Uint8Array))
+  if (typeof sealed !== 'string' && !isBytes(sealed))
     throw new UndecodableError(key, `it is neither text nor bytes (${typeof sealed})`);
   const end = typeof sealed === 'string' ? sealed.indexOf('\n') : sealed.indexOf(LINE_FEED);
   const header = readHeader(key, toText(key, sealed.slice(0, Math.max(0, end))));

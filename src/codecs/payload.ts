@@ -1,4 +1,5 @@
 import { isThenable } from '../base/promises.js';
+import { isBytes, isError } from '../base/realm.js';
 import type { Codec, MaybePromise } from '../contracts.js';
 import { isSoloflightError, misuse, UndecodableError, UnencodableError } from '../errors.js';
 
@@ -78,7 +79,7 @@ export function isWellFormed(text: string): boolean {
 }
 
 function checked(payload: unknown, codec: Codec): Payload {
-  if (payload instanceof Uint8Array) return payload;
+  if (isBytes(payload)) return payload;
   if (typeof payload !== 'string') throw misuse(`result of ${codec.name}.encode`, 'a string or a Uint8Array', payload);
   if (!isWellFormed(payload))
     throw misuse(`result of ${codec.name}.encode`, 'text without lone surrogates, or a Uint8Array', payload);
@@ -91,7 +92,7 @@ function something(key: string, value: unknown, codec: Codec): unknown {
 }
 
 function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message.split('\n', 1)[0]! : 'it gave no reason';
+  return isError(cause) ? cause.message.split('\n', 1)[0]! : 'it gave no reason';
 }
 
 /** Some drivers return Buffers, while the codec was given a plain `Uint8Array`. */

@@ -7,6 +7,11 @@ const BIG_ENDIAN = 128;
 /** The byte order of this machine, as a summand of the first byte. */
 export const BYTE_ORDER: number = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 0 : BIG_ENDIAN;
 
+/** Whether `bytes` begin as a payload in this format does, in either byte order. No text in UTF-8 begins so, but for a control character. */
+export function isClone(bytes: Uint8Array): boolean {
+  return bytes[0] === VERSION || bytes[0] === VERSION + BIG_ENDIAN;
+}
+
 /** The byte before each value, which tells its type. Never reuse a number. */
 export const TAG = {
   undefined: 0,

@@ -1,5 +1,5 @@
 import { timersOf } from '../base/clock.js';
-import { ignore, silenced } from '../base/promises.js';
+import { ignore, isThenable } from '../base/promises.js';
 import type { Clock, MaybePromise } from '../contracts.js';
 import {
   FlightTimeoutError,
@@ -394,7 +394,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
   #emit(event: FlightEvent<K>): void {
     try {
       const returned: unknown = this.options.onEvent?.(event);
-      if (returned instanceof Promise) void silenced(returned);
+      if (isThenable(returned)) returned.then(undefined, ignore);
     } catch {
       // A listener's failure is the listener's own.
     }

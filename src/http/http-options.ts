@@ -16,8 +16,8 @@ import { isFieldName, type StoredResponse } from './stored-response.js';
 /** Options that all forms of the HTTP cache share. Durations are milliseconds or strings such as `'10s'`. */
 export interface HttpCacheOptions {
   /**
-   * Where responses are kept: a cache of yours, or the options of one. Storage tiers that keep bytes need a codec for
-   * byte arrays, such as `structuredCloneCodec`. @default a memory tier of 100 MB, keys and headers included
+   * Where responses are kept: a cache of yours, or the options of one. A codec of a storage tier must keep
+   * byte arrays, as the default one does. @default a memory tier of 100 MB, keys and headers included
    */
   readonly cache?:
     | TieredCache<StoredResponse>

@@ -1,3 +1,4 @@
+import { isBytes } from '../base/realm.js';
 /** A header field: lower-case name, value. Several with one name keep their order. */
 export type Field = readonly [name: string, value: string];
 
@@ -68,7 +69,7 @@ export function asAnswer(value: unknown, shared: boolean): StoredAnswer | undefi
 /** Checks every field, since storage may hold anything. */
 function isWhole(answer: Partial<StoredAnswer>): boolean {
   const { kind, method, url, status = 0, statusText, body, generation, initialAge, receivedAt, rules, vary } = answer;
-  if (kind !== 'answer.2' || (method !== 'GET' && method !== 'HEAD') || !(body instanceof Uint8Array)) return false;
+  if (kind !== 'answer.2' || (method !== 'GET' && method !== 'HEAD') || !isBytes(body)) return false;
   const texts = [url, statusText, generation];
   const numbers = [status, initialAge, receivedAt, rules?.lifetime, rules?.staleWhileRevalidate, rules?.staleIfError];
   if (!texts.every((text) => typeof text === 'string') || !numbers.every(Number.isFinite)) return false;

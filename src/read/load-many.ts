@@ -3,6 +3,7 @@ import { checkCount, checkNames, checkObject } from '../base/checks.js';
 import { afterAwaited } from '../base/clock.js';
 import { parseDuration } from '../base/duration.js';
 import { rejection } from '../base/promises.js';
+import { isError, isMap } from '../base/realm.js';
 import type { Clock, Duration, LoadContext, Loaded, MaybePromise, Upstream } from '../contracts.js';
 import { misuse } from '../errors.js';
 
@@ -85,15 +86,6 @@ export function inOrder<V>(keys: readonly string[], results: unknown): readonly 
   const list = isMap(results) ? keys.map((key) => results.get(key)) : results;
   if (Array.isArray(list) && list.length === keys.length) return list as LoadedKey<V>[];
   throw misuse('result of loadMany', `a Map, or an array of ${keys.length} results in the order of the keys`, results);
-}
-
-/** Also one of another realm (Jest, `vm`). */
-function isMap(value: unknown): value is ReadonlyMap<string, unknown> {
-  return value instanceof Map || Object.prototype.toString.call(value) === '[object Map]';
-}
-
-export function isError(value: unknown): value is Error {
-  return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]';
 }
 
 /** The face of a batch load. Its signal is made when first asked for. */

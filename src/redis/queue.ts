@@ -1,7 +1,7 @@
 import { checkNames, checkObject } from '../base/checks.js';
 import { queueOwned } from '../base/owned.js';
-import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
+import { valueCodec } from '../codecs/value.js';
 import type { Codec, Ownership, QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse, SoloflightError } from '../errors.js';
 import { commandsOf, textOf, type RedisClient, type RedisCommands, type Word } from './client.js';
@@ -20,7 +20,7 @@ export interface RedisQueueOptions {
   readonly queue: string;
   /** Begins the names of what is stored. Must not contain `{.`, `{}` or lone surrogates. @default 'soloflight:' */
   readonly prefix?: string;
-  /** Turns values into text or bytes. @default jsonCodec */
+  /** Turns values into text or bytes. @default valueCodec: plain data as JSON, all else that `structuredClone` takes as bytes */
   readonly codec?: Codec;
 }
 
@@ -39,7 +39,7 @@ export interface RedisQueueOptions {
 export function redisQueue(options: RedisQueueOptions): WriteQueue {
   checkObject('options', options);
   checkNames(options, ['client', 'queue', 'prefix', 'codec']);
-  const { client, queue, prefix = 'soloflight:', codec = jsonCodec } = options;
+  const { client, queue, prefix = 'soloflight:', codec = valueCodec } = options;
   const redis = commandsOf('client', client);
   const names = new KeyNames(prefix);
   // A dot would begin the name of an entry.

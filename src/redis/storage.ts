@@ -1,6 +1,6 @@
 import { checkNames, checkObject } from '../base/checks.js';
-import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
+import { valueCodec } from '../codecs/value.js';
 import type {
   Codec,
   LeaseAnswer,
@@ -29,7 +29,7 @@ export interface RedisStorageOptions extends TierOptions {
   readonly client: RedisClient;
   /** Begins the name of everything stored. Must not contain `{.`, `{}` or lone surrogates. @default 'soloflight:' */
   readonly prefix?: string;
-  /** Turns values into text or bytes. @default jsonCodec */
+  /** Turns values into text or bytes. @default valueCodec: plain data as JSON, all else that `structuredClone` takes as bytes */
   readonly codec?: Codec;
   /**
    * Whether processes take leases on keys, so that only one of them loads a key. A load then costs one more command.
@@ -90,7 +90,7 @@ export interface RedisStorageOptions extends TierOptions {
 export function redisStorage(options: RedisStorageOptions): StorageTier {
   checkObject('options', options);
   checkNames(options, ['client', 'prefix', 'codec', 'lease', 'subscriber', ...TIER_OPTIONS]);
-  const { client, prefix = 'soloflight:', codec = jsonCodec, lease = true, subscriber } = options;
+  const { client, prefix = 'soloflight:', codec = valueCodec, lease = true, subscriber } = options;
   const commands = commandsOf('client', client);
   const names = new KeyNames(prefix);
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);

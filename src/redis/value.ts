@@ -1,3 +1,4 @@
+import { isBytes } from '../base/realm.js';
 import { chain } from '../codecs/chain.js';
 import { sealAsBytes, unseal } from '../codecs/envelope.js';
 import type { Codec, MaybePromise } from '../contracts.js';
@@ -22,7 +23,7 @@ export function toValue(key: string, entry: Entry, codec: Codec): MaybePromise<U
 
 /** @throws {@link UndecodableError}, at once or as a rejection. */
 export function toEntry(key: string, value: unknown, codec: Codec): MaybePromise<Entry> {
-  if (!(value instanceof Uint8Array)) throw new UndecodableError(key, 'Redis did not answer with a string');
+  if (!isBytes(value)) throw new UndecodableError(key, 'Redis did not answer with a string');
   const head = value.subarray(0, LONGEST_HEAD).indexOf(LINE_FEED);
   if (head < 0) throw new UndecodableError(key, 'it was not written by soloflight');
   return unseal(key, value.subarray(head + 1), codec);

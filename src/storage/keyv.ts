@@ -1,7 +1,7 @@
 import { checkNames, checkObject } from '../base/checks.js';
 import { sealAsText, unseal } from '../codecs/envelope.js';
-import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
+import { valueCodec } from '../codecs/value.js';
 import type { Codec, StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, UndecodableError } from '../errors.js';
@@ -31,7 +31,7 @@ export interface KeyvWrite {
 
 /** Options of {@link keyvStorage}. */
 export interface KeyvStorageOptions extends TierOptions {
-  /** Turns values into text or bytes. Bytes are kept as base64. @default jsonCodec */
+  /** Turns values into text or bytes. Bytes are kept as base64. @default valueCodec: plain data as JSON, all else that `structuredClone` takes as bytes */
   readonly codec?: Codec;
 }
 
@@ -57,7 +57,7 @@ export function keyvStorage(keyv: KeyvLike, options: KeyvStorageOptions = {}): S
   if (!isKeyv(keyv)) throw misuse('keyv', 'an instance of Keyv 6', keyv);
   checkObject('options', options);
   checkNames(options, ['codec', ...TIER_OPTIONS]);
-  const { codec = jsonCodec } = options;
+  const { codec = valueCodec } = options;
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
   const storage = new KeyvStorage(keyv, codec);
   const tier = tierOptionsOf(options);

@@ -1,8 +1,8 @@
 import { checkNames, checkObject } from '../base/checks.js';
 import { nextTurn, systemClock } from '../base/clock.js';
 import { queueOwned } from '../base/owned.js';
-import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
+import { valueCodec } from '../codecs/value.js';
 import type { Codec, Ownership, QueuedWrite, WriteQueue } from '../contracts.js';
 import { misuse, SoloflightError } from '../errors.js';
 import {
@@ -27,7 +27,7 @@ export interface SqliteQueueOptions {
   readonly database: SqliteDatabase | string;
   /** Name of the table, made at first use. Letters, digits and underscores. @default 'soloflight_writes' */
   readonly table?: string;
-  /** Turns values into text or bytes. @default jsonCodec */
+  /** Turns values into text or bytes. @default valueCodec: plain data as JSON, all else that `structuredClone` takes as bytes */
   readonly codec?: Codec;
   /** How long to wait for another process's lock, in milliseconds, an integer ≥ 0. The first 25 may block this process. @default 1_000 */
   readonly busyTimeout?: number;
@@ -52,7 +52,7 @@ export function sqliteQueue(options: SqliteQueueOptions): WriteQueue {
   return new SqliteQueue(resolveOptions(options));
 }
 
-const DEFAULTS = Object.freeze({ table: 'soloflight_writes', codec: jsonCodec, busyTimeout: 1_000 });
+const DEFAULTS = Object.freeze({ table: 'soloflight_writes', codec: valueCodec, busyTimeout: 1_000 });
 const TRANSACTION_POLL = 2;
 
 function resolveOptions(options: SqliteQueueOptions): Required<SqliteQueueOptions> {

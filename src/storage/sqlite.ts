@@ -2,8 +2,8 @@ import { checkNames, checkObject } from '../base/checks.js';
 import { isThenable } from '../base/promises.js';
 import { bucketOf } from '../base/versions.js';
 import { chain } from '../codecs/chain.js';
-import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
+import { valueCodec } from '../codecs/value.js';
 import type { Codec, MaybePromise, StorageAdapter, StorageTier, StorageWrite, VersionAnswer } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
@@ -24,7 +24,7 @@ export interface SqliteStorageOptions extends TierOptions {
   readonly database: SqliteDatabase | string;
   /** Name of the table, made at first use. Letters, digits and underscores. @default 'soloflight' */
   readonly table?: string;
-  /** Turns values into text or bytes. @default jsonCodec */
+  /** Turns values into text or bytes. @default valueCodec: plain data as JSON, all else that `structuredClone` takes as bytes */
   readonly codec?: Codec;
   /** The most entries kept; the ones outlived soonest go first. An integer ≥ 1. Several processes may exceed it by an eighth each. @default Infinity */
   readonly maxEntries?: number;
@@ -68,7 +68,7 @@ export function sqliteStorage(options: SqliteStorageOptions): StorageTier {
 
 type Settings = Required<Omit<SqliteStorageOptions, keyof TierOptions>>;
 
-const DEFAULTS = Object.freeze({ table: 'soloflight', codec: jsonCodec, maxEntries: Infinity, busyTimeout: 1_000 });
+const DEFAULTS = Object.freeze({ table: 'soloflight', codec: valueCodec, maxEntries: Infinity, busyTimeout: 1_000 });
 
 const MOST_SWEPT = 1_000_000_000;
 

@@ -1,7 +1,7 @@
 import { checkNames, checkObject } from '../base/checks.js';
 import { sealAsText, unseal } from '../codecs/envelope.js';
-import { jsonCodec } from '../codecs/json.js';
 import { isCodec } from '../codecs/payload.js';
+import { valueCodec } from '../codecs/value.js';
 import type { Codec, StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse } from '../errors.js';
@@ -21,7 +21,7 @@ export interface UnstorageLike {
 export interface UnstorageStorageOptions extends TierOptions {
   /** Comes before each key, with a colon between: 1 to 60 lower-case letters, digits, `-` and `_`. @default 'soloflight' */
   readonly base?: string;
-  /** Turns values into text or bytes. Bytes are kept as base64. @default jsonCodec */
+  /** Turns values into text or bytes. Bytes are kept as base64. @default valueCodec: plain data as JSON, all else that `structuredClone` takes as bytes */
   readonly codec?: Codec;
 }
 
@@ -46,7 +46,7 @@ export function unstorageStorage(storage: UnstorageLike, options: UnstorageStora
   if (!isUnstorage(storage)) throw misuse('storage', 'a storage made by `createStorage` of unstorage', storage);
   checkObject('options', options);
   checkNames(options, ['base', 'codec', ...TIER_OPTIONS]);
-  const { base = 'soloflight', codec = jsonCodec } = options;
+  const { base = 'soloflight', codec = valueCodec } = options;
   if (typeof base !== 'string' || !/^[a-z0-9_-]{1,60}$/.test(base))
     throw misuse('base', 'a name of 1 to 60 lower-case letters, digits, `-` and `_`', base);
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);

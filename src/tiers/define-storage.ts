@@ -3,6 +3,7 @@ import { parseDuration } from '../base/duration.js';
 import { CONNECT, type Duration, type StorageAdapter, type StorageTier } from '../contracts.js';
 import { misuse } from '../errors.js';
 import type { StorageConnector, TierSettings } from '../ports.js';
+import { Nameless } from './nameless.js';
 import { GuardedRoom } from './storage.js';
 
 /** Options that belong to one storage tier. */
@@ -58,7 +59,9 @@ export function defineStorage(adapter: StorageAdapter, options: TierOptions = {}
     if (typeof own === 'function') tier[method] = own.bind(adapter);
   }
   const connect: StorageConnector['connect'] = (tiers, context) => new GuardedRoom(tiers, context);
-  tier[CONNECT] = { settings, connect } satisfies StorageConnector;
+  const nameless = new Nameless();
+  const enter: StorageConnector['enter'] = (name, source) => nameless.enter(name, source);
+  tier[CONNECT] = { settings, connect, enter } satisfies StorageConnector;
   return tier as never;
 }
 

@@ -39,9 +39,12 @@ export class GuardedRoom implements StorageRoom {
   readonly #spaces = new Map<string, Namespace>();
   /** Tiers without versions that are known to be used by several processes. */
   readonly #warned = new Set<string>();
+  readonly #tiers: readonly ConnectedTier[];
+  readonly #leave: (() => void)[] = [];
 
   constructor(tiers: readonly ConnectedTier[], context: StorageContext) {
     this.#context = context;
+    this.#tiers = tiers;
     this.#judge = new Judge(context.marks, context.clockSkew);
     this.#guards = tiers.map((tier): GuardedTier => {
       const guard = guardOf(tier, context, () => this.#suspect(guard));
@@ -64,6 +67,7 @@ export class GuardedRoom implements StorageRoom {
   }
 
   open(space: Namespace, now: () => number): StoragePort {
+    if (space.path.length === 0) this.#enter();
     this.#spaces.delete(space.id);
     this.#spaces.set(space.id, space);
     if (this.#spaces.size > MOST_SPACES) this.#spaces.delete(this.#spaces.keys().next().value!);
@@ -87,7 +91,23 @@ export class GuardedRoom implements StorageRoom {
     return this.#guards.map(({ name, isAway }) => (isAway ? `${name} (away)` : name)).join(', ');
   }
 
+  /** Lets the tiers know of a cache without a name. */
+  #enter(): void {
+    try {
+      for (const { adapter, connector } of this.#tiers)
+        this.#leave.push(connector.enter(adapter.name, this.#context.source));
+    } catch (error) {
+      this.#left();
+      throw error;
+    }
+  }
+
+  #left(): void {
+    for (const leave of this.#leave.splice(0)) leave();
+  }
+
   async close(): Promise<void> {
+    this.#left();
     await Promise.all(this.#guards.map((guard) => guard.close()));
   }
 }

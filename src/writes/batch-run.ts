@@ -1,4 +1,5 @@
 import { pauseAfter } from '../base/backoff.js';
+import { isError } from '../base/realm.js';
 import { misuse } from '../errors.js';
 import type { BatcherSettings } from './batcher-options.js';
 import { pause, within } from './within.js';
@@ -104,7 +105,7 @@ function toAnswer<O>(items: readonly unknown[], answer: readonly (O | Error)[] |
   return {
     // Not `map`, which skips holes.
     results: Array.from(answer as readonly (O | Error)[], (result) =>
-      result instanceof Error ? { error: result } : { value: result },
+      isError(result) ? { error: result } : { value: result },
     ),
   };
 }

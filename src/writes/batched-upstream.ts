@@ -1,4 +1,5 @@
 import { checkObject } from '../base/checks.js';
+import { isMap } from '../base/realm.js';
 import type { Clock, Duration, LoadContext, MaybePromise } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { Singleflight } from '../flights/singleflight.js';
@@ -38,7 +39,7 @@ export function batchedUpstream<V>(
     window: options.window ?? 0,
     handle: async (keys, context) => {
       const answer: unknown = await loadMany(keys, context);
-      return answer instanceof Map ? keys.map((key) => answer.get(key) as V) : (answer as readonly (V | Error)[]);
+      return isMap(answer) ? keys.map((key) => answer.get(key) as V) : (answer as readonly (V | Error)[]);
     },
   });
   // The batch has a deadline of its own. A flight's deadline would have to include the time that batches queue.

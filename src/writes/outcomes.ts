@@ -1,3 +1,4 @@
+import { isError } from '../base/realm.js';
 import { misuse } from '../errors.js';
 import type { WriteOutcome } from './write-options.js';
 
@@ -20,7 +21,7 @@ export function readOutcomes<V>(answer: readonly WriteOutcome<V>[] | void, count
 }
 
 function readOutcome<V>(outcome: WriteOutcome<V>): WriteOutcome<V> {
-  if (outcome === 'ok' || outcome === 'retry' || outcome instanceof Error) return outcome;
+  if (outcome === 'ok' || outcome === 'retry' || isError(outcome)) return outcome;
   if (typeof outcome === 'object' && outcome !== null) {
     // Each field is read once, where a failing getter is still the sink's failure; a second read may give something else.
     const { reject, conflict, at } = outcome as {

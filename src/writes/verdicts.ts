@@ -1,6 +1,7 @@
 import { pauseAfter } from '../base/backoff.js';
 import { copyOf } from '../base/copy.js';
 import { isThenable } from '../base/promises.js';
+import { isError } from '../base/realm.js';
 import type { DeadReason, QueuedWrite } from '../contracts.js';
 import { misuse } from '../errors.js';
 import type { DeliveryParts } from './delivery-parts.js';
@@ -37,7 +38,7 @@ export class Verdicts<V> {
       this.#verdicts.push({ held, dead: undefined, remote: false });
       return undefined;
     }
-    if (outcome === 'retry' || outcome instanceof Error) {
+    if (outcome === 'retry' || isError(outcome)) {
       const error = outcome === 'retry' ? new Error('the sink asked for a retry') : outcome;
       this.#again(held, error);
       return error;
@@ -193,7 +194,7 @@ export class Verdicts<V> {
 
 function messageOf(error: unknown): string {
   try {
-    return error instanceof Error ? error.message : String(error);
+    return isError(error) ? error.message : String(error);
   } catch {
     return 'a reason that has no text form';
   }

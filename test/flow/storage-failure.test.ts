@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import {
+  defineStorage,
   mapStorage,
   type CacheEvent,
   type Entry,
@@ -33,9 +34,9 @@ function setupLive(options: Options = {}) {
   return { ...setup({ upstream, ...options }), source };
 }
 
-/** Another process, over the same storage, that may not load anything. */
+/** Another process, with a tier of its own over the same storage, that may not load anything. */
 function another(storage: ChaosTier, clock: ManualClock): TieredCache<string> {
-  return setupCache({ storage, clock, upstream: () => 'loaded elsewhere' }).cache;
+  return setupCache({ storage: defineStorage(storage), clock, upstream: () => 'loaded elsewhere' }).cache;
 }
 
 describe('a storage that fails', () => {

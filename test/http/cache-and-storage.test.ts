@@ -37,6 +37,10 @@ describe('a storage tier', () => {
         storage: sqliteStorage({ database: ':memory:', codec: structuredCloneCodec }),
       }),
     ],
+    [
+      'with the default codec',
+      (): CachedFetchOptions['cache'] => ({ storage: sqliteStorage({ database: ':memory:' }) }),
+    ],
   ] as const)('that keeps values %s answers when memory does not', async ([, cache]) => {
     const { fetch: origin, asked } = counting({ ...MINUTE, 'x-a': 'b', etag: 'W/"1"' });
     const tiers = cache() as Partial<TieredCacheOptions<StoredResponse>>;

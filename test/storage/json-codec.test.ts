@@ -1,3 +1,5 @@
+import { runInNewContext } from 'node:vm';
+
 import { describe, expect, test } from 'vitest';
 
 import { jsonCodec } from '../../src/codecs/json.js';
@@ -39,6 +41,46 @@ describe('values of which JSON would keep nothing', () => {
 
     expect(() => jsonCodec.encode(1n)).toThrow(TypeError);
     expect(() => jsonCodec.encode(circular)).toThrow(TypeError);
+  });
+});
+
+describe('values that JSON would change', () => {
+  test.each<[string, unknown, string]>([
+    ['a date', { user: { born: new Date(0) } }, '`value.user.born` (an object of class Date)'],
+    ['a map', [1, new Map()], '`value[1]` (an object of class Map)'],
+    ['a typed array', Uint8Array.of(1), '`value` (an object of class Uint8Array)'],
+    ['undefined in an array', [undefined], '`value[0]` (undefined)'],
+    ['undefined as a property', { a: undefined }, '`value.a` (undefined)'],
+    ['a function as a property', { a: () => 1 }, '`value.a` (function)'],
+    ['not a number', { n: NaN }, '`value.n` (NaN)'],
+    ['minus zero', [0, -0], '`value[1]` (-0)'],
+    // oxlint-disable-next-line no-sparse-arrays
+    ['a hole', { list: [1, , 2] }, '`value.list` (an array with holes or names)'],
+    ['a match', /a/.exec('a'), '`value` (an array with holes or names)'],
+    [
+      'an instance of a class',
+      [
+        new (class Point {
+          readonly x = 1;
+        })(),
+      ],
+      '`value[0]` (an object of class Point)',
+    ],
+    ['an object without a class', Object.create({ a: 1 }), '`value` (an object of class Object)'],
+  ])('are refused, and the message says where: %s', (_name, value, where) => {
+    expect(() => jsonCodec.encode(value)).toThrow(`JSON would change ${where}`);
+  });
+
+  test('an object in two places comes back as two, and is taken', () => {
+    const shared = { a: [1] };
+
+    expect(jsonCodec.decode(jsonCodec.encode([shared, { shared }]) as string)).toEqual([shared, { shared }]);
+    expect(() => jsonCodec.encode([shared, shared, NaN])).toThrow('`value[2]` (NaN)');
+  });
+
+  test('data of another realm and rows without a prototype are plain data', () => {
+    expect(jsonCodec.encode(runInNewContext('({ a: [1] })'))).toBe('{"a":[1]}');
+    expect(jsonCodec.encode(Object.assign(Object.create(null) as object, { a: 1 }))).toBe('{"a":1}');
   });
 });
 

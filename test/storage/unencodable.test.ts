@@ -39,17 +39,17 @@ const never = (): never => {
 };
 
 const STORAGES: readonly [string, () => StorageTier][] = [
-  ['SQLite', () => sqliteStorage({ database: ':memory:' })],
-  ['Keyv', () => keyvStorage(new Keyv())],
-  ['unstorage', () => unstorageStorage(createStorage())],
-  ['Workers KV', () => workersKvStorage({ get: never, put: never, delete: never })],
-  ['the Cache API', () => cacheApiStorage({ match: never, put: never, delete: never })],
-  ['web storage', () => (stubLocalStorage(), webStorageStorage())],
+  ['SQLite', () => sqliteStorage({ database: ':memory:', codec: jsonCodec })],
+  ['Keyv', () => keyvStorage(new Keyv(), { codec: jsonCodec })],
+  ['unstorage', () => unstorageStorage(createStorage(), { codec: jsonCodec })],
+  ['Workers KV', () => workersKvStorage({ get: never, put: never, delete: never }, { codec: jsonCodec })],
+  ['the Cache API', () => cacheApiStorage({ match: never, put: never, delete: never }, { codec: jsonCodec })],
+  ['web storage', () => (stubLocalStorage(), webStorageStorage({ codec: jsonCodec }))],
 ];
 
 const QUEUES: readonly [string, () => WriteQueue][] = [
-  ['SQLite', () => sqliteQueue({ database: ':memory:' })],
-  ['web storage', () => (stubLocalStorage(), webStorageQueue())],
+  ['SQLite', () => sqliteQueue({ database: ':memory:', codec: jsonCodec })],
+  ['web storage', () => (stubLocalStorage(), webStorageQueue({ codec: jsonCodec }))],
 ];
 
 const WRITE: QueuedWrite = {
