@@ -42,7 +42,6 @@ export interface Wants {
   readonly reload: boolean;
 }
 
-const NO_HEADERS = new Headers();
 /** The wishes of a request that says nothing about reuse. */
 export const NOTHING_SPECIAL: Wants = Object.freeze({
   maxAge: undefined,
@@ -60,11 +59,11 @@ export const NOTHING_SPECIAL: Wants = Object.freeze({
  * Reads the arguments of `fetch`. Gives `undefined` if a cache can make nothing of them: `fetch` itself then says what
  * is wrong.
  */
-export function readAsk(input: FetchInput, init: FetchInit | undefined): Ask | undefined {
+export function readAsk(input: FetchInput, init: FetchInit | null | undefined): Ask | undefined {
   const request = typeof input === 'object' && !(input instanceof URL) ? input : undefined;
   const url = plainUrl(urlOf(input));
   if (url === undefined) return undefined;
-  const headers = init?.headers === undefined ? (request?.headers ?? NO_HEADERS) : headersFrom(init.headers);
+  const headers = init?.headers === undefined ? (request?.headers ?? new Headers()) : headersFrom(init.headers);
   if (headers === undefined) return undefined;
   const credentials = init?.credentials ?? request?.credentials;
   return {
@@ -72,7 +71,7 @@ export function readAsk(input: FetchInput, init: FetchInit | undefined): Ask | u
     url,
     headers,
     selectors: headers,
-    signal: (init !== undefined && 'signal' in init ? init.signal : request?.signal) ?? undefined,
+    signal: (init && 'signal' in init ? init.signal : request?.signal) ?? undefined,
     redirect: init?.redirect ?? request?.redirect ?? 'follow',
     wants: wantsOf(headers, modeOf(init, request)),
     credentialed: headers.has('authorization') || headers.has('cookie') || credentials === 'include',
@@ -116,8 +115,8 @@ function headersFrom(init: ConstructorParameters<typeof Headers>[0]): Headers | 
 }
 
 /** The cache mode of a request; `'default'` where the platform has none. */
-function modeOf(init: FetchInit | undefined, request: Request | undefined): string {
-  return (init as { readonly cache?: string } | undefined)?.cache ?? requestMode(request) ?? 'default';
+function modeOf(init: FetchInit | null | undefined, request: Request | undefined): string {
+  return (init as { readonly cache?: string } | null | undefined)?.cache ?? requestMode(request) ?? 'default';
 }
 
 /** Workers' requests throw for what they don't implement. */

@@ -45,8 +45,8 @@ function quoted(text: string): string {
 
 /** What an HTTP cache did with one request. Durations are milliseconds. */
 export interface HttpCacheStatus {
-  /** The parameter `fwd`: why the request went towards the origin. Absent for a hit. */
-  readonly forwarded?: 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'stale' | 'request';
+  /** The parameter `fwd`: why the request went towards the origin. Absent for a hit; `'no'` if it is none and went nowhere. */
+  readonly forwarded?: 'no' | 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'stale' | 'request';
   readonly forwardStatus?: number | undefined;
   readonly stored?: boolean;
   /** Whether another caller's request brought the answer. */
@@ -65,7 +65,7 @@ export interface HttpCacheStatus {
 export function renderCacheStatus(cacheName: string, status: HttpCacheStatus): string {
   const parts = [item('cacheName', cacheName)];
   if (status.forwarded === undefined) parts.push('hit');
-  else parts.push(`fwd=${status.forwarded}`);
+  else if (status.forwarded !== 'no') parts.push(`fwd=${status.forwarded}`);
   if (status.forwardStatus !== undefined) parts.push(`fwd-status=${status.forwardStatus}`);
   if (status.stored === true) parts.push('stored');
   if (status.collapsed === true) parts.push('collapsed');

@@ -7,12 +7,13 @@ import { around, invalidateUrl, through } from './passage.js';
 import { followed } from './redirect.js';
 import { dressed } from './respond.js';
 import { prefixTag } from './response-tags.js';
+import { sender } from './sender.js';
 import type { Origin } from './settings.js';
 import type { StoredResponse } from './stored-response.js';
 
 /** Options of {@link cachedFetch}. */
 export interface CachedFetchOptions extends HttpCacheOptions {
-  /** Sends requests to the origin. @default the `fetch` that is global when `cachedFetch` is called */
+  /** Sends requests to the origin. @default the global `fetch`, as it is at each request */
   readonly fetch?: Fetch;
 }
 
@@ -52,7 +53,7 @@ export interface CachedFetch extends Fetch {
 export function cachedFetch(options: CachedFetchOptions = {}): CachedFetch {
   const settings = resolveHttpOptions(options, [...HTTP_OPTIONS, 'fetch']);
   checkFunction('fetch', options.fetch);
-  const fetch: Fetch = options.fetch ?? globalThis.fetch;
+  const fetch = sender(options.fetch);
 
   const cached = async (input: FetchInput, init?: FetchInit): Promise<Response> => {
     const ask = readAsk(input, init);
@@ -82,7 +83,7 @@ export function cachedFetch(options: CachedFetchOptions = {}): CachedFetch {
 }
 
 /** The caller's request as the cache sends it on. */
-function originOf(fetch: Fetch, { method, redirect }: Ask, input: FetchInput, init: FetchInit = {}): Origin {
+function originOf(fetch: Fetch, { method, redirect }: Ask, input: FetchInput, init: FetchInit | undefined): Origin {
   const mode: Redirect = redirect === 'follow' ? 'manual' : redirect;
   return ({ headers, signal }) => fetch(input, { ...init, method, headers, signal: signal ?? null, redirect: mode });
 }

@@ -202,7 +202,7 @@ export class Exchange {
     const make = (body: Uint8Array): StoredAnswer => answerOf(ask, received, body, storable, known, settings);
     const freshFor = this.#isShareable(storable, make(new Uint8Array()));
     load.signal.addEventListener('abort', () => this.#noteTimeout(load.signal.reason), { once: true });
-    this.#split(response, this.#status({ forwardStatus, stored: true, freshFor }));
+    this.#split(response, this.#status({ forwardStatus, stored: isSized(response), freshFor }));
     const read = this.#relay === undefined ? NOTHING : await this.#relay.collect(load.signal);
     if (load.signal.aborted) throw load.signal.reason;
     if (read.end === 'too-large') return this.#turnAway('too-large', received, known);
@@ -281,6 +281,11 @@ export class Exchange {
 }
 
 const NOTHING = Object.freeze({ end: 'complete', bytes: new Uint8Array() } as const);
+
+/** Whether the size of the body is known before it is there, and so that it will be stored. */
+function isSized({ body, headers }: Response): boolean {
+  return body === null || (headers.has('content-length') && !headers.has('content-encoding'));
+}
 
 function detour(why: string): Loaded<StoredResponse> {
   return loaded<StoredResponse>({ kind: 'detour', why }, { ttl: 0, store: false });

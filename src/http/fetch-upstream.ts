@@ -6,6 +6,7 @@ import { loaded, notModified } from '../read/loaded.js';
 import type { Fetch, FetchInit } from './ask.js';
 import { Directives } from './cache-control.js';
 import { initialAge, rulesOf, type Arrival } from './rules.js';
+import { sender } from './sender.js';
 
 /** Options of {@link fetchUpstream}. */
 export interface FetchUpstreamOptions<V> {
@@ -15,7 +16,7 @@ export interface FetchUpstreamOptions<V> {
   readonly init?: FetchInit | ((key: string) => FetchInit);
   /** Makes the value from a successful response. @default its JSON */
   readonly parse?: (response: Response, key: string) => MaybePromise<V>;
-  /** Sends requests to the source. @default the `fetch` that is global when `fetchUpstream` is called */
+  /** Sends requests to the source. @default the global `fetch`, as it is at each request */
   readonly fetch?: Fetch;
   /** Whether `s-maxage` and `proxy-revalidate` count. @default false */
   readonly shared?: boolean;
@@ -76,7 +77,7 @@ export function fetchUpstream<V>(options: FetchUpstreamOptions<V> = {}): Upstrea
   checkClock(clock);
   if (typeof shared !== 'boolean') throw misuse('shared', 'a boolean', shared);
   const parse = options.parse ?? ((response: Response) => response.json() as Promise<V>);
-  const fetch: Fetch = options.fetch ?? globalThis.fetch;
+  const fetch = sender(options.fetch);
 
   return async (key, load) => {
     const own = typeof init === 'function' ? init(key) : init;

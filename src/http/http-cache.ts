@@ -40,7 +40,7 @@ export async function passThrough(settings: HttpSettings, ask: Ask, origin: Orig
     return serve(settings, passage, stored, verdict.use === 'fresh' ? {} : { detail: verdict.use });
   }
   if (ask.wants.onlyIfCached || settings.onlyIfCached)
-    return notCached(ask.url, statusText(settings, passage, { detail: 'only-if-cached' }));
+    return notCached(ask.url, statusText(settings, passage, { forwarded: 'no', detail: 'only-if-cached' }));
   return forward(settings, passage, verdict);
 }
 

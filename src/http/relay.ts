@@ -1,3 +1,5 @@
+import { close, enqueue, nextChunk } from './body.js';
+
 /** The outcome of collecting a body. */
 export type BodyEnd =
   | { readonly end: 'complete'; readonly bytes: Uint8Array }
@@ -23,7 +25,7 @@ export class Relay {
     void this.#leave(this.#signal?.reason);
   };
   #size = 0;
-  #controller!: ReadableStreamDefaultController<Uint8Array>;
+  #controller!: ReadableByteStreamController;
   /** Who reads the source: the collector, the caller, or nobody any more. */
   #pace: 'collector' | 'caller' | 'ended' = 'collector';
   #isCallerGone = false;
@@ -34,8 +36,9 @@ export class Relay {
     this.#reader = body.getReader();
     this.#limit = limit;
     this.#signal = signal;
-    this.stream = new ReadableStream<Uint8Array>(
+    this.stream = new ReadableStream(
       {
+        type: 'bytes',
         start: (controller) => void (this.#controller = controller),
         pull: () => this.#pull(),
         cancel: (reason) => this.#leave(reason),
@@ -53,9 +56,9 @@ export class Relay {
     signal.addEventListener('abort', stop, { once: true });
     try {
       while (this.#pace === 'collector') {
-        const { done, value } = await this.#reader.read();
-        if (done) return this.#complete();
-        this.#take(value);
+        const chunk = await nextChunk(this.#reader);
+        if (chunk === undefined) return this.#complete();
+        this.#take(chunk);
       }
       return { end: 'too-large' };
     } catch (error) {
@@ -76,8 +79,7 @@ export class Relay {
   #take(chunk: Uint8Array): void {
     this.#size += chunk.byteLength;
     const isKept = this.#size <= this.#limit && this.#pace === 'collector';
-    // A copy, since the caller may write into its chunk.
-    if (!this.#isCallerGone) this.#controller.enqueue(isKept ? chunk.slice() : chunk);
+    if (!this.#isCallerGone) enqueue(this.#controller, chunk);
     if (isKept) this.#chunks.push(chunk);
     else this.#handOver(undefined);
   }
@@ -96,9 +98,9 @@ export class Relay {
 
   async #pass(): Promise<void> {
     try {
-      const { done, value } = await this.#reader.read();
+      const chunk = await nextChunk(this.#reader);
       if (this.#isCallerGone) return;
-      if (!done) return this.#controller.enqueue(value);
+      if (chunk !== undefined) return enqueue(this.#controller, chunk);
       this.#pace = 'ended';
       this.#close();
     } catch (error) {
@@ -127,7 +129,7 @@ export class Relay {
   #close(): void {
     if (this.#isCallerGone) return;
     this.#forget();
-    this.#controller.close();
+    close(this.#controller);
   }
 
   #fail(error: unknown): void {

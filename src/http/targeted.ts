@@ -6,6 +6,8 @@ const TOKEN = String.raw`[A-Za-z*][!#$%&'*+\-.^_\`|~:/\w]*`;
 const STRING = String.raw`"(?:[ !#-\[\]-~]|\\["\\])*"`;
 const INTEGER = String.raw`-?\d{1,15}`;
 const BARE = String.raw`(?:${INTEGER}(?:\.\d{1,3})?|${STRING}|${TOKEN}|:[A-Za-z0-9+/=]*:|\?[01])`;
+/** Directives whose value is an integer. A field with another type there makes no sense as a whole. */
+const OF_SECONDS = new Set(['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error']);
 const MEMBER = new RegExp(String.raw`^(${KEY})(?:=(${BARE}))?((?:;[ ]*${KEY}(?:=${BARE})?)*)[\t ]*(?:,[\t ]*(?=.)|$)`);
 
 /**
@@ -34,6 +36,7 @@ function parseDictionary(field: string): Map<string, string | undefined> | undef
     const match = MEMBER.exec(rest);
     if (match === null) return undefined;
     const [all, key = '', value] = match;
+    if (OF_SECONDS.has(key) && !/^-?\d+$/.test(value ?? '')) return undefined;
     members.delete(key);
     members.set(key, value);
     rest = rest.slice(all.length);
@@ -41,7 +44,7 @@ function parseDictionary(field: string): Map<string, string | undefined> | undef
   return members;
 }
 
-/** `?0` switches a directive off. A number that is not an integer stays as it is, and makes no sense to any directive. */
+/** `?0` switches a directive off. */
 function asCacheControl(members: ReadonlyMap<string, string | undefined>): string {
   const directives: string[] = [];
   for (const [key, value] of members) {

@@ -78,7 +78,8 @@ export function callerHasIt(asked: Headers, status: number, headers: Headers, no
     return etag !== null && (wanted.match(LISTED) ?? []).some((tag) => opaque(tag) === opaque(etag));
   }
   const since = parseHttpDate(asked.get('if-modified-since'), now);
-  const modified = parseHttpDate(headers.get('last-modified'), now);
+  // Without that date, the response is no older than its own (RFC 9111 §4.3.2).
+  const modified = parseHttpDate(headers.get('last-modified') ?? headers.get('date'), now);
   return since !== undefined && modified !== undefined && modified <= since;
 }
 

@@ -21,6 +21,43 @@ export function bodies(suite: HttpSuite): void {
       expect(await origin.seen()).toHaveLength(1);
     });
 
+    test.for([
+      ['stored', { headers: cacheable }],
+      ['in chunks', { headers: cacheable, chunked: true }],
+      ['too large to be stored', { headers: cacheable, size: 3_000, chunked: true }],
+      ['private', { headers: { 'cache-control': 'private' } }],
+    ] as const)('can be read with a buffer of the caller (%s)', async ([, step]) => {
+      const { fetch, origin } = await setup(suite, [{ body: 'hello', ...step }], { maxBodySize: 2_000 });
+      const { signal } = new AbortController();
+      const length = 'size' in step ? step.size : 5;
+
+      for (const init of [{}, { signal }, {}]) {
+        const reader = (await fetch(origin.url(), init)).body!.getReader({ mode: 'byob' });
+        let size = 0;
+        for (
+          let chunk = await reader.read(new Uint8Array(3));
+          !chunk.done;
+          chunk = await reader.read(new Uint8Array(3))
+        )
+          size += chunk.value.byteLength;
+        expect(size).toBe(length);
+      }
+    });
+
+    test('is not called stored before its size is known', async () => {
+      const { fetch, origin } = await setup(
+        suite,
+        {
+          '/large': [{ headers: cacheable, size: 3_000, chunked: true }],
+          '/sized': [{ headers: cacheable, body: 'x' }],
+        },
+        { maxBodySize: 2_000 },
+      );
+
+      expect(told(await fetch(origin.url('/large')), 'stored')).toBeUndefined();
+      expect(told(await fetch(origin.url('/sized')), 'stored')).toBe(true);
+    });
+
     test('belongs to each caller alone: what one writes into, the others do not see', async () => {
       const { fetch, origin } = await setup(suite, [{ headers: cacheable, body: 'abc' }]);
       await (await fetch(origin.url())).text();

@@ -117,7 +117,7 @@ export function credentials(suite: HttpSuite): void {
     });
 
     test('no credential is part of a key, nor of what is stored', async () => {
-      const { fetch, origin } = await setup(suite, [{ headers: { ...minute, vary: 'authorization' } }], {
+      const { fetch, origin } = await setup(suite, [{ headers: { ...minute, vary: 'authorization' }, body: 'x' }], {
         ...PRIVATE,
         showKey: true,
       });

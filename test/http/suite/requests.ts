@@ -27,6 +27,13 @@ export function requests(suite: HttpSuite): void {
       expect((await fetch(request, { method: 'POST' })).status).toBe(200);
     });
 
+    test('takes `null` for its options, as fetch does', async () => {
+      const { fetch, origin } = await setup(suite, [{ headers: cacheable, body: 'x' }]);
+
+      expect(await (await fetch(origin.url(), null as never)).text()).toBe('x');
+      expect(told(await fetch(origin.url(), null as never), 'hit')).toBe(true);
+    });
+
     test('with a body passes on as it is, a stream and a used-up Request included', async () => {
       const { fetch, origin } = await setup(suite, [{ body: 'done' }]);
       const request = new Request(origin.url(), { method: 'POST', body: 'text' });

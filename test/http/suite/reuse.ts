@@ -104,6 +104,15 @@ export function reuse(suite: HttpSuite): void {
         { options: { targeted: true } },
       ],
       ['CDN-Cache-Control when not', { 'cache-control': 'no-store', 'cdn-cache-control': 'max-age=60' }, 1, 'uri-miss'],
+      ...['max-age="10000"', 'max-age=1.5', 'max-age=abc', 'max-age', 's-maxage="9", max-age=60'].map(
+        (field): [string, Fields, number, string, More] => [
+          `CDN-Cache-Control with a value of another type (${field})`,
+          { 'cache-control': 'no-store', 'cdn-cache-control': field },
+          0,
+          'uri-miss',
+          { options: { targeted: true } },
+        ],
+      ),
       [
         'CDN-Cache-Control that is none',
         { 'cache-control': 'max-age=60', 'cdn-cache-control': 'max-age=' },
@@ -186,6 +195,8 @@ export function reuse(suite: HttpSuite): void {
       const stale = await fetch(origin.url(), only);
 
       expect([none.status, fresh.status, stale.status]).toEqual([504, 200, 504]);
+      for (const response of [none, stale])
+        expect(response.headers.get('cache-status')).toBe('soloflight; detail=only-if-cached');
       expect(await origin.seen()).toHaveLength(1);
     });
 

@@ -146,6 +146,18 @@ export function validation(suite: HttpSuite): void {
     });
   });
 
+  test('a caller whose copy is newer than the `Date` of a response without `Last-Modified` is told so', async () => {
+    const { fetch, clock, origin } = await setup(suite, [{ headers: { 'cache-control': 'max-age=60' }, body: 'x' }]);
+    await (await fetch(origin.url())).text();
+    const since = (ms: number): Promise<Response> =>
+      fetch(origin.url(), { headers: { 'if-modified-since': new Date(clock.now() + ms).toUTCString() } });
+
+    const statuses = [(await since(-1_000)).status, (await since(0)).status, (await since(5_000)).status];
+
+    expect(statuses).toEqual([200, 304, 304]);
+    expect(await origin.seen()).toHaveLength(1);
+  });
+
   describe('a caller with a copy of what is not stored', () => {
     const copy = { 'if-none-match': '"1"' };
     const unchanged = (control: string): object => ({
