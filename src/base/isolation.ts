@@ -1,3 +1,6 @@
+import { builtInOf, isPlainArray, isPlainObject } from './realm.js';
+import { shareable } from './single-use.js';
+
 /** What callers share: the value itself, the value frozen, or nothing. */
 export type Isolate = 'none' | 'freeze' | 'clone';
 
@@ -5,37 +8,113 @@ export type Isolate = 'none' | 'freeze' | 'clone';
 export interface Isolation {
   /** The value as the cache keeps it. May throw for one that can't be isolated. */
   readonly keep: <T>(value: T) => T;
-  /** The same, where that is another value or may fail. */
-  readonly keeps?: (<T>(value: T) => T) | undefined;
   /** A kept value as one caller gets it. */
   readonly give: <T>(value: T) => T;
-  /** Whether every caller gets a value of its own. */
+  /** Whether a caller may get a value of its own. */
   readonly perCaller: boolean;
 }
 
 const same = <T>(value: T): T => value;
-const copy = <T>(value: T): T => structuredClone(value);
-
-const ISOLATIONS: Readonly<Record<Isolate, Isolation>> = Object.freeze({
-  none: { keep: same, give: same, perCaller: false },
-  freeze: { keep: deepFrozen, keeps: deepFrozen, give: same, perCaller: false },
-  clone: { keep: copy, keeps: copy, give: copy, perCaller: true },
-});
 
 /** The isolation of that name, or `undefined` where there is none. */
 export function isolationOf(name: unknown): Isolation | undefined {
-  return typeof name === 'string' && Object.hasOwn(ISOLATIONS, name) ? ISOLATIONS[name as Isolate] : undefined;
+  switch (name) {
+    case 'none':
+      return { keep: shareable, give: same, perCaller: false };
+    case 'freeze':
+      return frozen();
+    case 'clone':
+      return {
+        keep: (value) => structuredClone(shareable(value)),
+        give: (value) => structuredClone(value),
+        perCaller: true,
+      };
+    default:
+      return undefined;
+  }
 }
 
-/** `value` with all plain objects and arrays in it frozen. What else there is, a Map or a Date, keeps its methods. */
-function deepFrozen<T>(value: T): T {
-  const pending: unknown[] = [value];
-  for (const next of pending) {
-    if (typeof next !== 'object' || next === null || Object.isFrozen(next)) continue;
-    // The elements of a buffer can't be frozen, and trying is an error.
-    if (ArrayBuffer.isView(next)) continue;
-    Object.freeze(next);
-    pending.push(...Object.values(next));
+/** Freezes values where they are. One with parts that can't be frozen is copied on its way in, and once more for each caller. */
+function frozen(): Isolation {
+  const copied = new WeakSet<object>();
+  const keep = <T>(value: T): T => {
+    if (typeof value !== 'object' || value === null || !freeze(shareable(value))) return value;
+    const own = copyOf(value, new Map());
+    copied.add(own);
+    return own;
+  };
+  const give = <T>(value: T): T =>
+    typeof value === 'object' && value !== null && copied.has(value) ? copyOf(value, new Map()) : value;
+  return { keep, give, perCaller: true };
+}
+
+/** Freezes `value` and all that it holds. Tells whether a part can't be frozen: the content of a `Map`, `Set`, `Date` or buffer. */
+function freeze(value: object): boolean {
+  let isFluid = false;
+  const seen = new Set<unknown>([value]);
+  for (const next of seen) {
+    if (typeof next !== 'object' || next === null) continue;
+    const content = contentOf(next);
+    if (content === undefined) Object.freeze(next);
+    else isFluid = true;
+    // Below what is frozen already, too: that was the work of somebody else.
+    for (const part of content ?? partsOf(next)) seen.add(part);
   }
-  return value;
+  return isFluid;
+}
+
+/** What `value` holds that freezing does not reach; `undefined` where freezing reaches all. */
+function contentOf(value: object): readonly unknown[] | undefined {
+  if (ArrayBuffer.isView(value)) return [];
+  if (isPlainArray(value) || isPlainObject(value)) return undefined;
+  switch (builtInOf(value) ?? '') {
+    case 'Map':
+      return Array.from(Map.prototype.entries.call(value)).flat();
+    case 'Set':
+      return Array.from(Set.prototype.values.call(value));
+    case 'Date':
+    case 'ArrayBuffer':
+      return [];
+    default:
+      return undefined;
+  }
+}
+
+/** Own properties, whatever their names. A getter is not called: what it gives is nobody's yet. */
+function partsOf(value: object): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  return Reflect.ownKeys(value).map((name): unknown => Object.getOwnPropertyDescriptor(value, name)?.value);
+}
+
+/** A copy of plain objects, arrays and what can't be frozen. Instances of other classes are frozen, and shared. */
+function copyOf<T>(value: T, copies: Map<unknown, unknown>): T {
+  if (typeof value !== 'object' || value === null) return value;
+  if (copies.has(value)) return copies.get(value) as T;
+  const copy = emptyCopyOf(value);
+  copies.set(value, copy);
+  if (copy instanceof Map)
+    for (const [key, item] of Map.prototype.entries.call(value)) copy.set(copyOf(key, copies), copyOf(item, copies));
+  else if (copy instanceof Set) for (const item of Set.prototype.values.call(value)) copy.add(copyOf(item, copies));
+  else if (isPlainArray(value) || isPlainObject(value)) Object.freeze(fill(copy, value, copies));
+  return copy as T;
+}
+
+function emptyCopyOf(value: object): object {
+  if (isPlainArray(value)) return [];
+  if (isPlainObject(value)) return Object.create(Object.getPrototypeOf(value) as object | null) as object;
+  const kind = builtInOf(value) ?? '';
+  if (kind === 'Map') return new Map();
+  if (kind === 'Set') return new Set();
+  return contentOf(value) === undefined ? value : structuredClone(value);
+}
+
+/** The own properties of `value`, copied onto `copy` as they are, so that no setter runs. */
+function fill(copy: object, value: object, copies: Map<unknown, unknown>): object {
+  for (const name of Reflect.ownKeys(value)) {
+    const property = Object.getOwnPropertyDescriptor(value, name) as PropertyDescriptor;
+    if ('value' in property) property.value = copyOf(property.value as unknown, copies);
+    // The length of an array comes after its items, and is fixed from then on.
+    Object.defineProperty(copy, name, property);
+  }
+  return copy;
 }

@@ -64,7 +64,10 @@ export interface TieredCacheOptions<V> extends LifetimeOptions<V> {
   readonly jitter?: number;
   /**
    * What callers share: the very value (`'none'`), the value deeply frozen (`'freeze'`), or nothing: each gets a
-   * structured clone (`'clone'`, which costs a clone per read). @default 'none'
+   * structured clone (`'clone'`, which costs a clone per read).
+   *
+   * The content of a Map, Set, Date or buffer can't be frozen: with `'freeze'`, a value that holds one is copied for each
+   * caller. Instances of other classes in it are frozen and shared. @default 'none'
    */
   readonly isolate?: Isolate;
   /**

@@ -41,7 +41,7 @@ export async function load<V>(
     const result = await reads.flights.within(flight, () => upstream(key, new Context(reads, flight)));
     told = typeof result === 'object' && result !== null && LOADED in result ? (result as Loaded<V>) : undefined;
     value = told === undefined ? (result as V) : await valueIn(told, journey.fallback);
-    if (rules.isolation.keeps !== undefined) value = rules.isolation.keeps(value);
+    value = rules.isolation.keep(value);
   } catch (error) {
     return failed(reads, flight, error);
   }

@@ -16,7 +16,7 @@ export function plainOnly(isolation: Isolation): Isolation {
       foreign.value,
     );
   };
-  return { ...isolation, keep, keeps: keep };
+  return { ...isolation, keep };
 }
 
 /** `reason`, for which a load failed, as others may have it: an error as it is, and instead of a response an error. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { mapStorage } from '../../src/index.js';
+import { mapStorage, TieredCache } from '../../src/index.js';
 import { settle, setupCache } from '../support/setup-cache.js';
 
 interface Post {
@@ -47,6 +47,57 @@ describe('values that are frozen', () => {
     const value = await cache.get('k');
 
     expect(() => value.tags.push('y')).toThrow(TypeError);
+  });
+
+  test('are frozen below what was frozen already', async () => {
+    const cache = new TieredCache<{ deep: { n: number } }>({ ttl: '1m', isolate: 'freeze' });
+    const hidden = Symbol('hidden');
+    const value = Object.freeze({ deep: { n: 1 }, [hidden]: { n: 1 }, list: Object.freeze([{ n: 1 }]) });
+    await cache.set('k', value);
+
+    const read = (await cache.get('k')) as typeof value;
+
+    expect(() => (read.deep.n = 2)).toThrow(TypeError);
+    expect(() => (read.list[0]!.n = 2)).toThrow(TypeError);
+    expect(() => (read[hidden].n = 2)).toThrow(TypeError);
+  });
+
+  test('and hold what cannot be frozen come as a copy to each caller', async () => {
+    const value = {
+      map: new Map([['a', { n: 1 }]]),
+      deep: [{ set: new Set([1]) }],
+      at: new Date(0),
+      bytes: Uint8Array.of(1),
+      user: new (class User {
+        readonly #name = 'Ada';
+        get name(): string {
+          return this.#name;
+        }
+      })(),
+    };
+    const { cache, upstream } = setupCache<typeof value>({ isolate: 'freeze' });
+    const reading = cache.get('k');
+    upstream.calls[0]!.resolve(value);
+
+    for (const read of [await reading, await cache.get('k'), value]) {
+      read.map.set('b', { n: 2 });
+      read.deep[0]!.set.add(2);
+      read.at.setTime(5);
+      read.bytes[0] = 5;
+      expect(() => (read.map.get('a')!.n = 2)).toThrow(TypeError);
+      expect(() => read.deep.push({ set: new Set() })).toThrow(TypeError);
+    }
+    const { map, deep, at, bytes, user } = await cache.get('k');
+
+    expect([map.size, deep[0]!.set.size, at.getTime(), bytes[0], user.name]).toEqual([1, 1, 0, 1, 'Ada']);
+    expect(cache.peek('k')).not.toBe(cache.peek('k'));
+  });
+
+  test('and hold nothing else are one and the same for all callers', async () => {
+    const { cache } = setupCache<object>({ isolate: 'freeze' });
+    await cache.set('k', { a: [1] });
+
+    expect(await cache.get('k')).toBe(await cache.get('k'));
   });
 
   test('may hold cycles, dates and bytes', async () => {

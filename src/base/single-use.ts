@@ -1,0 +1,71 @@
+import { misuse } from '../errors.js';
+
+/** Parts of a value that are looked at, and how deep they may lie: what can be read only once lies near the top. */
+const MOST_PARTS = 100;
+const DEEPEST = 4;
+
+/**
+ * `value`, which several callers are to share.
+ *
+ * @throws TypeError if it is or holds something that the first of them would use up: a response, a stream, an iterator, a promise.
+ */
+export function shareable<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  const found = find(value, 0, { parts: MOST_PARTS });
+  if (found === undefined) return value;
+  throw misuse(
+    `value${found.path}`,
+    `something that several callers can read, not ${found.what}: keep what is in it, as by ${found.cure}`,
+    value,
+  );
+}
+
+interface Found extends Kind {
+  readonly path: string;
+}
+
+interface Kind {
+  readonly what: string;
+  readonly cure: string;
+}
+
+function find(value: object, depth: number, left: { parts: number }): Found | undefined {
+  left.parts -= 1;
+  const kind = kindOf(value);
+  if (kind !== undefined) return { ...kind, path: '' };
+  if (depth === DEEPEST || ArrayBuffer.isView(value)) return undefined;
+  if (value instanceof Map || value instanceof Set) return among(value.values(), depth, left);
+  for (const name in value) {
+    if (left.parts <= 0) return undefined;
+    const part = (value as Readonly<Record<string, unknown>>)[name];
+    const inner = typeof part === 'object' && part !== null ? find(part, depth + 1, left) : undefined;
+    if (inner !== undefined)
+      return { ...inner, path: `${Array.isArray(value) ? `[${name}]` : `.${name}`}${inner.path}` };
+  }
+  return undefined;
+}
+
+function among(members: Iterable<unknown>, depth: number, left: { parts: number }): Found | undefined {
+  for (const member of members) {
+    if (left.parts <= 0) return undefined;
+    const inner = typeof member === 'object' && member !== null ? find(member, depth + 1, left) : undefined;
+    if (inner !== undefined) return { ...inner, path: ` (a member)${inner.path}` };
+  }
+  return undefined;
+}
+
+/** By what it does and not by class: there are many kinds of streams and responses, and several realms. */
+function kindOf(value: object): Kind | undefined {
+  const { then, bodyUsed, clone, getReader, getWriter, pipe, next } = value as Readonly<Record<string, unknown>>;
+  if (typeof then === 'function') return { what: 'a promise', cure: '`await`' };
+  if (typeof bodyUsed === 'boolean' && typeof clone === 'function')
+    return { what: 'a Response or Request', cure: '`await response.json()`, or use `soloflight/http`' };
+  if ([getReader, getWriter, pipe].some(isFunction))
+    return { what: 'a stream', cure: '`await new Response(stream).bytes()`' };
+  const iterates = Symbol.iterator in value || Symbol.asyncIterator in value;
+  return iterates && isFunction(next) ? { what: 'an iterator', cure: '`Array.from(iterator)`' } : undefined;
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === 'function';
+}
