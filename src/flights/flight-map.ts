@@ -58,6 +58,8 @@ export interface FlightMapOptions<K> {
   /** Counts the flights of all maps that share `maxFlights`. @default this map's own */
   readonly budget?: { live: number } | undefined;
   readonly coalesce: boolean | (() => boolean);
+  /** Whether no timer outlives the last flight: it holds the whole map. For maps of which there may be many. @default false */
+  readonly rests?: boolean | undefined;
   readonly clock: Clock;
   readonly onEvent: ((event: FlightEvent<K>) => void) | undefined;
   readonly asyncContext: AsyncContext | undefined;
@@ -339,6 +341,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
     flight.older = flight.newer = undefined;
     this.#live -= 1;
     this.budget.live -= 1;
+    if (this.options.rests === true) this.rest();
     this.subscribers -= flight.subscribers;
     this.totals[end] += 1;
     if (onEvent !== undefined) this.#emit(eventOf(flight, end, this.ageOf(flight)));
@@ -347,7 +350,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
   /**
    * Sets the one timer to the deadline of the oldest flight.
    *
-   * It is left armed when flights end: it then fires once for nothing, which is cheaper than a timer per flight.
+   * It is left armed when flights end, unless the map rests: it then fires once for nothing, which is cheaper than a timer per flight.
    */
   protected arm(_flight?: Flight<K, R, D, V>): void {
     const { maxDuration, clock } = this.options;

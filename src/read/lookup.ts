@@ -159,7 +159,10 @@ async function wait<V>(reads: Reads<V>, key: string, asked: Ask<V>): Promise<Ans
     try {
       const outcome = await patiently(reads, boarded.flight, boarded.result, ask);
       const accepted = accepts(reads, outcome, ask, epoch);
-      if (outcome.status === 'fallback' && !accepted) throw outcome.error;
+      // A `softTimeout` never rejects: what it found has become too old meanwhile, and the flight goes on.
+      const { code } = Object(outcome.error) as Partial<SoloflightError>;
+      const isSoft = code === 'SOLOFLIGHT_SOFT_TIMEOUT' && ask.read.softTimeout !== Infinity;
+      if (outcome.status === 'fallback' && !accepted && !isSoft) throw outcome.error;
       // Whose own patience is over gets what there is, also instead of a load.
       if (accepted && (outcome.loaded || !mustLoad || outcome.error instanceof CallerTimeoutError)) {
         count(reads, outcome.status, 1);
@@ -167,16 +170,23 @@ async function wait<V>(reads: Reads<V>, key: string, asked: Ask<V>): Promise<Ans
       }
       // Storage had something, but too stale for this caller, or a tag of it was invalidated before: only a load will do.
       if (mustLoad) takeOver(reads, key);
+      else if (isSoft) ask = stillWaiting(reads, ask, since, Infinity);
       else ask = { ...ask, reason: 'revalidate' };
     } catch (error) {
       if (error !== LEADER_LOST) {
         if (ask.read.signal?.aborted !== true) counters.misses += 1;
         throw error;
       }
-      // The request that led the flight has ended: once more, with what is left of the `timeout`.
-      ask = { ...ask, read: { ...ask.read, timeout: Math.max(0, ask.read.timeout - clock.monotonic() + since) } };
+      // The request that led the flight has ended: once more.
+      ask = stillWaiting(reads, ask, since);
     }
   }
+}
+
+/** `ask` with what is left of its `timeout`. */
+function stillWaiting<V>({ clock }: Reads<V>, ask: Ask<V>, since: number, softTimeout = ask.read.softTimeout): Ask<V> {
+  const timeout = Math.max(0, ask.read.timeout - clock.monotonic() + since);
+  return { ...ask, read: { ...ask.read, timeout, softTimeout } };
 }
 
 /**
