@@ -71,6 +71,8 @@ export interface FlightHooks<K, R, D = undefined, V = R> {
   readonly valueIn: (result: R) => V;
   /** What subscribers get instead of the timeout error; may throw another one. */
   readonly rescue: (flight: Flight<K, R, D, V>, error: FlightTimeoutError) => R;
+  /** Whether `result` stands in for that of work that failed. @default never */
+  readonly hasFailed?: (result: R) => boolean;
   /** Told that a flight ended: its key is free, its subscribers have not run yet. Must not throw. */
   readonly ended: (flight: Flight<K, R, D, V>, result: R | undefined) => void;
 }
@@ -113,7 +115,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
     this.budget = options.budget ?? { live: 0 };
     this.overlaps = options.coalesce !== true;
     this.#arrived = forFlights((flight, result) => {
-      if (!this.#strike(flight, 'succeeded')) return;
+      if (!this.#strike(flight, this.hooks.hasFailed?.(result) === true ? 'failed' : 'succeeded')) return;
       this.hooks.ended(flight, result);
       flight.resolve(result);
     });

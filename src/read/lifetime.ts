@@ -73,7 +73,9 @@ export function coverage(option: Duration | StaleIfError | undefined): Partial<S
   return option;
 }
 
-function fixedOf<V>(windows: Pick<LifetimeSettings<V>, 'ttl' | 'staleWhileRevalidate' | 'staleIfError'>): LifetimeSettings<V>['fixed'] {
+function fixedOf<V>(
+  windows: Pick<LifetimeSettings<V>, 'ttl' | 'staleWhileRevalidate' | 'staleIfError'>,
+): LifetimeSettings<V>['fixed'] {
   const { ttl, staleWhileRevalidate, staleIfError } = windows;
   if (typeof ttl === 'function') return undefined;
   return { ...windows, ttl, lasts: ttl + staleWhileRevalidate + staleIfError > 0 };
@@ -104,9 +106,7 @@ export function windowsOf<V>(lifetime: LifetimeSettings<V>, value: V | undefined
   if (control === NO_CONTROL && jitter === 0 && value !== undefined && hasFixedTtl(lifetime)) return lifetime;
   const wished = parseDuration('ttl', control.ttl ?? ttlOf(lifetime, value, context), ENDLESS);
   const ttl =
-    control.maxTtl === undefined
-      ? wished
-      : Math.min(wished, parseDuration('maxTtl', control.maxTtl, ENDLESS));
+    control.maxTtl === undefined ? wished : Math.min(wished, parseDuration('maxTtl', control.maxTtl, ENDLESS));
   if (value === undefined && ttl === 0) return NO_WINDOWS;
   const window = (name: 'staleWhileRevalidate' | 'staleIfError', given: Duration | undefined): number =>
     parseDuration(name, given ?? lifetime[name], ENDLESS);

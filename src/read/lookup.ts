@@ -136,7 +136,7 @@ async function afterOlder<V>(reads: Reads<V>, older: CacheFlight<V>, ask: Ask<V>
   try {
     const outcome = await patiently(reads, older, reads.flights.subscribe(older, ask.read.signal, ask.parent), ask);
     if (!(outcome.error instanceof CallerTimeoutError)) return undefined;
-    count(reads, outcome.status, 1);
+    count(reads, older.key, outcome);
     return { outcome, role: 'follower' };
   } catch (error) {
     if (error instanceof CallerTimeoutError || ask.read.signal?.aborted === true) throw error;
@@ -165,7 +165,7 @@ async function wait<V>(reads: Reads<V>, key: string, asked: Ask<V>): Promise<Ans
       if (outcome.status === 'fallback' && !accepted && !isSoft) throw outcome.error;
       // Whose own patience is over gets what there is, also instead of a load.
       if (accepted && (outcome.loaded || !mustLoad || outcome.error instanceof CallerTimeoutError)) {
-        count(reads, outcome.status, 1);
+        count(reads, key, outcome);
         return { outcome, role: boarded.role };
       }
       // Storage had something, but too stale for this caller, or a tag of it was invalidated before: only a load will do.
@@ -242,6 +242,7 @@ export function hooksOf<V>(
   return {
     valueIn: ({ entry }) => entry.value as V,
     rescue: (flight, error) => timedOut(reads, flight, error),
+    hasFailed: ({ status, loaded }) => status === 'fallback' && loaded,
     ended: flightEnded.bind<undefined, [Reads<V>], [CacheFlight<V>, Outcome<V> | undefined], void>(undefined, reads),
   };
 }
@@ -299,8 +300,7 @@ function flightEnded<V>(
     reads.counters.misses += readers;
     return;
   }
-  count(reads, outcome.status, readers);
-  tell(reads, key, outcome);
+  count(reads, key, outcome, readers);
   // What it found was invalidated since: nobody may fall back on it.
   if (fenced) return;
   if (outcome.status === 'stale') revalidate(reads, key, outcome, ask);

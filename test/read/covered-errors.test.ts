@@ -9,7 +9,7 @@ const broken = Object.assign(new Error('bad gateway'), { status: 502 });
 const isOutage = (error: unknown): boolean => !((error as { readonly status?: number }).status! < 500);
 
 /** A cache without stale-while-revalidate that falls back on outages alone, and holds a secret that has just expired. */
-async function setup(options: Partial<TieredCacheOptions<string>> = {}) {
+async function setup(options: Omit<Partial<TieredCacheOptions<string>>, 'clock'> = {}) {
   const parts = setupCache<string>({
     staleWhileRevalidate: 0,
     staleIfError: { for: '1h', when: isOutage },
