@@ -1,15 +1,19 @@
 import type { LoadReason, TagMode } from '../contracts.js';
 import { isThenable } from './promises.js';
 
-/** What happens in a cache, as plain objects. Durations are milliseconds. Keys are given as they are, values never. */
+/**
+ * What happens in a cache, as plain objects. Durations are milliseconds. Keys are given as they are, values never.
+ *
+ * `hit`, `stale`, `fallback` and `coalesced` come once per read, and `getStats()` counts the same.
+ */
 export type CacheEvent =
   /** A fresh value was served from `tier`. */
   | { readonly type: 'hit'; readonly key: string; readonly tier: string }
   /** A stale value was served from `tier`, a reload follows. */
   | { readonly type: 'stale'; readonly key: string; readonly tier: string }
-  /** Nothing usable was found: the upstream is asked. */
+  /** Nothing usable was found: the upstream is asked, once for all reads that wait for it. */
   | { readonly type: 'miss'; readonly key: string }
-  /** The load failed, or was too slow, and a stored value was served instead. */
+  /** The load failed, or was too slow, and a stored value was served instead: to a caller, so not for a reload in the background. */
   | { readonly type: 'fallback'; readonly key: string; readonly tier: string; readonly error: unknown }
   /** A caller joined a flight. */
   | { readonly type: 'coalesced'; readonly key: string }

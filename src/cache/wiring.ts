@@ -130,7 +130,7 @@ export function wire<V>(shared: Shared<V>, verbs: Verbs<V>, inner?: Namespace): 
     nested: verbs.nested,
     plain: { upstream: settings.upstream, lifetime: settings.lifetime, read: ANY_READ, reason: 'miss' },
   } as const;
-  const reads = readingOf<V>(parts, { ...settings.flights, budget }, settings.claims);
+  const reads = readingOf<V>(parts, { ...settings.flights, budget, rests: !isWhole }, settings.claims);
   fences.push(reads.flights, reads.probes);
   return { reads, changes, writes, life: verbs.life };
 }

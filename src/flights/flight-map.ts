@@ -58,6 +58,8 @@ export interface FlightMapOptions<K> {
   /** Counts the flights of all maps that share `maxFlights`. @default this map's own */
   readonly budget?: { live: number } | undefined;
   readonly coalesce: boolean | (() => boolean);
+  /** Whether no timer outlives the last flight: it holds the whole map. For maps of which there may be many. @default false */
+  readonly rests?: boolean | undefined;
   readonly clock: Clock;
   readonly onEvent: ((event: FlightEvent<K>) => void) | undefined;
   readonly asyncContext: AsyncContext | undefined;
@@ -69,6 +71,8 @@ export interface FlightHooks<K, R, D = undefined, V = R> {
   readonly valueIn: (result: R) => V;
   /** What subscribers get instead of the timeout error; may throw another one. */
   readonly rescue: (flight: Flight<K, R, D, V>, error: FlightTimeoutError) => R;
+  /** Whether `result` stands in for that of work that failed. @default never */
+  readonly hasFailed?: (result: R) => boolean;
   /** Told that a flight ended: its key is free, its subscribers have not run yet. Must not throw. */
   readonly ended: (flight: Flight<K, R, D, V>, result: R | undefined) => void;
 }
@@ -111,7 +115,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
     this.budget = options.budget ?? { live: 0 };
     this.overlaps = options.coalesce !== true;
     this.#arrived = forFlights((flight, result) => {
-      if (!this.#strike(flight, 'succeeded')) return;
+      if (!this.#strike(flight, this.hooks.hasFailed?.(result) === true ? 'failed' : 'succeeded')) return;
       this.hooks.ended(flight, result);
       flight.resolve(result);
     });
@@ -339,6 +343,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
     flight.older = flight.newer = undefined;
     this.#live -= 1;
     this.budget.live -= 1;
+    if (this.options.rests === true) this.rest();
     this.subscribers -= flight.subscribers;
     this.totals[end] += 1;
     if (onEvent !== undefined) this.#emit(eventOf(flight, end, this.ageOf(flight)));
@@ -347,7 +352,7 @@ export class FlightMap<K, R, D = undefined, V = R> {
   /**
    * Sets the one timer to the deadline of the oldest flight.
    *
-   * It is left armed when flights end: it then fires once for nothing, which is cheaper than a timer per flight.
+   * It is left armed when flights end, unless the map rests: it then fires once for nothing, which is cheaper than a timer per flight.
    */
   protected arm(_flight?: Flight<K, R, D, V>): void {
     const { maxDuration, clock } = this.options;

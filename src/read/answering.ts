@@ -18,8 +18,7 @@ export function afterFailure<V>(reads: Reads<V>, key: string, ask: Ask<V>): Prom
   if (!covers(reads, { key, detail: { ask } }, entry, error)) return undefined;
   const outcome: Outcome<V> = { entry, tier: MEMORY, status: 'fallback', error, loaded: false, stored: true };
   if (!accepts(reads, outcome, ask, reads.marks.epoch)) return undefined;
-  reads.counters.fallbacks += 1;
-  tell(reads, key, outcome);
+  count(reads, key, outcome);
   return Promise.resolve({ outcome, role: 'none' });
 }
 
@@ -68,8 +67,14 @@ export function tell<V>(
   events.emit(status === 'fallback' ? { type: status, key, tier, error } : { type: status, key, tier });
 }
 
-/** Counts `times` reads by how they were answered. */
-export function count<V>({ counters }: Reads<V>, status: Status, times: number): void {
+/** Counts `times` reads by how they were answered, and tells of each: statistics and events are one story. */
+export function count<V>(
+  reads: Reads<V>,
+  key: string,
+  outcome: Pick<Outcome<V>, 'status' | 'tier' | 'error'>,
+  times = 1,
+): void {
   const names = { hit: 'hits', stale: 'staleHits', miss: 'misses', fallback: 'fallbacks' } as const;
-  counters[names[status]] += times;
+  reads.counters[names[outcome.status]] += times;
+  if (reads.events.heard) for (let read = 0; read < times; read += 1) tell(reads, key, outcome);
 }

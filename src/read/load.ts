@@ -49,8 +49,11 @@ export async function load<V>(
   const loadMs = clock.monotonic() - since;
   times.createdAt = clock.now();
   times.loadMs = Math.round(loadMs);
-  if (flight.end === undefined) counters.latency.record(loadMs);
-  if (events.heard) events.emit({ type: 'load', key, reason, durationMs: loadMs });
+  // One that was given up has been told of as a failure.
+  if (flight.end === undefined) {
+    counters.latency.record(loadMs);
+    if (events.heard) events.emit({ type: 'load', key, reason, durationMs: loadMs });
+  }
   // Where the lifetime is fixed and the value comes alone, nothing is left to resolve (D5).
   const fixed = told === undefined && value !== undefined && rules.jitter === 0 ? lifetime.fixed : undefined;
   const entry = fixed ? createEntry(value, fixed, times) : loadedEntry(reads, flight, { value, told, times });
@@ -103,10 +106,12 @@ function failed<V>(reads: Reads<V>, flight: CacheFlight<V>, error: unknown): Out
 function cover<V>(reads: Reads<V>, flight: CacheFlight<V>, error: unknown): Outcome<V> {
   const { key, detail: journey } = flight;
   const { clock, counters, events } = reads;
-  if (journey.loadSince !== undefined) counters.loadFailures += 1;
-  if (events.wants('load-error')) {
-    const durationMs = clock.monotonic() - (journey.loadSince ?? flight.since);
-    events.emit({ type: 'load-error', key, reason: journey.ask.reason, durationMs, error });
+  if (journey.loadSince !== undefined) {
+    counters.loadFailures += 1;
+    if (events.wants('load-error')) {
+      const durationMs = clock.monotonic() - journey.loadSince;
+      events.emit({ type: 'load-error', key, reason: journey.ask.reason, durationMs, error });
+    }
   }
   if (flight.fenced) {
     // The stored value was invalidated, or set, since. Only what is there now may stand in.

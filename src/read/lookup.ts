@@ -136,7 +136,7 @@ async function afterOlder<V>(reads: Reads<V>, older: CacheFlight<V>, ask: Ask<V>
   try {
     const outcome = await patiently(reads, older, reads.flights.subscribe(older, ask.read.signal, ask.parent), ask);
     if (!(outcome.error instanceof CallerTimeoutError)) return undefined;
-    count(reads, outcome.status, 1);
+    count(reads, older.key, outcome);
     return { outcome, role: 'follower' };
   } catch (error) {
     if (error instanceof CallerTimeoutError || ask.read.signal?.aborted === true) throw error;
@@ -159,24 +159,34 @@ async function wait<V>(reads: Reads<V>, key: string, asked: Ask<V>): Promise<Ans
     try {
       const outcome = await patiently(reads, boarded.flight, boarded.result, ask);
       const accepted = accepts(reads, outcome, ask, epoch);
-      if (outcome.status === 'fallback' && !accepted) throw outcome.error;
+      // A `softTimeout` never rejects: what it found has become too old meanwhile, and the flight goes on.
+      const { code } = Object(outcome.error) as Partial<SoloflightError>;
+      const isSoft = code === 'SOLOFLIGHT_SOFT_TIMEOUT' && ask.read.softTimeout !== Infinity;
+      if (outcome.status === 'fallback' && !accepted && !isSoft) throw outcome.error;
       // Whose own patience is over gets what there is, also instead of a load.
       if (accepted && (outcome.loaded || !mustLoad || outcome.error instanceof CallerTimeoutError)) {
-        count(reads, outcome.status, 1);
+        count(reads, key, outcome);
         return { outcome, role: boarded.role };
       }
       // Storage had something, but too stale for this caller, or a tag of it was invalidated before: only a load will do.
       if (mustLoad) takeOver(reads, key);
+      else if (isSoft) ask = stillWaiting(reads, ask, since, Infinity);
       else ask = { ...ask, reason: 'revalidate' };
     } catch (error) {
       if (error !== LEADER_LOST) {
         if (ask.read.signal?.aborted !== true) counters.misses += 1;
         throw error;
       }
-      // The request that led the flight has ended: once more, with what is left of the `timeout`.
-      ask = { ...ask, read: { ...ask.read, timeout: Math.max(0, ask.read.timeout - clock.monotonic() + since) } };
+      // The request that led the flight has ended: once more.
+      ask = stillWaiting(reads, ask, since);
     }
   }
+}
+
+/** `ask` with what is left of its `timeout`. */
+function stillWaiting<V>({ clock }: Reads<V>, ask: Ask<V>, since: number, softTimeout = ask.read.softTimeout): Ask<V> {
+  const timeout = Math.max(0, ask.read.timeout - clock.monotonic() + since);
+  return { ...ask, read: { ...ask.read, timeout, softTimeout } };
 }
 
 /**
@@ -232,6 +242,7 @@ export function hooksOf<V>(
   return {
     valueIn: ({ entry }) => entry.value as V,
     rescue: (flight, error) => timedOut(reads, flight, error),
+    hasFailed: ({ status, loaded }) => status === 'fallback' && loaded,
     ended: flightEnded.bind<undefined, [Reads<V>], [CacheFlight<V>, Outcome<V> | undefined], void>(undefined, reads),
   };
 }
@@ -289,8 +300,7 @@ function flightEnded<V>(
     reads.counters.misses += readers;
     return;
   }
-  count(reads, outcome.status, readers);
-  tell(reads, key, outcome);
+  count(reads, key, outcome, readers);
   // What it found was invalidated since: nobody may fall back on it.
   if (fenced) return;
   if (outcome.status === 'stale') revalidate(reads, key, outcome, ask);

@@ -1,7 +1,7 @@
 import { freshness } from '../entry.js';
 import { LEADER_LOST } from '../flights/claims.js';
 import type { Found, Stored } from '../ports.js';
-import { count, problemWith, tell } from './answering.js';
+import { count, problemWith } from './answering.js';
 import { WRITES } from './fly.js';
 import { pendingEntryOf } from './new-entry.js';
 import { MEMORY, type Outcome } from './outcome.js';
@@ -17,8 +17,7 @@ export async function lookupCached<V>(reads: Reads<V>, key: string, ask: Ask<V>)
   const entry = reads.held.get(key);
   const found = entry === undefined ? undefined : { entry, tier: MEMORY };
   const outcome = served(reads, found, ask) ?? served(reads, await probe(reads, key, ask), ask);
-  count(reads, outcome?.status ?? 'miss', 1);
-  if (outcome !== undefined) tell(reads, key, outcome);
+  count(reads, key, outcome ?? { status: 'miss', tier: MEMORY });
   return outcome;
 }
 

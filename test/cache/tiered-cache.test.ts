@@ -39,10 +39,39 @@ describe('events', () => {
     await cache.set('k', 'w');
     await cache.invalidate('k');
 
+    // A reload in the background that fails gives nobody a fallback.
     expect(seen).toEqual([
-      ...['miss', 'coalesced', 'load', 'hit', 'stale', 'revalidate', 'load-error', 'fallback'],
+      ...['miss', 'coalesced', 'load', 'hit', 'stale', 'revalidate', 'load-error'],
       ...['miss', 'load-error', 'fallback', 'expire', 'set', 'invalidate'],
     ]);
+  });
+
+  test('and statistics say the same of a reload in the background that fails', async () => {
+    const { cache, clock, upstream } = setupCache();
+    const seen = recorded(cache);
+    await cache.set('k', 'v');
+    clock.advance(1_000);
+
+    await cache.get('k');
+    upstream.calls[0]!.reject(new Error('down'));
+    await settle();
+
+    expect(seen).toEqual(['set', 'stale', 'revalidate', 'load-error']);
+    const { fallbacks, loadFailures, flights } = cache.getStats();
+    expect({ fallbacks, loadFailures, failed: flights.failed }).toEqual({ fallbacks: 0, loadFailures: 1, failed: 1 });
+  });
+
+  test('and statistics say the same of many readers of one flight', async () => {
+    const storage = mapStorage();
+    const first = setupCache({ storage });
+    await first.cache.set('k', 'v');
+    const { cache } = setupCache({ storage, clock: first.clock });
+    const seen = recorded(cache);
+
+    await Promise.all([cache.get('k'), cache.get('k', { maxStale: 0 }), cache.lookup('k')]);
+
+    expect(seen.filter((type) => type === 'hit')).toHaveLength(3);
+    expect(cache.getStats().hits).toBe(3);
   });
 
   test('the function that `on` returns ends them, for this registration alone', async () => {

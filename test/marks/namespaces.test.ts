@@ -375,6 +375,29 @@ describe('namespaces', () => {
     expect(cache.namespace('user:1').peek('k')).toBeUndefined();
   });
 
+  test('leaves no timer behind that would hold it, once it has loaded something', async () => {
+    const { cache, clock } = setupCache({ upstream: (key) => key });
+
+    await Promise.all([cache.namespace('a').get('k'), cache.namespace('a').get('l')]);
+    await cache.namespace('b').getIfCached('k');
+    await cache.idle();
+
+    expect(clock.pending).toBe(0);
+  });
+
+  test('still ends a hung load in time, after others have ended', async () => {
+    const { cache, clock, upstream } = setupCache({ maxDuration: '1s' });
+    const view = cache.namespace('a');
+    const first = view.get('k');
+    upstream.calls[0]!.resolve('v');
+    await first;
+
+    const hung = view.get('hung');
+    clock.advance(1_000);
+
+    await expect(hung).rejects.toMatchObject({ code: 'SOLOFLIGHT_FLIGHT_TIMEOUT' });
+  });
+
   test('that nobody held on to and asked for lately forget no invalidation', async () => {
     const { cache } = setupCache({ memory: lruMemory({ max: 1_000_000 }), tags: ['t'] });
     await cache.namespace('a').set('k', 'v');

@@ -94,3 +94,28 @@ describe('the memory tier', () => {
     expect([memory.delete('a'), memory.delete('a')]).toEqual([true, false]);
   });
 });
+
+describe('a memory tier that may hold millions', () => {
+  test('allocates as entries come, not for all of them at once', () => {
+    const before = process.memoryUsage().rss;
+    const memories = Array.from({ length: 10 }, () => lruMemory<string>({ max: 16_777_216 }));
+
+    expect(process.memoryUsage().rss - before).toBeLessThan(500_000_000);
+    expect(memories.map(({ size }) => size)).toEqual(Array.from({ length: 10 }, () => 0));
+  });
+
+  test('drops the least recently used entry beyond its bound, like a small one', () => {
+    const memory = lruMemory<string>({ max: 100_001 });
+    for (let index = 0; index < 100_001; index += 1) memory.set(`${index}`, entry('v'));
+    memory.get('0');
+
+    memory.set('one more', entry('v'));
+
+    expect([memory.size, memory.evictions]).toEqual([100_001, 1]);
+    expect([memory.peek('0')?.value, memory.peek('1')]).toEqual(['v', undefined]);
+  });
+
+  test.each([2 ** 31, 5e7, 16_777_217])('refuses %i entries, which no Map holds', (max) => {
+    expect(() => lruMemory({ max })).toThrow('Expected `max` to be at most 16,777,216');
+  });
+});

@@ -243,6 +243,28 @@ describe('a load that hangs with nothing to fall back on', () => {
 });
 
 describe('soft timeout', () => {
+  test('with `maxStale: 0` never rejects with SOFT_TIMEOUT, also where what it found has just become stale', async () => {
+    const storage = mapStorage();
+    const { cache, clock, upstream } = setupCache({ storage, memory: false, refreshAhead: 0.1 });
+    await cache.set('k', 'old');
+    clock.advance(500);
+    await cache.get('k');
+    await settle();
+    expect(upstream.count).toBe(1);
+
+    const read = cache.lookup('k', { maxStale: 0, softTimeout: 100, timeout: 5_000 });
+    const plain = cache.get('k', { maxStale: 0, softTimeout: 100 });
+    await settle();
+    clock.advance(100);
+    // It was fresh when the time was up, and is stale when the caller is told.
+    clock.advance(1_000);
+    await settle();
+    upstream.resolveAll('new');
+
+    expect(await read).toMatchObject({ value: 'new' });
+    expect(await plain).toBe('new');
+  });
+
   test('a blocking load slower than that answers the stored value and goes on; its result is stored', async () => {
     const { cache, clock, upstream } = setupCache({ softTimeout: '200ms' });
     await cache.set('k', 'old');

@@ -1,4 +1,4 @@
-import { afterEach } from 'vitest';
+import { afterEach, expect } from 'vitest';
 
 import { atEndOfTurn } from '../../src/base/turn.js';
 import { TieredCache, type TieredCacheOptions } from '../../src/index.js';
@@ -10,6 +10,7 @@ import {
   type ManualClock,
   type ScriptedUpstream,
 } from '../../src/testing/index.js';
+import { watchStory } from './story.js';
 
 /** The parts of one cache under test. The test decides when the upstream answers and when time moves. */
 export interface Parts<V> {
@@ -21,6 +22,7 @@ export interface Parts<V> {
 interface Checked {
   readonly cache: TieredCache<never>;
   readonly upstream: ScriptedUpstream<never>;
+  readonly checkStory: (() => void) | undefined;
 }
 
 /** The most entries in memory, unless a test says otherwise. */
@@ -43,8 +45,14 @@ export function setupCache<V = string>(
     ...options,
     clock,
   });
-  opened.push({ cache, upstream } as unknown as Checked);
+  const checked: TieredCache<never> = cache as never;
+  opened.push({ cache: checked, upstream: upstream as never, checkStory: isTold() ? watchStory(checked) : undefined });
   return { cache, clock, upstream };
+}
+
+/** Caches of half the tests have listeners, since with listeners reads take other ways. */
+function isTold(): boolean {
+  return (expect.getState().currentTestName ?? '').length % 2 === 0;
 }
 
 /** Lets all promises that can settle without outside help do so. */
@@ -56,8 +64,9 @@ export async function settle(): Promise<void> {
 }
 
 afterEach(async () => {
-  for (const { cache, upstream } of opened.splice(0)) {
+  for (const { cache, upstream, checkStory } of opened.splice(0)) {
     for (const call of upstream.calls) if (!call.settled) call.reject(new Error('left over'));
     await checkInvariants(cache, { maxSize: DEFAULT_MAX, upstream, rejections });
+    checkStory?.();
   }
 });
