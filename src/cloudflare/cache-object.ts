@@ -37,6 +37,9 @@ interface Writing<V> {
   readonly gate: WriteGate<V>;
 }
 
+/** Finds a table that is not the platform's own. Key-value pairs of a subclass are in one of its tables. */
+const ANY_TABLE = "SELECT 1 FROM sqlite_master WHERE name = '_cf_KV' OR name NOT GLOB '_cf_*' LIMIT 1";
+
 const METHODS = { reads: 'GET, HEAD', writes: 'GET, HEAD, PUT, PATCH, DELETE' } as const;
 
 /**
@@ -300,6 +303,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     });
     const kept: Kept = {
       ...{ ...settings, clock, storage },
+      isStoring: () => this.ctx.storage.sql.exec(ANY_TABLE).toArray().length > 0,
       isBusy: () => this.#requests > 0 || cache.getStats().inFlight > 0 || !queue.isEmpty,
       deleteAll: () => this.#deleteAll(),
     };
