@@ -17,7 +17,7 @@ import { checkKey, checkKeyOrKeys, checkKeys, checkLifetime, optionsOf, readOpti
 import { resolveObjectOptions, type DurableCacheOptions, type ObjectSettings } from './object-options.js';
 import { FLUSH, ObjectWriter } from './object-writer.js';
 import { plainValue } from './plain-values.js';
-import type { ObjectLifetimeOptions, ObjectReadOptions, Question, Reply } from './question.js';
+import type { ObjectLifetimeOptions, ObjectReadOptions, Question, Reply, TagOptions } from './question.js';
 import { Sockets, type Socket } from './sockets.js';
 import { Upkeep, type Kept } from './upkeep.js';
 import { isWriteRequest, respondToWrite } from './write-face.js';
@@ -179,6 +179,16 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     return this.#serve(() => this.cache.expire(checkKeyOrKeys(key)));
   }
 
+  /** See `TieredCache.invalidateTags`. Concerns the keys of this object. */
+  async invalidateTags(tags: string | readonly string[], options?: TagOptions): Promise<void> {
+    return this.#serve(() => this.cache.invalidateTags(tags, options));
+  }
+
+  /** See `TieredCache.clear`. Concerns the keys of this object. */
+  async clear(): Promise<void> {
+    return this.#serve(() => this.cache.clear());
+  }
+
   /** See `TieredCache.refresh`. */
   async refresh(key: string, options?: ObjectReadOptions): Promise<V> {
     return this.#serve(() => this.cache.refresh(checkKey(key), readOptions(options)));
@@ -257,12 +267,15 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
       case 'invalidate':
       case 'expire':
         return this[question.verb](question.key);
+      case 'invalidateTags':
+        return this.invalidateTags(question.tags, question.options);
       case 'update':
         return this.update(question.key, question.change);
       case 'delete':
         return this.delete(question.key);
       case 'closeSockets':
         return this.closeSockets(question.client);
+      case 'clear':
       case 'getStats':
       case 'getWriteStatus':
       case 'flush':

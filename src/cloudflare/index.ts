@@ -1,7 +1,7 @@
 export { Alarms, type AlarmHandler, type AlarmsOptions, type DueAlarm } from './alarms.js';
 export { cacheApiStorage, type CacheApiStorageOptions, type CachedResponse, type CacheLike } from './cache-api.js';
 export { CacheObject } from './cache-object.js';
-export { durableCache, type DurableCacheClient } from './durable-cache.js';
+export { durableCache, type DurableCacheClient, type ObjectTagOptions } from './durable-cache.js';
 export { durableQueue, type DurableQueueOptions } from './durable-queue.js';
 export { durableStorage, type DurableStorageOptions } from './durable-storage.js';
 export type { ObjectClient } from './object-client.js';
