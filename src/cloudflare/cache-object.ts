@@ -9,6 +9,7 @@ import type { CacheStats } from '../read/stats.js';
 import { defineStorage } from '../tiers/define-storage.js';
 import type { WriteBehind, WriteStatus } from '../writes/write-behind.js';
 import { Alarms } from './alarms.js';
+import { preflight, withCors } from './cors.js';
 import { DurableQueue } from './durable-queue.js';
 import { DurableStorage } from './durable-storage.js';
 import { toErrorData } from './error-data.js';
@@ -213,6 +214,12 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
    * a 304 for a client that has it. With the option `writes`, also `PUT`, `PATCH` and `DELETE`, and WebSockets.
    */
   override async fetch(request: Request): Promise<Response> {
+    const response = await this.#answer(request);
+    const { cors } = this.#engine?.settings ?? {};
+    return cors === undefined ? response : withCors(request, response, cors);
+  }
+
+  async #answer(request: Request): Promise<Response> {
     try {
       const { settings, writing } = this.#use();
       if (writing !== undefined && isUpgrade(request))
@@ -220,6 +227,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
       if (writing !== undefined && isWriteRequest(request))
         return await this.#serve(() => respondToWrite(request, writing.gate));
       const methods = writing === undefined ? METHODS.reads : METHODS.writes;
+      if (settings.cors !== undefined && request.method === 'OPTIONS') return preflight(request, methods);
       const lookup = (key: string): Promise<Lookup<V>> => this.#serve(() => this.cache.lookup(key));
       return await respond(request, { name: settings.name, lookup, methods, cacheControl: settings.cacheControl });
     } catch (error) {
@@ -331,6 +339,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
       changed: (change) => this.#sockets.broadcast(change),
     });
     const gate = new WriteGate<V>(writes.face, clock, {
+      get: (key) => this.get(key),
       set: (key, value) => this.set(key, value),
       update: (key, change) => this.#update(key, change),
       delete: (key) => this.delete(key),

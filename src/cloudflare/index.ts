@@ -8,7 +8,7 @@ export type { ObjectClient } from './object-client.js';
 export type { DurableCacheOptions } from './object-options.js';
 export type { ObjectLifetimeOptions, ObjectReadOptions } from './question.js';
 export type { DurableCacheClientOptions } from './routing.js';
-export type { ChangeMessage } from './sockets.js';
+export { tokenOf, type ChangeMessage } from './sockets.js';
 export { workerCache } from './worker-cache.js';
 export {
   workersKvStorage,
