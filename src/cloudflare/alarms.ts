@@ -1,6 +1,7 @@
 import { checkClock, checkFunction, checkNames, checkObject } from '../base/checks.js';
 import { systemClock } from '../base/clock.js';
 import { parseDuration } from '../base/duration.js';
+import { ignore, silenced } from '../base/promises.js';
 import type { Clock, Duration, MaybePromise } from '../contracts.js';
 import { misuse, SoloflightError } from '../errors.js';
 import { AlarmTable, type AlarmRow } from './alarm-table.js';
@@ -29,14 +30,17 @@ export interface AlarmsOptions {
   readonly clock?: Clock;
 }
 
+/** The platform ends a run after 15 minutes. Attempts that began before this still have time. */
+const LONGEST_RUN = 600_000;
+
 const OPTIONS = ['retry', 'maxDuration', 'onError', 'clock'] as const;
 
 /**
  * Many alarms over the single alarm of a Durable Object.
  *
- * Due times are kept in the object's SQLite and outlive it. Every alarm runs at least once, and all that are due at the
- * same time run side by side. One that fails, hangs or ends the object is tried again after a pause, and holds up none of
- * the others. An alarm without a handler is dropped when it is due. Leave the storage's `setAlarm` and `deleteAlarm`
+ * Due times are kept in the object's SQLite and outlive it. Every alarm runs at least once, in its own time: also while
+ * handlers of others are under way. One that fails, hangs or ends the object is tried again after a pause, and holds up
+ * none of the others. An alarm without a handler is dropped when it is due. Leave the storage's `setAlarm` and `deleteAlarm`
  * alone: they act on the single alarm.
  */
 export class Alarms {
@@ -44,7 +48,12 @@ export class Alarms {
   readonly #table: AlarmTable;
   readonly #settings: Required<Omit<AlarmsOptions, 'retry' | 'maxDuration'>> & Limits;
   readonly #handlers = new Map<string, AlarmHandler>();
-  readonly #running = new Set<string>();
+  /** The attempts under way, by alarm. */
+  readonly #running = new Map<string, Promise<void>>();
+  /** Ends the wait for the alarm that is due next while handlers are under way. */
+  #cancelWait = (): void => {};
+  /** Until when a run begins further attempts; epoch milliseconds. */
+  #beginsUntil = -Infinity;
   /** The due time that the platform's alarm is set for; `null` for none, `undefined` while unknown. */
   #armedFor: number | null | undefined;
 
@@ -69,6 +78,7 @@ export class Alarms {
     if (!this.#handlers.has(name)) throw misuse('name', 'the name of an alarm with a handler: call `on` first', name);
     if (!Number.isFinite(at)) throw misuse('at', 'an instant (epoch milliseconds)', at);
     this.#table.set(name, at);
+    this.#wait();
     await this.#arm();
     await this.rearm();
   }
@@ -100,9 +110,24 @@ export class Alarms {
     if (this.#armedFor === armedFor) this.#armedFor = due;
   }
 
-  /** Runs the alarms that are due. Must be called by the object's `alarm()`. Rejects only if the storage fails. */
+  /**
+   * Runs the alarms that are due, and those that become due meanwhile. Must be called by the object's `alarm()`. Rejects only
+   * if the storage fails.
+   */
   async run(): Promise<void> {
     this.#armedFor = undefined;
+    this.#beginsUntil = this.#settings.clock.now() + LONGEST_RUN;
+    try {
+      await this.#begin();
+      while (this.#running.size > 0) await Promise.race(this.#running.values());
+    } finally {
+      this.#cancelWait();
+    }
+    await this.#arm();
+  }
+
+  /** Begins an attempt for each alarm that is due. */
+  async #begin(): Promise<void> {
     const now = this.#settings.clock.now();
     const claims: AlarmRow[] = [];
     for (const row of this.#table.dueBy(now)) {
@@ -111,22 +136,38 @@ export class Alarms {
       else this.#table.delete(row.name);
     }
     // Before any handler runs: one that takes the object down with it must leave the next attempt arranged.
-    await this.#arm();
-    await Promise.all(claims.map((claim) => this.#attempt(claim)));
-    await this.#arm();
+    const armed = this.#arm();
+    for (const claim of claims) {
+      const attempt = armed.then(() => this.#attempt(claim), ignore);
+      const ended = attempt.finally(() => {
+        this.#running.delete(claim.name);
+        this.#wait();
+      });
+      this.#running.set(claim.name, silenced(ended));
+    }
+    this.#wait();
+    await armed;
+  }
+
+  /** The platform rings no second time while a run is under way, so the run itself waits for the alarm that is due next. */
+  #wait(): void {
+    this.#cancelWait();
+    if (this.#running.size === 0) return;
+    const next = this.#table.dueBy(this.#beginsUntil).find(({ name }) => !this.#running.has(name));
+    if (next === undefined) return;
+    const { clock } = this.#settings;
+    const begin = (): void => void this.#begin().catch(ignore); // The end of the run meets the same failure.
+    this.#cancelWait = clock.after(Math.max(0, next.due - clock.now()), begin);
   }
 
   async #attempt(claim: AlarmRow): Promise<void> {
     const { name, attempts } = claim;
-    this.#running.add(name);
     try {
       await this.#call(name, attempts);
       this.#table.finish(claim);
     } catch (error) {
       this.#table.fail(claim, this.#settings.clock.now() + this.#pause(attempts - 1));
       this.#report(name, error);
-    } finally {
-      this.#running.delete(name);
     }
   }
 

@@ -9,6 +9,7 @@ import type { CacheStats } from '../read/stats.js';
 import { defineStorage } from '../tiers/define-storage.js';
 import type { WriteBehind, WriteStatus } from '../writes/write-behind.js';
 import { Alarms } from './alarms.js';
+import { preflight, withCors } from './cors.js';
 import { DurableQueue } from './durable-queue.js';
 import { DurableStorage } from './durable-storage.js';
 import { toErrorData } from './error-data.js';
@@ -17,7 +18,7 @@ import { checkKey, checkKeyOrKeys, checkKeys, checkLifetime, optionsOf, readOpti
 import { resolveObjectOptions, type DurableCacheOptions, type ObjectSettings } from './object-options.js';
 import { FLUSH, ObjectWriter } from './object-writer.js';
 import { plainValue } from './plain-values.js';
-import type { ObjectLifetimeOptions, ObjectReadOptions, Question, Reply } from './question.js';
+import type { ObjectLifetimeOptions, ObjectReadOptions, Question, Reply, TagOptions } from './question.js';
 import { Sockets, type Socket } from './sockets.js';
 import { Upkeep, type Kept } from './upkeep.js';
 import { isWriteRequest, respondToWrite } from './write-face.js';
@@ -36,6 +37,9 @@ interface Writing<V> {
   readonly writer: ObjectWriter<V>;
   readonly gate: WriteGate<V>;
 }
+
+/** Finds a table that is not the platform's own. Key-value pairs of a subclass are in one of its tables. */
+const ANY_TABLE = "SELECT 1 FROM sqlite_master WHERE name = '_cf_KV' OR name NOT GLOB '_cf_*' LIMIT 1";
 
 const METHODS = { reads: 'GET, HEAD', writes: 'GET, HEAD, PUT, PATCH, DELETE' } as const;
 
@@ -176,6 +180,16 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     return this.#serve(() => this.cache.expire(checkKeyOrKeys(key)));
   }
 
+  /** See `TieredCache.invalidateTags`. Concerns the keys of this object. */
+  async invalidateTags(tags: string | readonly string[], options?: TagOptions): Promise<void> {
+    return this.#serve(() => this.cache.invalidateTags(tags, options));
+  }
+
+  /** See `TieredCache.clear`. Concerns the keys of this object. */
+  async clear(): Promise<void> {
+    return this.#serve(() => this.cache.clear());
+  }
+
   /** See `TieredCache.refresh`. */
   async refresh(key: string, options?: ObjectReadOptions): Promise<V> {
     return this.#serve(() => this.cache.refresh(checkKey(key), readOptions(options)));
@@ -200,6 +214,12 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
    * a 304 for a client that has it. With the option `writes`, also `PUT`, `PATCH` and `DELETE`, and WebSockets.
    */
   override async fetch(request: Request): Promise<Response> {
+    const response = await this.#answer(request);
+    const { cors } = this.#engine?.settings ?? {};
+    return cors === undefined ? response : withCors(request, response, cors);
+  }
+
+  async #answer(request: Request): Promise<Response> {
     try {
       const { settings, writing } = this.#use();
       if (writing !== undefined && isUpgrade(request))
@@ -207,6 +227,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
       if (writing !== undefined && isWriteRequest(request))
         return await this.#serve(() => respondToWrite(request, writing.gate));
       const methods = writing === undefined ? METHODS.reads : METHODS.writes;
+      if (settings.cors !== undefined && request.method === 'OPTIONS') return preflight(request, methods);
       const lookup = (key: string): Promise<Lookup<V>> => this.#serve(() => this.cache.lookup(key));
       return await respond(request, { name: settings.name, lookup, methods, cacheControl: settings.cacheControl });
     } catch (error) {
@@ -254,12 +275,15 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
       case 'invalidate':
       case 'expire':
         return this[question.verb](question.key);
+      case 'invalidateTags':
+        return this.invalidateTags(question.tags, question.options);
       case 'update':
         return this.update(question.key, question.change);
       case 'delete':
         return this.delete(question.key);
       case 'closeSockets':
         return this.closeSockets(question.client);
+      case 'clear':
       case 'getStats':
       case 'getWriteStatus':
       case 'flush':
@@ -300,6 +324,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     });
     const kept: Kept = {
       ...{ ...settings, clock, storage },
+      isStoring: () => this.ctx.storage.sql.exec(ANY_TABLE).toArray().length > 0,
       isBusy: () => this.#requests > 0 || cache.getStats().inFlight > 0 || !queue.isEmpty,
       deleteAll: () => this.#deleteAll(),
     };
@@ -314,6 +339,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
       changed: (change) => this.#sockets.broadcast(change),
     });
     const gate = new WriteGate<V>(writes.face, clock, {
+      get: (key) => this.get(key),
       set: (key, value) => this.set(key, value),
       update: (key, change) => this.#update(key, change),
       delete: (key) => this.delete(key),

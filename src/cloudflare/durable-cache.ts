@@ -11,8 +11,8 @@ import { AbortLink } from './abort-link.js';
 import type { CacheObject } from './cache-object.js';
 import { fromErrorData, type ErrorData } from './error-data.js';
 import { callObject, type Answering } from './object-call.js';
-import type { AskedRead, ObjectLifetimeOptions, ObjectReadOptions, Question } from './question.js';
-import { resolveRoute, type DurableCacheClientOptions } from './routing.js';
+import type { AskedRead, ObjectLifetimeOptions, ObjectReadOptions, Question, TagOptions } from './question.js';
+import { resolveRoute, type DurableCacheClientOptions, type Route } from './routing.js';
 
 /** A cache whose entries live in Durable Objects, as a Worker sees it. */
 export interface DurableCacheClient<V> {
@@ -41,10 +41,19 @@ export interface DurableCacheClient<V> {
   closeSockets(key: string, client?: string): Promise<number>;
   /** Loads `key` anew. */
   refresh(key: string, options?: ObjectReadOptions): Promise<V>;
-  /** Makes the entry of `key` unusable, and tells whether there was one. */
-  invalidate(key: string): Promise<boolean>;
-  /** Makes the entry of `key` stale, and keeps it as a fallback. */
-  expire(key: string): Promise<void>;
+  /** Makes the entries of these keys unusable, with one call to each object, and tells whether there was one. */
+  invalidate(keys: string | readonly string[]): Promise<boolean>;
+  /** Makes the entries of these keys stale, and keeps them as fallbacks. */
+  expire(keys: string | readonly string[]): Promise<void>;
+  /**
+   * Makes the entries with one of these tags unusable, or with `mode: 'expire'` stale.
+   *
+   * Tags belong to their object. All objects are told of a client with `shards`; otherwise nobody knows which ones there
+   * are, so `keys` must say so: those that hold one of these are told.
+   */
+  invalidateTags(tags: string | readonly string[], options?: ObjectTagOptions): Promise<void>;
+  /** Makes everything unusable in all objects of a client with `shards`, else in those that hold one of `keys`. */
+  clear(keys?: string | readonly string[]): Promise<void>;
   /** The counts of the object of `key`. */
   getStats(key: string): Promise<CacheStats>;
   /**
@@ -52,6 +61,12 @@ export interface DurableCacheClient<V> {
    * here for the `ttl` of that cache, and never longer than in its object.
    */
   readonly upstream: Upstream<V>;
+}
+
+/** Options of {@link DurableCacheClient.invalidateTags}. */
+export interface ObjectTagOptions extends TagOptions {
+  /** Keys whose objects are told. @default all objects, for a client with `shards` */
+  readonly keys?: string | readonly string[];
 }
 
 /**
@@ -77,7 +92,7 @@ const READ_OPTIONS = ['signal', 'maxStale', 'softTimeout', 'timeout'] as const;
 
 class Client<V> implements DurableCacheClient<V> {
   readonly #namespace: DurableObjectNamespace<CacheObject<unknown, V>>;
-  readonly #route: (key: string) => string;
+  readonly #route: Route;
   readonly #location: { readonly locationHint?: DurableObjectLocationHint };
 
   constructor(namespace: DurableObjectNamespace<CacheObject<unknown, V>>, options: DurableCacheClientOptions) {
@@ -121,14 +136,7 @@ class Client<V> implements DurableCacheClient<V> {
   }
 
   async lookupMany(keys: readonly string[], options?: ObjectReadOptions): Promise<LookupOutcome<V>[]> {
-    if (!Array.isArray(keys)) throw misuse('keys', 'an array of strings', keys);
-    const groups = new Map<string, string[]>();
-    for (const key of new Set(keys)) {
-      const name = this.#nameFor(key);
-      const group = groups.get(name);
-      if (group === undefined) groups.set(name, [key]);
-      else group.push(key);
-    }
+    const groups = this.#grouped(keys);
     const found = new Map<string, LookupOutcome<V>>();
     const lookUp = async ([name, some]: [string, string[]]): Promise<void> => {
       for (const outcome of await this.#lookupGroup(name, some, options)) found.set(outcome.key, withError(outcome));
@@ -141,12 +149,24 @@ class Client<V> implements DurableCacheClient<V> {
     await this.#call(this.#nameFor(key), { verb: 'set', key, value, options });
   }
 
-  invalidate(key: string): Promise<boolean> {
-    return this.#call(this.#nameFor(key), { verb: 'invalidate', key }) as Promise<boolean>;
+  async invalidate(keys: string | readonly string[]): Promise<boolean> {
+    return (await this.#each('invalidate', keys)).includes(true);
   }
 
-  async expire(key: string): Promise<void> {
-    await this.#call(this.#nameFor(key), { verb: 'expire', key });
+  async expire(keys: string | readonly string[]): Promise<void> {
+    await this.#each('expire', keys);
+  }
+
+  async invalidateTags(tags: string | readonly string[], options: ObjectTagOptions = {}): Promise<void> {
+    checkObject('options', options);
+    checkNames(options, ['mode', 'keys']);
+    const { keys, mode } = options;
+    const how = mode === undefined ? undefined : { mode };
+    await this.#everywhere('invalidateTags', keys, { verb: 'invalidateTags', tags: listOf(tags), options: how });
+  }
+
+  async clear(keys?: string | readonly string[]): Promise<void> {
+    await this.#everywhere('clear', keys, { verb: 'clear' });
   }
 
   update(key: string, change: unknown): Promise<V> {
@@ -194,6 +214,33 @@ class Client<V> implements DurableCacheClient<V> {
     }
   }
 
+  /** Calls each object that holds some of `keys`. */
+  #each(verb: 'invalidate' | 'expire', keys: string | readonly string[]): Promise<unknown[]> {
+    const groups = [...this.#grouped(listOf(keys))];
+    return Promise.all(groups.map(([name, key]) => this.#call(name, { verb, key })));
+  }
+
+  /** Calls the objects of `keys`, or all. */
+  async #everywhere(call: string, keys: string | readonly string[] | undefined, question: Question): Promise<void> {
+    const names = keys === undefined ? this.#route.names : [...this.#grouped(listOf(keys)).keys()];
+    if (names === undefined)
+      throw misuse('keys', `given for \`${call}\`: without \`shards\`, the names of all objects are unknown`, keys);
+    await Promise.all(names.map((name) => this.#call(name, question)));
+  }
+
+  /** `keys` by the names of their objects. */
+  #grouped(keys: readonly string[]): Map<string, string[]> {
+    if (!Array.isArray(keys)) throw misuse('keys', 'an array of strings', keys);
+    const groups = new Map<string, string[]>();
+    for (const key of new Set(keys)) {
+      const name = this.#nameFor(key);
+      const group = groups.get(name);
+      if (group === undefined) groups.set(name, [key]);
+      else group.push(key);
+    }
+    return groups;
+  }
+
   #call(name: string, question: Question): Promise<unknown> {
     // A new stub for each attempt, as the platform wants it: a stub whose object was reset stays broken.
     const stub = (): Answering => this.#namespace.get(this.#namespace.idFromName(name), this.#location);
@@ -202,11 +249,15 @@ class Client<V> implements DurableCacheClient<V> {
 
   #nameFor(key: string): string {
     if (typeof key !== 'string') throw misuse('key', 'a string', key);
-    const name: unknown = this.#route(key);
+    const name: unknown = this.#route.nameFor(key);
     if (name === '' && key === '') throw misuse('key', 'a non-empty string: it names the object', key);
     if (typeof name !== 'string' || name === '') throw misuse('route', 'a function that returns non-empty names', name);
     return name;
   }
+}
+
+function listOf(names: string | readonly string[]): readonly string[] {
+  return typeof names === 'string' ? [names] : names;
 }
 
 /** Runs `read` for as long as the caller's signal and timeout allow, whatever becomes of the object. */

@@ -1,14 +1,14 @@
 export { Alarms, type AlarmHandler, type AlarmsOptions, type DueAlarm } from './alarms.js';
 export { cacheApiStorage, type CacheApiStorageOptions, type CachedResponse, type CacheLike } from './cache-api.js';
 export { CacheObject } from './cache-object.js';
-export { durableCache, type DurableCacheClient } from './durable-cache.js';
+export { durableCache, type DurableCacheClient, type ObjectTagOptions } from './durable-cache.js';
 export { durableQueue, type DurableQueueOptions } from './durable-queue.js';
 export { durableStorage, type DurableStorageOptions } from './durable-storage.js';
 export type { ObjectClient } from './object-client.js';
 export type { DurableCacheOptions } from './object-options.js';
 export type { ObjectLifetimeOptions, ObjectReadOptions } from './question.js';
 export type { DurableCacheClientOptions } from './routing.js';
-export type { ChangeMessage } from './sockets.js';
+export { tokenOf, type ChangeMessage } from './sockets.js';
 export { workerCache } from './worker-cache.js';
 export {
   workersKvStorage,

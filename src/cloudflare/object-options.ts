@@ -4,6 +4,7 @@ import { parseDuration } from '../base/duration.js';
 import type { TieredCacheOptions } from '../cache/options.js';
 import type { Clock, Codec, Duration } from '../contracts.js';
 import { misuse } from '../errors.js';
+import { checkCors, type Cors } from './cors.js';
 import { plainLoadMany, plainUpstream } from './plain-values.js';
 import { resolveWriteOptions, type ObjectWriteOptions, type ObjectWriteSettings } from './write-options.js';
 
@@ -21,6 +22,11 @@ export interface DurableCacheOptions<V> extends Omit<TieredCacheOptions<V>, 'sto
    * edit must be seen at once; else `max-age` and `stale-while-revalidate` as the value is fresh and stale
    */
   readonly cacheControl?: string;
+  /**
+   * Origins whose pages may call `fetch` of the object, such as `['https://app.example']`, cookies included; `'*'` for all,
+   * without cookies. Answers to `OPTIONS`, too. @default none
+   */
+  readonly cors?: '*' | readonly string[];
   /** Time between two sweeps of outlived entries. No alarm is set while there is nothing to remove. @default '1h' */
   readonly sweepEvery?: Duration;
   /** Turns values into text or bytes for storage. @default structuredCloneCodec */
@@ -36,6 +42,7 @@ export interface ObjectSettings<V> {
   readonly name: string;
   readonly codec: Codec | undefined;
   readonly cacheControl: string | undefined;
+  readonly cors: Cors | undefined;
   readonly idleTtl: number;
   readonly sweepEvery: number;
   readonly onAlarmError: (name: string, error: unknown) => void;
@@ -52,9 +59,10 @@ export function resolveObjectOptions<V>(options: DurableCacheOptions<V>): Object
       "left out: the object's own storage is used. Use a TieredCache for another",
       options.storage,
     );
-  const { idleTtl = Infinity, sweepEvery = '1h', codec, cacheControl, onAlarmError, writes, ...cache } = options;
+  const { idleTtl = Infinity, sweepEvery = '1h', codec, cacheControl, cors, onAlarmError, writes, ...cache } = options;
   const { clock = systemClock, upstream, loadMany, name = 'soloflight' } = cache;
   checkClock(clock);
+  checkCors(cors);
   checkFunction('upstream', upstream);
   checkFunction('loadMany', loadMany);
   checkFunction('onAlarmError', onAlarmError);
@@ -68,7 +76,7 @@ export function resolveObjectOptions<V>(options: DurableCacheOptions<V>): Object
     },
     writes: writes === undefined ? undefined : resolveWriteOptions(writes, codec),
     name,
-    codec,
+    ...{ codec, cors },
     cacheControl: cacheControl ?? (writes === undefined ? undefined : 'private, no-cache'),
     idleTtl: parseDuration('idleTtl', idleTtl, { zero: false, infinite: true }),
     sweepEvery: parseDuration('sweepEvery', sweepEvery, { zero: false }),

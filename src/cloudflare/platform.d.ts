@@ -9,6 +9,7 @@ type DurableObjectState = import('@cloudflare/workers-types').DurableObjectState
 type DurableObjectStorage = import('@cloudflare/workers-types').DurableObjectStorage;
 type SqlStorageValue = import('@cloudflare/workers-types').SqlStorageValue;
 
+declare const WebSocketRequestResponsePair: typeof import('@cloudflare/workers-types').WebSocketRequestResponsePair;
 declare const WebSocketPair: typeof import('@cloudflare/workers-types').WebSocketPair;
 
 declare function reportError(error: unknown): void;

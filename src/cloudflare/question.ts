@@ -1,4 +1,4 @@
-import type { Duration } from '../contracts.js';
+import type { Duration, TagMode } from '../contracts.js';
 import type { LifetimeOptions } from '../read/lifetime.js';
 import type { ReadOptions } from '../read/read-options.js';
 import type { RemoteAbort } from './abort-link.js';
@@ -20,8 +20,15 @@ export type Question =
   | { readonly verb: 'update'; readonly key: string; readonly change: unknown }
   | { readonly verb: 'delete'; readonly key: string }
   | { readonly verb: 'invalidate' | 'expire'; readonly key: string | readonly string[] }
+  | { readonly verb: 'invalidateTags'; readonly tags: readonly string[]; readonly options?: TagOptions | undefined }
   | { readonly verb: 'closeSockets'; readonly client: string | undefined }
-  | { readonly verb: 'getStats' | 'getWriteStatus' | 'flush' };
+  | { readonly verb: 'clear' | 'getStats' | 'getWriteStatus' | 'flush' };
+
+/** The option of `invalidateTags`. */
+export interface TagOptions {
+  /** @default 'invalidate' */
+  readonly mode?: TagMode;
+}
 
 /** The options that all reads take. */
 export interface AskedRead {

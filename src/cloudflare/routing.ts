@@ -15,8 +15,15 @@ export interface DurableCacheClientOptions {
 
 const OPTIONS = ['route', 'shards', 'locationHint', 'jurisdiction'] as const;
 
-/** Checks the options and returns the routing function. */
-export function resolveRoute(options: DurableCacheClientOptions): (key: string) => string {
+/** The way from keys to objects. */
+export interface Route {
+  readonly nameFor: (key: string) => string;
+  /** The names of all objects, where these are known. */
+  readonly names: readonly string[] | undefined;
+}
+
+/** Checks the options and returns the way from keys to objects. */
+export function resolveRoute(options: DurableCacheClientOptions): Route {
   checkObject('options', options);
   checkNames(options, OPTIONS);
   const { route, shards, locationHint, jurisdiction } = options;
@@ -24,11 +31,17 @@ export function resolveRoute(options: DurableCacheClientOptions): (key: string) 
   for (const [name, value] of Object.entries({ locationHint, jurisdiction })) {
     if (value !== undefined && typeof value !== 'string') throw misuse(name, 'a string', value);
   }
-  if (shards === undefined) return route ?? ((key) => key);
+  if (shards === undefined) return { nameFor: route ?? ((key) => key), names: undefined };
   if (route !== undefined) throw misuse('shards', 'left out where there is a `route`', shards);
   if (!Number.isSafeInteger(shards) || shards < 1) throw misuse('shards', 'an integer ≥ 1', shards);
   // The number is part of the name: a key that moves away and back again must not find its old entry.
-  return (key) => `shard-${hash(key) % shards}-of-${shards}`;
+  const nameOf = (shard: number): string => `shard-${shard}-of-${shards}`;
+  return {
+    nameFor: (key) => nameOf(hash(key) % shards),
+    get names() {
+      return Array.from({ length: shards }, (_, shard) => nameOf(shard));
+    },
+  };
 }
 
 /** FNV-1a over the UTF-16 units, mixed once more. The result is the same on every machine, for ever. */

@@ -16,6 +16,8 @@ export type ChangeMessage =
       readonly at: number;
     }
   | { readonly type: 'change'; readonly kind: 'delete'; readonly key: string; readonly at: number }
+  /** The value when the client connected, with the option `snapshot`. None if nothing was there. */
+  | { readonly type: 'snapshot'; readonly key: string; readonly value?: unknown }
   /** The value has changed: read it again. */
   | { readonly type: 'invalidate'; readonly key: string };
 
@@ -31,6 +33,9 @@ interface Connection extends Allowance, Client {
   readonly closed?: true;
 }
 
+/** The subprotocol that a browser names before its token, and hears back. */
+const PROTOCOL = 'soloflight';
+
 /** The longest `id` of a message that comes back in its answer. */
 const LONGEST_ID = 256;
 
@@ -39,6 +44,8 @@ export class Sockets {
   readonly #state: DurableObjectState;
   /** Ends when all earlier messages of a WebSocket are permitted or refused. */
   readonly #permitted = new WeakMap<Socket, Promise<void>>();
+  /** The keys that a new connection has still heard nothing of. */
+  readonly #awaited = new Map<Socket, Set<string>>();
 
   constructor(state: DurableObjectState) {
     this.#state = state;
@@ -53,17 +60,50 @@ export class Sockets {
   async connect<V>(request: Request, gate: WriteGate<V>): Promise<Response> {
     try {
       const client = await gate.authorize(request);
-      const key = client.keys === undefined ? keyOf(request) : '';
-      if (key instanceof Response) return key;
-      const connection: Connection = { ...gate.allowance, ...client, keys: client.keys ?? [key] };
+      const key = keyOf(request);
+      if (client.keys === undefined && key instanceof Response) return key;
+      const own = key instanceof Response ? [] : [key];
+      const connection: Connection = { ...gate.allowance, ...client, keys: client.keys ?? own };
+      this.#checkRoom(gate);
       const { 0: webSocket, 1: server } = new WebSocketPair();
       this.#state.acceptWebSocket(server, [TAG]);
+      // The platform answers without waking the object up. A subclass may have said what.
+      if (this.#state.getWebSocketAutoResponse() === null)
+        this.#state.setWebSocketAutoResponse(new WebSocketRequestResponsePair('ping', 'pong'));
       server.serializeAttachment(connection);
-      return new Response(null, { status: 101, webSocket } as ResponseInit);
+      const { keys } = connection;
+      if (gate.settings.snapshot) void this.#show(server, keys === 'all' ? own : keys, gate);
+      const headers = protocolsOf(request).includes(PROTOCOL) ? { 'sec-websocket-protocol': PROTOCOL } : {};
+      return new Response(null, { status: 101, webSocket, headers } as ResponseInit);
     } catch (error) {
       const { status, code, message, headers } = toRefusal(error, gate.settings.onError);
       return failure(status, code, message, headers);
     }
+  }
+
+  #checkRoom<V>({ settings: { maxConnections } }: WriteGate<V>): void {
+    if (this.#state.getWebSockets(TAG).length < maxConnections) return;
+    throw new Refusal(503, 'TOO_MANY_CONNECTIONS', `At most ${maxConnections} connections at a time`, {
+      'retry-after': '10',
+    });
+  }
+
+  /** Tells a new connection the values of `keys`, unless a change comes first, which is newer. Never rejects. */
+  async #show<V>(socket: Socket, keys: readonly string[], gate: WriteGate<V>): Promise<void> {
+    const awaited = new Set(keys);
+    this.#awaited.set(socket, awaited);
+    const show = async (key: string): Promise<void> => {
+      let message: ChangeMessage;
+      try {
+        message = { type: 'snapshot', key, value: await gate.read(key) };
+      } catch {
+        // The client may read it by HTTP, and learn there why it can't be had.
+        message = { type: 'invalidate', key };
+      }
+      if (awaited.delete(key)) send(socket, toText(message));
+    };
+    await Promise.all(keys.map(show));
+    this.#awaited.delete(socket);
   }
 
   /** Answers `message`. Never rejects. */
@@ -103,7 +143,9 @@ export class Sockets {
     for (const socket of sockets) {
       try {
         const connection = connectionOf(socket);
-        if (connection !== undefined && includesKey(connection.keys, message.key)) socket.send(text);
+        if (connection === undefined || !includesKey(connection.keys, message.key)) continue;
+        this.#awaited.get(socket)?.delete(message.key);
+        socket.send(text);
       } catch {
         close(socket, CLOSE.failed, 'BROKEN');
       }
@@ -187,10 +229,18 @@ function hasJson(value: unknown): boolean {
   }
 }
 
+function protocolsOf({ headers }: Request): string[] {
+  return (headers.get('sec-websocket-protocol') ?? '').split(',').map((name) => name.trim());
+}
+
 /** Sends `message`, and closes the socket of a client that has left. */
 function tell(socket: Socket, message: object): void {
+  send(socket, JSON.stringify(message));
+}
+
+function send(socket: Socket, text: string): void {
   try {
-    socket.send(JSON.stringify(message));
+    socket.send(text);
   } catch {
     close(socket, CLOSE.failed, 'BROKEN');
   }
@@ -202,4 +252,14 @@ function close(socket: Socket, code: number, reason: string): void {
   } catch {
     // It is closed already.
   }
+}
+
+/**
+ * The token that `request` shows: in `authorization: Bearer …`, or, since browsers send no headers with a WebSocket, as the
+ * subprotocol after `soloflight`: `new WebSocket(url, ['soloflight', token])`. For the option `authorize`.
+ */
+export function tokenOf(request: Request): string | undefined {
+  const [, bearer] = /^Bearer +(\S+)$/i.exec(request.headers.get('authorization') ?? '') ?? [];
+  const [protocol, token] = protocolsOf(request);
+  return bearer ?? (protocol === PROTOCOL ? token : undefined);
 }

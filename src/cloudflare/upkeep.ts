@@ -8,6 +8,8 @@ export interface Kept {
   readonly idleTtl: number;
   readonly sweepEvery: number;
   readonly storage: DurableStorage;
+  /** Whether the object stores anything, a subclass's data included. */
+  readonly isStoring: () => boolean;
   /** Whether a request or a load is under way, or a write has not been delivered. */
   readonly isBusy: () => boolean;
   /** Deletes everything that the object stores, and forgets everything in its memory. */
@@ -45,6 +47,7 @@ export class Upkeep {
 
   /** Must be called for every entry written. */
   wrote(keepUntil: number): void {
+    this.asked();
     if (keepUntil === Infinity) return;
     const { clock, sweepEvery } = this.#kept();
     const at = Math.max(clock.now() + sweepEvery, keepUntil);
@@ -55,14 +58,15 @@ export class Upkeep {
     this.#set(SWEEP, at);
   }
 
-  /** Must be called for every request. */
+  /** Must be called for every request. An object that stores nothing needs no clean-up, and is not to store an alarm either. */
   asked(): void {
-    const { clock, idleTtl } = this.#kept();
+    const { clock, idleTtl, isStoring } = this.#kept();
     if (idleTtl === Infinity) return;
     const now = clock.now();
     this.#lastRequest = now;
     this.#idleAt ??= this.#alarms.get(IDLE);
     if (this.#idleAt !== undefined && this.#idleAt >= now + idleTtl) return;
+    if (!isStoring()) return;
     this.#idleAt = now + idleTtl * (1 + SLACK);
     this.#set(IDLE, this.#idleAt);
   }

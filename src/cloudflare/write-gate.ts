@@ -15,6 +15,7 @@ export type AskedWrite =
 
 /** The part of an object that takes strangers' writes. Resolves when the write is accepted. */
 export interface Writable<V> {
+  get(key: string): Promise<V>;
   set(key: string, value: V): Promise<void>;
   update(key: string, change: (current: V | undefined) => V): Promise<V>;
   delete(key: string): Promise<void>;
@@ -149,6 +150,11 @@ export class WriteGate<V> {
     if (typeof key !== 'string' || byteLength(key) > LONGEST_KEY)
       throw new Refusal(400, 'BAD_KEY', `Expected \`key\` to be a string of at most ${LONGEST_KEY} bytes`);
     return message as unknown as AskedWrite;
+  }
+
+  /** The current value of `key`, as the JSON face would answer it. */
+  read(key: string): Promise<V> {
+    return this.#object.get(key);
   }
 
   /** Makes the permitted `write` of `client`. Resolves with the new value of an update. @throws {@link Refusal}, or the object's failure. */

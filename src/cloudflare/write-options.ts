@@ -73,6 +73,13 @@ export interface ObjectWriteOptions<V> extends Omit<
   readonly rate?: MessageRate;
   /** Whether a connection is closed after a message that was malformed, refused, too large or one too many. @default 'keep' */
   readonly badMessages?: 'keep' | 'close';
+  /** The most WebSockets at a time, an integer ≥ 1 or `Infinity`. Further ones are a 503. @default 10_000 */
+  readonly maxConnections?: number;
+  /**
+   * Whether a WebSocket first hears the value of each key that it is open for, as `{ type: 'snapshot', key, value }`, or
+   * without a `value` if there is none. A client that is let in for `'all'` hears that of the `key` in its request. @default false
+   */
+  readonly snapshot?: boolean;
   /** Called when the sink, the queue or a function of these options failed. @default the platform's `reportError` */
   readonly onError?: (error: unknown) => void;
 }
@@ -85,6 +92,8 @@ export interface FaceSettings<V> {
   readonly authorizeWrite: ObjectWriteOptions<V>['authorizeWrite'];
   readonly maxMessageSize: number;
   readonly rate: { readonly messages: number; readonly per: number };
+  readonly maxConnections: number;
+  readonly snapshot: boolean;
   readonly closeBad: boolean;
   readonly onError: (error: unknown) => void;
 }
@@ -99,6 +108,7 @@ export interface ObjectWriteSettings<V> {
 
 const DEFAULTS = Object.freeze({
   ...{ flushEvery: '1m', maxPending: 10_000, overflow: 'reject', compressAbove: 1_024, maxMessageSize: 65_536 },
+  maxConnections: 10_000,
   rate: Object.freeze({ messages: 100, per: '10s' }),
 } as const);
 
@@ -126,6 +136,8 @@ const NAMES = [
     'maxMessageSize',
     'rate',
     'badMessages',
+    'maxConnections',
+    'snapshot',
     'compressAbove',
     'onError',
   ],
@@ -142,11 +154,14 @@ export function resolveWriteOptions<V>(
   }
   checkNames(options, NAMES);
   const { apply, parse, authorize, authorizeWrite, ...others } = options;
-  const { maxMessageSize, rate, badMessages, onError, compressAbove, ...behind } = others;
+  const { maxMessageSize, rate, badMessages, onError, compressAbove, ...rest } = others;
+  const { maxConnections = DEFAULTS.maxConnections, snapshot = false, ...behind } = rest;
   const functions = { apply, parse, authorize, authorizeWrite, onError };
   for (const [name, value] of Object.entries(functions)) checkFunction(`writes.${name}`, value);
   if (badMessages !== undefined && badMessages !== 'keep' && badMessages !== 'close')
     throw misuse('writes.badMessages', "'keep' or 'close'", badMessages);
+  if (typeof snapshot !== 'boolean') throw misuse('writes.snapshot', 'a boolean', snapshot);
+  checkCount('writes.maxConnections', maxConnections);
   const above = compressAbove ?? DEFAULTS.compressAbove;
   if (above !== Infinity && !(Number.isSafeInteger(above) && above >= 0))
     throw misuse('writes.compressAbove', 'an integer ≥ 0 or Infinity', above);
@@ -156,7 +171,7 @@ export function resolveWriteOptions<V>(
       ...{ apply, parse, authorize, authorizeWrite },
       maxMessageSize: sizeOf(maxMessageSize ?? DEFAULTS.maxMessageSize),
       rate: resolveRate(rate ?? DEFAULTS.rate),
-      closeBad: badMessages === 'close',
+      ...{ maxConnections, snapshot, closeBad: badMessages === 'close' },
       onError: onError ?? ((error) => reportError(error)),
     },
     codec: gzip(codec, { above }),

@@ -17,6 +17,10 @@ interface Slot {
   late: number;
   /** Monotonic instant at which all writes count as over, whether or not anybody is left to say so. */
   until: number;
+  /** Called when storage has at last what it missed, by the request that brought it there. */
+  later: (() => void)[];
+  /** Whether somebody was told that storage missed a write. */
+  missed: boolean;
 }
 
 /** The circumstances of one write. */
@@ -83,7 +87,7 @@ export class RequestOutbox implements OutboxPort {
     return correct(this.intentFor(key) ?? before, entry, this.#distrustUntil);
   }
 
-  intend(key: string, wish: Intent): Promise<WriteOutcome> {
+  intend(key: string, wish: Intent, later?: () => void): Promise<WriteOutcome> {
     this.#collect();
     let slot = this.#slots.get(key);
     if (slot === undefined) {
@@ -92,7 +96,7 @@ export class RequestOutbox implements OutboxPort {
         if (!wish.keep) return Promise.resolve(REFUSED);
         this.#distrustEverything();
       }
-      slot = { intent: wish, hidden: undefined, written: undefined, last: undefined, late: 0, until: 0 };
+      slot = newSlot(wish);
       this.#slots.set(key, slot);
     } else {
       const isHidden = slot.hidden === slot.intent;
@@ -100,11 +104,20 @@ export class RequestOutbox implements OutboxPort {
       // It is still the same entry.
       if (isHidden && wish.kind === 'expire') slot.hidden = slot.intent;
     }
+    if (later !== undefined) slot.later.push(later);
+    return this.#outcomeFor(key, slot, wish);
+  }
+
+  /** How the write of `wish` goes, or that its caller waits no longer. */
+  #outcomeFor(key: string, slot: Slot, wish: Intent): Promise<WriteOutcome> {
     const { clock, writeTimeout, background } = this.#options;
     const turn = this.#queue(key, slot, wish.kind === 'put' ? wish.after : undefined);
     // The caller leaves at its deadline. Its request has to stay until the write is over.
     background(turn.then(ignore));
-    return withDeadline(clock, writeTimeout, turn, ignore).catch(() => REFUSED);
+    return withDeadline(clock, writeTimeout, turn, ignore).catch(() => {
+      slot.missed = true;
+      return REFUSED;
+    });
   }
 
   distrust(): void {
@@ -172,6 +185,7 @@ export class RequestOutbox implements OutboxPort {
       const outcome =
         known ?? (await write(key, intent, { replay, wanted: () => isCurrent() && slot.intent === intent }));
       if (outcome.done) slot.written = { intent, outcome };
+      else slot.missed = true;
       if (outcome.late !== undefined) this.#awaitLate(key, slot, outcome.late);
       if (!isCurrent() || !isLast()) return outcome;
       slot.written = undefined;
@@ -198,6 +212,7 @@ export class RequestOutbox implements OutboxPort {
   /** The last write is over, as far as is known. */
   #settle(key: string, slot: Slot, done: boolean): void {
     slot.last = undefined;
+    if (done) tellLater(slot);
     if (done || !slot.intent.keep) {
       if (slot.late === 0) this.#slots.delete(key);
       else slot.until = this.#options.clock.monotonic() + this.#longest;
@@ -248,4 +263,17 @@ export class RequestOutbox implements OutboxPort {
     this.#slots.clear();
     this.#kept.clear();
   }
+}
+
+function newSlot(intent: Intent): Slot {
+  const idle = { hidden: undefined, written: undefined, last: undefined };
+  return { ...idle, intent, late: 0, until: 0, later: [], missed: false };
+}
+
+/** Storage holds what `slot` intends. */
+function tellLater(slot: Slot): void {
+  const { later, missed } = slot;
+  slot.later = [];
+  slot.missed = false;
+  if (missed) for (const tell of later) tell();
 }

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 
 import type { BackplaneMessage } from '../../src/contracts.js';
 import { Outgoing } from '../../src/fleet/outgoing.js';
-import { defineStorage, mapStorage, type StorageTier } from '../../src/index.js';
+import { defineStorage, mapStorage, requestScope, type StorageTier } from '../../src/index.js';
 import { manualClock, type ManualClock } from '../../src/testing/index.js';
 import { settle, setupCache } from '../support/setup-cache.ts';
 import { unversioned } from '../support/unversioned.ts';
@@ -133,6 +133,55 @@ describe('a change that storage missed', () => {
     delete far!['m'];
     await clock.advanceAsync(3_000);
     expect(takenKeys(channel.sent)).toEqual(['m']);
+  });
+
+  test.each(['fails', 'hangs'] as const)(
+    'is told again in a plain Worker, by the request that finds storage well again (it %s)',
+    async (trouble) => {
+      const deletions: Deletions = { m: trouble === 'fails' ? FAIL : HANG };
+      const clock = manualClock({ random: () => 0.999 });
+      const channel = wire();
+      const stored = unversioned(mapStorage());
+      const common = { clock, ttl: '1h', clockSkew: 0 } as const;
+      const storage = troubled(stored, deletions);
+      const here = setupCache({ ...common, backplane: channel.plug(), storage, scope: requestScope() });
+      const there = setupCache({ ...common, backplane: channel.plug(), storage: stored });
+      await fill(here, clock, ['m']);
+      expect(await there.cache.getIfCached('m')).toBe('old');
+      const changing = here.cache.invalidate('m');
+      await clock.advanceAsync(5_000);
+      await changing;
+      expect([pendingKeys(channel.sent), takenKeys(channel.sent)]).toEqual([['m'], []]);
+
+      delete deletions['m'];
+      endHangs();
+      await clock.advanceAsync(6_000);
+      await here.cache.getIfCached('other');
+      await settle();
+
+      expect(takenKeys(channel.sent)).toEqual(['m']);
+      expect(await there.cache.getIfCached('m')).toBeUndefined();
+      await here.cache.getIfCached('other');
+      await clock.advanceAsync(6_000);
+      expect(takenKeys(channel.sent)).toEqual(['m']);
+    },
+  );
+
+  test('is not told twice in a plain Worker whose storage took it at once', async () => {
+    const clock = manualClock();
+    const channel = wire();
+    const here = setupCache({
+      clock,
+      ttl: '1h',
+      backplane: channel.plug(),
+      storage: mapStorage(),
+      scope: requestScope(),
+    });
+
+    await here.cache.invalidate('m');
+    await settle();
+
+    expect([pendingKeys(channel.sent), takenKeys(channel.sent)]).toEqual([[], ['m']]);
   });
 
   test('is told again although its caller was let go before its own attempt', async () => {

@@ -45,6 +45,8 @@ export interface StartedWorker {
 export interface WorkerRuntime {
   readonly compatibilityDate: string;
   readonly compatibilityFlags: readonly string[];
+  /** Bindings of objects whose classes the Worker exports. @default none */
+  readonly durableObjects?: Readonly<Record<string, { readonly className: string; readonly useSQLite: boolean }>>;
 }
 
 /** Runs `entry`, a file beside the tests, in workerd. */
@@ -64,6 +66,7 @@ export async function startWorker(entry: URL, runtime: WorkerRuntime): Promise<S
           compatibilityFlags: [...runtime.compatibilityFlags],
           unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
           kvNamespaces: ['KV'],
+          durableObjects: { ...runtime.durableObjects },
           serviceBindings: { UPSTREAM: async (request) => new Reply(await upstream.take(request.url)) },
         },
       ],

@@ -1,4 +1,4 @@
-import type { ObjectWriteOptions } from '../../src/cloudflare/index.js';
+import type { DurableCacheOptions, ObjectWriteOptions } from '../../src/cloudflare/index.js';
 import type { Loaded, LoadContext, MaybePromise } from '../../src/index.js';
 import { manualClock, type ManualClock } from '../../src/testing/index.js';
 
@@ -16,7 +16,10 @@ interface Script {
   readonly clock: ManualClock;
   upstream: (key: string, load: LoadContext<Product>) => MaybePromise<Product | Loaded<Product>>;
   writes: ObjectWriteOptions<Note>;
+  /** Further options of objects that take writes. */
+  object: Pick<DurableCacheOptions<Note>, 'cors'>;
   /** What the main database behind objects that take writes gives. */
+  object: {};
   loadNote: () => Note;
 }
 
@@ -25,6 +28,7 @@ export const script: Script = {
   upstream: () => {
     throw new Error('No test said what to load');
   },
+  object: {},
   loadNote: () => ({ from: 'upstream' }),
   writes: {
     sink: () => {

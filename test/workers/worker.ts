@@ -1,6 +1,7 @@
 import { DurableObject } from 'cloudflare:workers';
 
 import { CacheObject, type DurableCacheOptions } from '../../src/cloudflare/index.js';
+import { loaded } from '../../src/index.js';
 import { script, type Note, type Product } from './script.js';
 
 declare global {
@@ -73,7 +74,10 @@ export class IdleObject extends CacheObject<Cloudflare.Env, string> {
       idleTtl: '1m',
       sweepEvery: '20s',
       clock: script.clock,
-      upstream: (key) => `value of ${key}`,
+      upstream: (key) => {
+        if (key.startsWith('failing')) throw new Error('down');
+        return loaded(`value of ${key}`, { store: !key.startsWith('unstored') });
+      },
     };
   }
 }
@@ -112,7 +116,14 @@ export class RemindingObject extends CacheObject<Cloudflare.Env, string> {
 export class WritingObject extends CacheObject<Cloudflare.Env, Note> {
   protected override configure(): DurableCacheOptions<Note> {
     return {
-      ...{ ttl: '10s', staleIfError: '1h', idleTtl: '1d', clock: script.clock, writes: script.writes },
+      ...{
+        ttl: '10s',
+        staleIfError: '1h',
+        idleTtl: '1d',
+        clock: script.clock,
+        writes: script.writes,
+        ...script.object,
+      },
       upstream: () => script.loadNote(),
     };
   }

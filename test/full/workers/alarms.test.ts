@@ -171,6 +171,69 @@ describe('an alarm whose handler fails', () => {
       { maxDuration: '5s' },
     ));
 
+  test('holds up no alarm that becomes due, or is set, while it hangs', () =>
+    inObject(async ({ clock, alarms, done }) => {
+      alarms.on('hanging', () => new Promise<void>(() => {}));
+      for (const name of ['later', 'new']) alarms.on(name, () => done.push(`${name} ${clock.now() - began}`));
+      const began = clock.now();
+      await alarms.set('hanging', began);
+      await alarms.set('later', began + 10_000);
+      let isOver = false;
+      const run = alarms.run().then(() => (isOver = true));
+
+      await clock.advanceAsync(10_000);
+      expect(done).toEqual(['later 10000']);
+      await alarms.set('new', clock.now() + 1_000);
+      await clock.advanceAsync(1_000);
+
+      expect([done, isOver]).toEqual([['later 10000', 'new 11000'], false]);
+      await clock.advanceAsync(49_000);
+      await run;
+      expect([alarms.get('hanging'), alarms.get('later')]).toEqual([clock.now() + 2_000, undefined]);
+    }));
+
+  test('is given up after its own time, not after that of one begun before, and both are set again', () =>
+    inObject(async ({ clock, alarms, storage, failures }) => {
+      for (const name of ['first', 'second']) alarms.on(name, () => new Promise<void>(() => {}));
+      const began = clock.now();
+      await alarms.set('first', began);
+      await alarms.set('second', began + 20_000);
+      const run = alarms.run();
+
+      await clock.advanceAsync(60_000);
+      expect(failures).toEqual([expect.stringMatching(/^first: .*after 60000 ms/)]);
+      expect(alarms.get('first')).toBe(clock.now() + 2_000);
+      // Its second attempt is under way when the other one's first has had its time.
+      await clock.advanceAsync(20_000);
+      expect(failures[1]).toMatch(/^second: /);
+      await clock.advanceAsync(42_000);
+      await eventually(() => expect(failures[2]).toMatch(/^first: /));
+
+      void run;
+      expect(await storage.getAlarm()).not.toBeNull();
+    }));
+
+  test('begins nothing more in a run that the platform would end, and leaves it to the next one', () =>
+    inObject(
+      async ({ clock, alarms, storage, done }) => {
+        alarms.on('hanging', () => new Promise<void>(() => {}));
+        alarms.on('later', () => done.push('later'));
+        await alarms.set('hanging', clock.now());
+        await alarms.set('later', clock.now() + 600_001);
+        const run = alarms.run();
+
+        await clock.advanceAsync(601_000);
+        expect(done).toEqual([]);
+        await clock.advanceAsync(59_000);
+        await run;
+
+        expect(await storage.getAlarm()).not.toBeNull();
+        await alarms.run();
+        expect(done).toEqual(['later']);
+      },
+      { maxDuration: '11m' },
+    ));
+
   test('is tried again even if it took the object down with it', () =>
     inObject(async ({ clock, alarms, reborn, storage, done }) => {
       alarms.on('crashing', () => new Promise<void>(() => {}));

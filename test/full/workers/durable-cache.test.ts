@@ -2,7 +2,7 @@ import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test, vi, type Mock } from 'vitest';
 
 import { durableCache } from '../../../src/cloudflare/index.js';
-import { isSoloflightError, TieredCache } from '../../../src/index.js';
+import { isSoloflightError, loaded, TieredCache } from '../../../src/index.js';
 import { waitPatiently } from '../../support/patience.js';
 import { script, type Product } from '../../workers/script.js';
 import type { IdleObject } from '../../workers/worker.js';
@@ -63,6 +63,82 @@ describe('an error of the upstream', () => {
 
     expect(isSoloflightError(error, 'SOLOFLIGHT_REENTRANT_FLIGHT')).toBe(true);
     expect(error).toMatchObject({ name: 'ReentrantFlightError', key: 'own' });
+  });
+});
+
+describe('changes of several keys, by tags, and of all', () => {
+  const tagged = durableCache(env.SCRIPTED, { route: (key) => `tagged ${key[0]}` });
+  const sharded = durableCache(env.SCRIPTED, { shards: 3 });
+  const numbersOf = async (client: typeof products, keys: readonly string[]) =>
+    (await client.getMany(keys)).map((product) => product?.load);
+
+  beforeEach(() => {
+    script.upstream = async (key) => loaded({ id: key, load: loads.push(key) }, { tags: [key.at(-1)!] });
+  });
+
+  test('`invalidate` takes keys of several objects, with one call to each', async () => {
+    await numbersOf(tagged, ['a1', 'a2', 'b1']);
+
+    expect(await tagged.invalidate(['a1', 'b1', 'c1'])).toBe(true);
+    expect(await tagged.invalidate(['a1', 'b1', 'c1'])).toBe(false);
+
+    expect(await numbersOf(tagged, ['a1', 'a2', 'b1'])).toEqual([4, 2, 5]);
+  });
+
+  test('`expire` keeps them as fallbacks', async () => {
+    await numbersOf(tagged, ['d1', 'e1']);
+
+    await tagged.expire(['d1', 'e1']);
+
+    const stories = await tagged.lookupMany(['d1', 'e1']);
+    expect(stories.map(({ status }) => status)).toEqual(['stale', 'stale']);
+  });
+
+  test('`invalidateTags` reaches all shards', async () => {
+    const keys = ['u1', 'v1', 'w1', 'x1', 'y2', 'z2'];
+    await numbersOf(sharded, keys);
+
+    await sharded.invalidateTags('1');
+
+    const [u, v, w, x, y, z] = await numbersOf(sharded, keys);
+    expect([u, v, w, x].map((load) => load! > 6)).toEqual([true, true, true, true]);
+    expect([y, z].map((load) => load! > 6)).toEqual([false, false]);
+  });
+
+  test('`invalidateTags` with keys reaches their objects, and all keys there', async () => {
+    await numbersOf(tagged, ['f1', 'f3', 'g1']);
+
+    await tagged.invalidateTags(['1', '3'], { keys: 'f2' });
+
+    expect(await numbersOf(tagged, ['f1', 'f3', 'g1'])).toEqual([4, 5, 3]);
+  });
+
+  test('tags given to `set` are usable, with `mode` too', async () => {
+    await tagged.set('h1', { id: 'set', load: 0 }, { tags: ['own'] });
+
+    await tagged.invalidateTags(['own'], { keys: ['h1'], mode: 'expire' });
+
+    expect(await tagged.lookup('h1')).toMatchObject({ status: 'stale', value: { id: 'set' } });
+  });
+
+  test('`clear` empties all shards, or the objects of some keys', async () => {
+    await numbersOf(sharded, ['l1', 'm1', 'n1', 'o1']);
+    await numbersOf(tagged, ['i1', 'j1']);
+
+    await sharded.clear();
+    await tagged.clear(['i2']);
+
+    expect((await numbersOf(sharded, ['l1', 'm1', 'n1', 'o1'])).every((load) => load! > 6)).toBe(true);
+    expect((await numbersOf(tagged, ['i1', 'j1'])).map((load) => load! > 6)).toEqual([true, false]);
+  });
+
+  test('is refused where the objects are unknown', async () => {
+    await expect(products.clear()).rejects.toThrow(/Expected `keys` to be given for `clear`: without `shards`/);
+    await expect(products.invalidateTags('t')).rejects.toThrow(/given for `invalidateTags`/);
+    await expect(products.invalidateTags('t', { key: 'k' } as never)).rejects.toThrow(/unknown names/);
+    await expect(products.invalidate([1] as never)).rejects.toThrow(/`key` to be a string/);
+    await expect(sharded.invalidateTags([1] as never)).rejects.toThrow(TypeError);
+    await expect(sharded.invalidateTags('t', { mode: 'purge' } as never)).rejects.toThrow(/`mode`/);
   });
 });
 

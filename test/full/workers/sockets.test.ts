@@ -1,9 +1,11 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { WriteConflictError } from '../../../src/cloudflare/index.js';
+import { tokenOf, WriteConflictError } from '../../../src/cloudflare/index.js';
 import { Sockets } from '../../../src/cloudflare/sockets.js';
+import { WriteGate } from '../../../src/cloudflare/write-gate.js';
+import { resolveWriteOptions } from '../../../src/cloudflare/write-options.js';
 import { eventually, waitPatiently } from '../../support/patience.js';
 import { connectSocket, type SocketClient } from '../../workers/connect-socket.js';
 import { openMainDatabase, type MainDatabase } from '../../workers/main-database.js';
@@ -17,6 +19,7 @@ let objects = 0;
 
 beforeEach(() => {
   database = openMainDatabase();
+  script.loadNote = () => ({ from: 'upstream' });
   script.writes = {
     ...script.writes,
     authorize: ({ headers }) => headers.get('authorization') === 'ann',
@@ -307,5 +310,154 @@ describe('too many messages', () => {
     await eventually(() => expect(ann.closed).toEqual([1008]));
 
     expect(await stub.get('k')).toEqual({ version: 2 });
+  });
+});
+
+describe('a browser, which sends no `authorization` with a WebSocket', () => {
+  const asBrowser = (stub: Stub, headers: Record<string, string>, query = '?key=k'): Promise<Response> =>
+    stub.fetch(`http://object/${query}`, { headers: { upgrade: 'websocket', ...headers } });
+
+  test('may show its token as the subprotocol after `soloflight`, which alone comes back', async () => {
+    script.writes = { ...script.writes, authorize: (request) => tokenOf(request) === 'a.b-c_d' };
+    const stub = open();
+
+    const response = await asBrowser(stub, { 'sec-websocket-protocol': 'soloflight, a.b-c_d' });
+    const other = await asBrowser(stub, { 'sec-websocket-protocol': 'soloflight, a.b' });
+    const reversed = await asBrowser(stub, { 'sec-websocket-protocol': 'a.b-c_d, soloflight' });
+
+    expect(response.status).toBe(101);
+    expect(response.headers.get('sec-websocket-protocol')).toBe('soloflight');
+    expect([other.status, reversed.status]).toEqual([403, 403]);
+  });
+
+  test.each([
+    ['a cookie', { cookie: 'session=s1' }, '?key=k'],
+    ['a ticket in the query', {}, '?key=k&ticket=s1'],
+  ])('may show %s, and hears of no protocol that it did not name', async (_, headers, query) => {
+    const authorize = ({ url, headers }: Request): boolean =>
+      headers.get('cookie') === 'session=s1' || new URL(url).searchParams.get('ticket') === 's1';
+    script.writes = { ...script.writes, authorize };
+
+    const response = await asBrowser(open(), headers as Record<string, string>, query);
+
+    expect([response.status, response.headers.get('sec-websocket-protocol')]).toEqual([101, null]);
+  });
+
+  test('`tokenOf` reads the header of other requests, and takes no protocol for a token that follows none of ours', () => {
+    const tokenIn = (headers: Record<string, string>) => tokenOf(new Request('http://object/', { headers }));
+
+    expect(tokenIn({ authorization: 'Bearer t' })).toBe('t');
+    expect(tokenIn({ authorization: 'Basic t' })).toBeUndefined();
+    expect(tokenIn({ 'sec-websocket-protocol': 'soloflight' })).toBeUndefined();
+    expect(tokenIn({ 'sec-websocket-protocol': 'v1, t' })).toBeUndefined();
+    expect(tokenIn({})).toBeUndefined();
+  });
+});
+
+describe('a ping', () => {
+  test('is answered by the platform, although it is no message, and costs nothing of the rate', async () => {
+    script.writes = { ...script.writes, rate: { messages: 1, per: '1h' }, badMessages: 'close' };
+    const stub = open();
+    const ann = await connect(stub);
+    await evictDurableObject(stub);
+
+    for (let count = 0; count < 5; count += 1) ann.say('ping');
+    expect(await ann.hears(5)).toEqual(Array(5).fill('pong'));
+    ann.say({ id: 1, type: 'set', key: 'k', value: {} });
+
+    expect((await ann.hears(7)).at(-1)).toEqual({ type: 'accepted', id: 1, key: 'k' });
+    expect(ann.closed).toEqual([]);
+  });
+
+  test('is answered as a subclass has said, if it has', async () => {
+    const stub = open();
+    await runInDurableObject(stub, (_object, state) =>
+      state.setWebSocketAutoResponse(new WebSocketRequestResponsePair('hi', '"ho"')),
+    );
+    const ann = await connect(stub);
+
+    ann.say('hi');
+
+    expect(await ann.hears(1)).toEqual(['ho']);
+  });
+});
+
+describe('more connections than allowed', () => {
+  test('are refused until one has left', async () => {
+    script.writes = { ...script.writes, maxConnections: 2 };
+    const stub = open();
+    const [first] = [await connect(stub), await connect(stub)];
+
+    const refused = await upgrade(stub, 'ann');
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '10']);
+    expect(await refused.json()).toMatchObject({ error: { code: 'TOO_MANY_CONNECTIONS' } });
+    first.socket.close();
+
+    await eventually(async () => expect((await upgrade(stub, 'ann')).status).toBe(101));
+  });
+});
+
+describe('a client that connects where `snapshot` is on', () => {
+  beforeEach(() => {
+    script.writes = { ...script.writes, snapshot: true };
+  });
+
+  test('hears the current value first, or that there is none', async () => {
+    const stub = open();
+    script.loadNote = () => ({ from: 'upstream' });
+    const ann = await connect(stub);
+    expect(await ann.hears(1)).toEqual([{ type: 'snapshot', key: 'k', value: { from: 'upstream' } }]);
+
+    await stub.delete('k');
+    const bob = await connect(stub);
+    expect(await bob.hears(1)).toEqual([{ type: 'snapshot', key: 'k' }]);
+  });
+
+  test('hears one for each of its keys, and with all keys for that of its request', async () => {
+    const stub = open();
+    script.writes = { ...script.writes, authorize: () => ({ keys: ['a', 'b'] }) };
+    await stub.set('a', { name: 'a' });
+    const some = await connect(stub);
+    expect((await some.hears(2)).map((message) => (message as { key: string }).key).sort()).toEqual(['a', 'b']);
+
+    const wide = open();
+    script.writes = { ...script.writes, authorize: () => ({ keys: 'all' }) };
+    const all = await connect(wide);
+    expect(await all.hears(1)).toMatchObject([{ type: 'snapshot', key: 'k' }]);
+  });
+
+  test('hears none after a change that overtook it', async () => {
+    const stub = open();
+    const gate = Promise.withResolvers<void>();
+    const read = vi.spyOn(WriteGate.prototype, 'read').mockImplementation(async () => {
+      await gate.promise;
+      return { name: 'old' };
+    });
+    const ann = await connect(stub);
+
+    await stub.set('k', { name: 'new' });
+    await ann.hears(1);
+    await runInDurableObject(stub, () => gate.resolve());
+    await stub.set('k', { name: 'newer' });
+    read.mockRestore();
+
+    expect(await ann.hears(2)).toEqual([change('k', { name: 'new' }), change('k', { name: 'newer' })]);
+  });
+
+  test('is told to read by itself what could not be had', async () => {
+    script.loadNote = () => {
+      throw new Error('secret');
+    };
+
+    const ann = await connect(open());
+
+    expect(await ann.hears(1)).toEqual([{ type: 'invalidate', key: 'k' }]);
+  });
+});
+
+describe('misuse is said clearly', () => {
+  test.each([{ maxConnections: 0 }, { snapshot: 1 as never }])('%o', (options) => {
+    const [name] = Object.keys(options);
+    expect(() => resolveWriteOptions({ sink: () => {}, ...options })).toThrow(`\`writes.${name}\``);
   });
 });

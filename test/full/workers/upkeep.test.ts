@@ -78,6 +78,56 @@ describe('an object that nobody asks any more', () => {
   });
 });
 
+describe('a new object with `idleTtl`', () => {
+  const traces = (name: string) =>
+    runInDurableObject(env.IDLE.getByName(name), async (_object, { storage }) => ({
+      tables: storage.sql.exec("SELECT name FROM sqlite_master WHERE name LIKE 'soloflight%'").toArray(),
+      alarm: await storage.getAlarm(),
+    }));
+
+  test.each<[string, (name: string) => Promise<unknown>]>([
+    ['a load that failed', (name) => cache.get(name).catch(() => {})],
+    ['a value that may not be stored', (name) => cache.get(name)],
+    [
+      'a refused write',
+      (name) => env.IDLE.getByName(name).fetch(`http://object/?key=${name}`, { method: 'PUT', body: '1' }),
+    ],
+    ['a read with a bad argument', (name) => cache.get(name, { maxStale: -1 }).catch(() => {})],
+    ['a look at its statistics', (name) => cache.getStats(name)],
+  ])('keeps no trace of %s: neither table nor alarm', async (kind, ask) => {
+    const name = `${kind.includes('store') ? 'unstored' : 'failing'} ${kind}`;
+
+    await ask(name);
+    await ask(name);
+
+    expect(await traces(name)).toEqual({ tables: [], alarm: null });
+  });
+
+  test('gets its alarm with the first entry, whatever came before', async () => {
+    const [name] = ['failing at first'];
+    await cache.get(name).catch(() => {});
+
+    await cache.set(name, 'stored');
+
+    expect((await traces(name)).alarm).not.toBeNull();
+    script.clock.advance(64_000);
+    expect(await ring(name)).toBe(true);
+    expect(await rowsOf(name)).toEqual({});
+  });
+
+  test.each<[string, (storage: DurableObjectStorage) => unknown]>([
+    ['a table', (storage) => storage.sql.exec('CREATE TABLE own (id)')],
+    ['key-value pairs', (storage) => storage.put('own', 1)],
+  ])("gets it also for %s of a subclass's own", async (kind, store) => {
+    const name = `failing with ${kind}`;
+    await runInDurableObject(env.IDLE.getByName(name), (_object, { storage }) => store(storage));
+
+    await cache.get(name).catch(() => {});
+
+    expect((await traces(name)).alarm).not.toBeNull();
+  });
+});
+
 describe('a subclass with alarms of its own', () => {
   test('shares the alarm with the upkeep of the object', async () => {
     const stub = env.REMINDERS.getByName('shared');
