@@ -17,6 +17,6 @@ export default {
     'test/workers/worker.ts',
   ],
   project: ['{src,test,bench,examples,.ci}/**/*.ts', '*.config.ts'],
-  ignoreBinaries: ['apt-get', 'redis-server'],
+  ignoreBinaries: ['apt-get', 'promtool', 'redis-server'],
   ignoreDependencies: ['@arethetypeswrong/cli', 'publint', 'axe-core'],
 } satisfies KnipConfig;

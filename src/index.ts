@@ -60,7 +60,8 @@ export type { LifetimeOptions } from './read/lifetime.js';
 export type { TieredCacheOptions } from './cache/options.js';
 export type { ReadOptions } from './read/read-options.js';
 export { Singleflight, type ExecuteOptions, type FlightContext } from './flights/singleflight.js';
-export type { CacheStats, LatencySummary } from './read/stats.js';
+export type { LatencySummary } from './base/latency.js';
+export type { CacheStats } from './read/stats.js';
 export { mapStorage } from './storage/map.js';
 
 export { TieredCache } from './cache/tiered-cache.js';

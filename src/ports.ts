@@ -1,3 +1,4 @@
+import type { StorageOutcome } from './base/events.js';
 import type { Isolation } from './base/isolation.js';
 import type { BackplaneAdapter, BackplaneMessage, Clock, MemoryTier, StorageAdapter, TagMode } from './contracts.js';
 import type { Entry, HeldEntry } from './entry.js';
@@ -162,8 +163,16 @@ export interface StorageContext {
   /** Takes work nobody waits for. It never rejects. */
   readonly background: (work: Promise<void>) => void;
   readonly report: (failure: TierFailure) => void;
+  /** Told how operations of tiers went, while anybody wants to know. */
+  readonly metering: Metering;
   /** Told of each change that a tier has missed and is to be told of again. `key`: as stored. */
   readonly missed: (tier: string, key: string) => void;
+}
+
+/** Who wants to know how operations of storage tiers go. */
+export interface Metering {
+  readonly wanted: () => boolean;
+  readonly tell: (tier: string, operation: string, outcome: StorageOutcome, durationMs: number) => void;
 }
 
 /** A failure of a tier. */

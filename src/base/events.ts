@@ -25,6 +25,43 @@ export type CacheEvent =
       readonly durationMs: number;
       readonly error: unknown;
     }
+  /** A flight for `key` was opened, in the tick of the call that leads it. `flight` tells flights for one key apart. */
+  | {
+      readonly type: 'flight';
+      readonly phase: 'lead';
+      readonly key: string;
+      readonly flight: number;
+      readonly reason: LoadReason;
+    }
+  /** Somebody joined it, in the tick of that call. `subscribers`: callers that wait now. */
+  | {
+      readonly type: 'flight';
+      readonly phase: 'join';
+      readonly key: string;
+      readonly flight: number;
+      readonly subscribers: number;
+    }
+  /** It ended. `loaded`: whether the upstream was called. `fallback`: whether a stored value stood in. */
+  | {
+      readonly type: 'flight';
+      readonly phase: 'settle';
+      readonly key: string;
+      readonly flight: number;
+      readonly reason: LoadReason;
+      readonly outcome: FlightOutcome;
+      readonly loaded: boolean;
+      readonly fallback: boolean;
+      readonly subscribers: number;
+      readonly durationMs: number;
+    }
+  /** A storage tier answered, failed, or did not answer in time. */
+  | {
+      readonly type: 'storage';
+      readonly tier: string;
+      readonly operation: string;
+      readonly outcome: StorageOutcome;
+      readonly durationMs: number;
+    }
   /** A background reload was started. */
   | { readonly type: 'revalidate'; readonly key: string }
   | { readonly type: 'set'; readonly key: string }
@@ -47,13 +84,19 @@ export type CacheEvent =
   /** Something the user handed in (a listener, a `ttl` or `defer` function …) failed; the read went on. */
   | { readonly type: 'error'; readonly source: string; readonly key?: string; readonly error: unknown };
 
+/** How a flight ended. */
+export type FlightOutcome = 'ok' | 'error' | 'timeout' | 'aborted';
+
+/** How one operation of a storage tier ended. A reading is a hit or a miss. */
+export type StorageOutcome = 'ok' | 'hit' | 'miss' | 'error' | 'timeout';
+
 /** Names of the events of a cache. */
 export type CacheEventType = CacheEvent['type'];
 
 const TYPES: ReadonlySet<string> = new Set<CacheEventType>([
   ...(['hit', 'stale', 'miss', 'fallback', 'coalesced', 'load', 'load-error'] as const),
   ...(['revalidate', 'set', 'invalidate', 'expire', 'tags', 'clear', 'tier-error', 'error'] as const),
-  'invalidation-pending',
+  ...(['invalidation-pending', 'flight', 'storage'] as const),
 ]);
 
 /** Whether there are events called `name`. */

@@ -88,6 +88,11 @@ export function share<V>(settings: CacheSettings<V>, elsewhere: Elsewhere): Shar
     source: settings.source,
     keep: rules.isolation.keep,
     background: (work) => deferred.add(work, 'write-back'),
+    metering: {
+      wanted: () => events.wants('storage'),
+      tell: (tier, operation, outcome, durationMs) =>
+        events.emit({ type: 'storage', tier, operation, outcome, durationMs }),
+    },
     missed: (tier, stored) => {
       const key = events.wants('invalidation-pending') ? keyInStorage(stored) : undefined;
       if (key !== undefined) events.emit({ type: 'invalidation-pending', key, tier });

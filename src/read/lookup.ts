@@ -5,6 +5,7 @@ import { LEADER_LOST } from '../flights/claims.js';
 import type { FlightHooks } from '../flights/flight-map.js';
 import type { Found } from '../ports.js';
 import { accepts, afterFailure, count, problemWith, tell } from './answering.js';
+import { tellFlight } from './flight-events.js';
 import { MEMORY, type Answer, type Outcome, type Role } from './outcome.js';
 import { patiently } from './patience.js';
 import type { Ask, CacheFlight, Face, Journey, Reads } from './reads.js';
@@ -82,14 +83,14 @@ export function board<V, T>(
 
 /** Records a flight for `key`. */
 function open<V>(
-  { flights, marks }: Reads<V>,
+  reads: Reads<V>,
   key: string,
   ask: Ask<V>,
   fallback: Found<V> | undefined,
 ): CacheFlight<V> | SoloflightError {
-  return flights.open(key, {
+  const flight = reads.flights.open(key, {
     ask,
-    epoch: marks.epoch,
+    epoch: reads.marks.epoch,
     fallback,
     loadSince: undefined,
     made: undefined,
@@ -97,18 +98,19 @@ function open<V>(
     permit: undefined,
     impatient: undefined,
   });
+  if (reads.events.heard && !(flight instanceof Error)) tellFlight(reads, 'lead', flight);
+  return flight;
 }
 
 /** Joins `flight` on behalf of a caller and returns why it may not, where it may not. */
-function joining<V>(
-  { flights, counters, events }: Reads<V>,
-  flight: CacheFlight<V>,
-  { parent }: Ask<V>,
-): SoloflightError | undefined {
-  const refusal = flights.join(flight, parent);
+function joining<V>(reads: Reads<V>, flight: CacheFlight<V>, { parent }: Ask<V>): SoloflightError | undefined {
+  const { counters, events } = reads;
+  const refusal = reads.flights.join(flight, parent);
   if (refusal !== undefined) return refusal;
   counters.coalesced += 1;
-  if (events.heard && events.wants('coalesced')) events.emit({ type: 'coalesced', key: flight.key });
+  if (!events.heard) return undefined;
+  if (events.wants('coalesced')) events.emit({ type: 'coalesced', key: flight.key });
+  tellFlight(reads, 'join', flight);
   return undefined;
 }
 
@@ -290,12 +292,10 @@ export function stories<V>(): Face<V, Answer<V>> {
 }
 
 /** Once per flight, when its key is free and before its subscribers run. */
-function flightEnded<V>(
-  reads: Reads<V>,
-  { key, fenced, detail }: CacheFlight<V>,
-  outcome: Outcome<V> | undefined,
-): void {
+function flightEnded<V>(reads: Reads<V>, flight: CacheFlight<V>, outcome: Outcome<V> | undefined): void {
+  const { key, fenced, detail } = flight;
   const { readers, ask } = detail;
+  if (reads.events.heard) tellFlight(reads, 'settle', flight, outcome?.status === 'fallback');
   if (outcome === undefined || outcome.status === 'miss') {
     reads.counters.misses += readers;
     return;

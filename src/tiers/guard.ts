@@ -4,11 +4,12 @@ import { withDeadline } from '../base/race.js';
 import type { Clock, LeaseAnswer, MaybePromise, StorageAdapter, VersionAnswer } from '../contracts.js';
 import { cutAt, isEntry, type Entry } from '../entry.js';
 import { isSoloflightError, misuse, TierTimeoutError } from '../errors.js';
-import type { Condition, Intent, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
+import type { Condition, Intent, Metering, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
 import { Breaker } from './breaker.js';
 import { GuardedLease, isLeaseAnswer, type Run } from './guarded-lease.js';
 import { GuardedVersion, isVersionAnswer, versionedOf, type Versioned } from './guarded-version.js';
 import { KnownTokens } from './known-tokens.js';
+import { found, Meter } from './meter.js';
 import { Outbox, REFUSED } from './outbox.js';
 import { TierWriter } from './writer.js';
 
@@ -27,6 +28,8 @@ export interface GuardOptions {
   readonly missed?: ((key: string) => void) | undefined;
   /** Told when nothing stored before now can be believed any more. */
   readonly suspected?: (() => void) | undefined;
+  /** Told how each operation of the tier went. @default nobody */
+  readonly metering?: Metering | undefined;
   /** Told of every failure of the tier. */
   readonly report: (operation: string, key: string | undefined, error: unknown) => void;
   /** Takes work nobody waits for. It never rejects. */
@@ -65,6 +68,7 @@ export class GuardedTier {
   readonly #tier: StorageAdapter;
   readonly #options: GuardOptions;
   readonly #breaker: Breaker;
+  readonly #meter: Meter;
   readonly #versioned: Versioned | undefined;
   readonly #writer: TierWriter;
   readonly #outbox: OutboxPort;
@@ -83,7 +87,8 @@ export class GuardedTier {
     this.mayVanish = options.outbox !== undefined;
     this.#breaker = new Breaker(this.mayVanish);
     this.#versioned = versionedOf(tier);
-    this.#writer = new TierWriter({ ...options, tier, name: this.name, breaker: this.#breaker });
+    const meter = (this.#meter = new Meter(options.clock, this.name, options.metering));
+    this.#writer = new TierWriter({ ...options, tier, name: this.name, breaker: this.#breaker, meter });
     const writes: OutboxOptions = {
       ...options,
       overflown: () => options.suspected?.(),
@@ -255,11 +260,13 @@ export class GuardedTier {
       report(operation, key, error);
     };
     try {
-      const answer = work();
-      // Where nothing has to be waited for, no timer is needed.
-      if (!isThenable(answer)) return taken(answer);
       const overdue = (): Error => new TierTimeoutError(this.name, operation, readTimeout, key);
-      return withDeadline(clock, readTimeout, answer, overdue).then(taken).catch(failed);
+      const answer = this.#meter.run(operation, () => {
+        const asked = work();
+        // Where nothing has to be waited for, no timer is needed.
+        return isThenable(asked) ? withDeadline(clock, readTimeout, asked, overdue) : asked;
+      });
+      return isThenable(answer) ? answer.then(taken).then(undefined, failed) : taken(answer);
     } catch (error) {
       return failed(error);
     }
@@ -359,16 +366,25 @@ export class GuardedTier {
   #read(key: string, before: Intent | undefined): MaybePromise<Reading> {
     if (this.gathers) return this.#settled(key, this.#batch.add(key), before);
     try {
-      const result = this.#tier.get(key);
+      const result = this.#get(key);
       if (!isThenable(result)) return this.#accept(key, result, before);
       this.#waits = true;
-      return this.#settled(key, this.#bounded(key, result), before);
+      return this.#settled(key, result, before);
     } catch (error) {
       return this.#unreadable(key, error);
     }
   }
 
-  async #settled(key: string, reading: Promise<Entry | undefined>, before: Intent | undefined): Promise<Reading> {
+  /** What the tier says of `key`, within its deadline. May throw. */
+  #get(key: string): MaybePromise<Entry | undefined> {
+    const work = (): MaybePromise<Entry | undefined> => {
+      const result = this.#tier.get(key);
+      return isThenable(result) ? this.#bounded(key, result) : result;
+    };
+    return this.#meter.run('get', work, found);
+  }
+
+  async #settled(key: string, reading: PromiseLike<Entry | undefined>, before: Intent | undefined): Promise<Reading> {
     try {
       return this.#accept(key, await reading, before);
     } catch (failure) {
@@ -389,18 +405,14 @@ export class GuardedTier {
   /** Reads the keys asked for in one turn in one go. */
   async #readTogether(keys: readonly string[]): Promise<readonly (Entry | undefined)[]> {
     const [only] = keys;
-    if (keys.length === 1)
-      return [
-        await this.#bounded(
-          only,
-          promised(() => this.#tier.get(only!)),
-        ),
-      ];
+    if (keys.length === 1) return [await this.#get(only!)];
     try {
-      const entries: unknown = await this.#bounded(
-        undefined,
-        promised(() => this.#tier.getMany!(keys)),
-      );
+      const together = (): Promise<unknown> =>
+        this.#bounded(
+          undefined,
+          promised(() => this.#tier.getMany!(keys)),
+        );
+      const entries = await this.#meter.run('getMany', together);
       if (Array.isArray(entries) && entries.length === keys.length) return entries as (Entry | undefined)[];
       throw misuse(`result of ${this.name}.getMany`, `an array of ${keys.length}`, entries);
     } catch (error) {

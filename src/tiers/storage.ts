@@ -114,14 +114,14 @@ export class GuardedRoom implements StorageRoom {
 
 function guardOf({ adapter, connector }: ConnectedTier, context: StorageContext, suspected: () => void): GuardedTier {
   const { settings } = connector;
-  const { clock, scope, background, report, missed } = context;
+  const { clock, scope, background, report, missed, metering } = context;
   const guard: GuardedTier = new GuardedTier(adapter, {
     clock,
     readTimeout: settings.readTimeout ?? context.readTimeout,
     writeTimeout: settings.writeTimeout ?? context.writeTimeout,
     ttl: settings.ttl,
     outbox: scope && ((options) => scope.outbox(options)),
-    ...{ background, suspected },
+    ...{ background, suspected, metering },
     missed: (key) => missed(guard.name, key),
     report: (operation, key, error) =>
       report({ tier: guard.name, operation, ...(key === undefined ? {} : { key }), error }),

@@ -9,6 +9,7 @@ import type { Attempt, Intent, WriteOutcome } from '../ports.js';
 import type { Breaker } from './breaker.js';
 import { versionedOf, type Versioned } from './guarded-version.js';
 import { withToken } from './markers.js';
+import type { Meter } from './meter.js';
 import { REFUSED } from './outbox.js';
 
 /** What a writer needs to know and whom it tells. */
@@ -20,6 +21,7 @@ export interface WriterOptions {
   /** Deadline of one write, milliseconds. */
   readonly writeTimeout: number;
   readonly breaker: Breaker;
+  readonly meter: Meter;
   /** Told of every write that failed. */
   readonly report: (operation: string, key: string | undefined, error: unknown) => void;
   /** Takes work nobody waits for. It never rejects. */
@@ -216,7 +218,7 @@ export class TierWriter {
     run: () => MaybePromise<boolean | void>,
     breaker?: Breaker,
   ): Promise<WriteOutcome> {
-    const { clock, writeTimeout, report, name } = this.#options;
+    const { clock, writeTimeout, report, name, meter } = this.#options;
     const work = promised(run);
     let late: Promise<unknown> | undefined;
     const overdue = (): Error => {
@@ -224,7 +226,7 @@ export class TierWriter {
       return new TierTimeoutError(name, operation, writeTimeout, key);
     };
     try {
-      const held = await withDeadline(clock, writeTimeout, work, overdue);
+      const held = await meter.run(operation, () => withDeadline(clock, writeTimeout, work, overdue));
       breaker?.succeed();
       return { done: true, held: held === true, late: undefined };
     } catch (error) {

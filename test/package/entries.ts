@@ -60,6 +60,7 @@ export const NAMES: Readonly<Record<string, readonly string[]>> = {
     'sizeOfResponse',
   ],
   'soloflight/keyv': ['keyvStorage'],
+  'soloflight/observe': ['INSTRUMENTS', 'observe', 'prometheusText'],
   'soloflight/redis': ['redisBackplane', 'redisQueue', 'redisStorage'],
   'soloflight/sqlite': ['sqliteQueue', 'sqliteStorage'],
   'soloflight/testing': [

@@ -253,6 +253,11 @@ export const FAULTS: Readonly<Record<string, Sample>> = {
       '../http/cache-status.js',
     ],
   ),
+  'src/observe/prometheus.ts': importsAndTypes(
+    ['@opentelemetry/api', '../index.js', '../cache/tiered-cache.js', '../tiers/guard.js', '../ports.js', 'node:fs'],
+    ['./names.js', '../base/latency.js', '../errors.js'],
+    ['../read/stats.js', '../flights/flight-map.js', '../writes/write-events.js'],
+  ),
   'src/testing/storage-suite.ts': importsAndTypes(
     ['node:test', 'vitest', '../index.js', '../ports.js', '../cache/tiered-cache.js', '../http/cache-status.js'],
     ['./manual-clock.js', '../tiers/define-storage.js', '../marks/namespace.js', '../base/clock.js', '../contracts.js'],

@@ -12,7 +12,7 @@ export const ORDER: readonly (readonly string[])[] = [
   ['index.workerd', 'http.workerd'],
   ['index'],
   ['cloudflare'],
-  ['http', 'browser', 'testing'],
+  ['http', 'browser', 'testing', 'observe'],
   ['writes'],
   ['cache'],
   ['redis'],
