@@ -12,6 +12,7 @@ export type Method =
   | 'peek'
   | 'flush'
   | 'status'
+  | 'wipe'
   | 'listDead'
   | 'requeueDead'
   | 'dropDead';
@@ -78,6 +79,7 @@ const FIELDS: { readonly [type in WriteEvent['type']]: Fields } = {
   retry: { key: 'string', id: 'string', attempts: 'number', retryAt: 'number', error: 'object' },
   conflict: { key: 'string', id: 'string', resolution: 'string' },
   'dead-letter': { key: 'string', id: 'string', reason: 'string' },
+  discard: { key: 'string', id: 'string' },
   batch: { size: 'number', durationMs: 'number' },
   'batch-error': { size: 'number', durationMs: 'number', retryAt: 'number', error: 'object' },
   'queue-error': { operation: 'string', error: 'object' },
