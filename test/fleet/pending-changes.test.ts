@@ -170,7 +170,13 @@ describe('a change that storage missed', () => {
   test('is not told twice in a plain Worker whose storage took it at once', async () => {
     const clock = manualClock();
     const channel = wire();
-    const here = setupCache({ clock, ttl: '1h', backplane: channel.plug(), storage: mapStorage(), scope: requestScope() });
+    const here = setupCache({
+      clock,
+      ttl: '1h',
+      backplane: channel.plug(),
+      storage: mapStorage(),
+      scope: requestScope(),
+    });
 
     await here.cache.invalidate('m');
     await settle();

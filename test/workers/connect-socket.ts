@@ -25,7 +25,10 @@ export async function connectSocket(
   if (socket === null) throw new Error('Not connected');
   const heard: unknown[] = [];
   const closed: number[] = [];
-  socket.addEventListener('message', ({ data }) => void heard.push(data === 'pong' ? data : JSON.parse(data as string)));
+  socket.addEventListener(
+    'message',
+    ({ data }) => void heard.push(data === 'pong' ? data : JSON.parse(data as string)),
+  );
   socket.addEventListener('close', ({ code }) => void closed.push(code));
   socket.accept();
   return {

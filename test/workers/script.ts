@@ -19,7 +19,7 @@ interface Script {
   /** Further options of objects that take writes. */
   object: Pick<DurableCacheOptions<Note>, 'cors'>;
   /** What the main database behind objects that take writes gives. */
-  object: {},
+  object: {};
   loadNote: () => Note;
 }
 

@@ -116,7 +116,14 @@ export class RemindingObject extends CacheObject<Cloudflare.Env, string> {
 export class WritingObject extends CacheObject<Cloudflare.Env, Note> {
   protected override configure(): DurableCacheOptions<Note> {
     return {
-      ...{ ttl: '10s', staleIfError: '1h', idleTtl: '1d', clock: script.clock, writes: script.writes, ...script.object },
+      ...{
+        ttl: '10s',
+        staleIfError: '1h',
+        idleTtl: '1d',
+        clock: script.clock,
+        writes: script.writes,
+        ...script.object,
+      },
       upstream: () => script.loadNote(),
     };
   }

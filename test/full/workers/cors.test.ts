@@ -32,7 +32,10 @@ function allowed({ headers }: Response): [origin: string | null, credentials: st
 }
 
 describe('a page of another origin', () => {
-  const preflight = { 'access-control-request-method': 'PUT', 'access-control-request-headers': 'authorization,content-type' };
+  const preflight = {
+    'access-control-request-method': 'PUT',
+    'access-control-request-headers': 'authorization,content-type',
+  };
 
   test.each<[string, typeof script.object.cors, [string | null, string | null]]>([
     [APP, [APP], [APP, 'true']],
@@ -80,6 +83,8 @@ describe('a page of another origin', () => {
 
 describe('misuse is said clearly', () => {
   test.each(['https://app.example', [`${APP}/`], ['app.example'], [1], true, ['*']])('`cors: %o`', (cors) => {
-    expect(() => resolveObjectOptions({ ttl: 1, cors: cors as never })).toThrow(/Expected `cors` to be '\*', or an array/);
+    expect(() => resolveObjectOptions({ ttl: 1, cors: cors as never })).toThrow(
+      /Expected `cors` to be '\*', or an array/,
+    );
   });
 });

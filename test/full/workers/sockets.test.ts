@@ -369,7 +369,7 @@ describe('a ping', () => {
     expect(ann.closed).toEqual([]);
   });
 
-  test("is answered as a subclass has said, if it has", async () => {
+  test('is answered as a subclass has said, if it has', async () => {
     const stub = open();
     await runInDurableObject(stub, (_object, state) =>
       state.setWebSocketAutoResponse(new WebSocketRequestResponsePair('hi', '"ho"')),

@@ -88,7 +88,10 @@ describe('a new object with `idleTtl`', () => {
   test.each<[string, (name: string) => Promise<unknown>]>([
     ['a load that failed', (name) => cache.get(name).catch(() => {})],
     ['a value that may not be stored', (name) => cache.get(name)],
-    ['a refused write', (name) => env.IDLE.getByName(name).fetch(`http://object/?key=${name}`, { method: 'PUT', body: '1' })],
+    [
+      'a refused write',
+      (name) => env.IDLE.getByName(name).fetch(`http://object/?key=${name}`, { method: 'PUT', body: '1' }),
+    ],
     ['a read with a bad argument', (name) => cache.get(name, { maxStale: -1 }).catch(() => {})],
     ['a look at its statistics', (name) => cache.getStats(name)],
   ])('keeps no trace of %s: neither table nor alarm', async (kind, ask) => {
