@@ -14,10 +14,8 @@ export { workersKvStorage } from './cloudflare/workers-kv.js';
 export { WriteConflictError } from './writes/write-errors.js';
 
 /** Stands for the class of the same name, which needs the platform. */
-export abstract class CacheObject {
-  constructor() {
-    throw elsewhere('CacheObject');
-  }
+export function CacheObject(): never {
+  throw elsewhere('CacheObject');
 }
 
 /** Stands for the function of the same name, which needs the platform. */

@@ -133,6 +133,10 @@ export const renamed = async (env: Env): Promise<string> => (await products(env)
 export const queued: DurableCacheOptions<Product> = { ttl: '1s', writes: { sink: () => {}, queue: null } };
 // @ts-expect-error Writes go somewhere.
 export const nowhere: DurableCacheOptions<Product> = { ttl: '1s', writes: {} };
+export const stub = (env: Env) => env.PRODUCTS.getByName('1');
+export const story = async (env: Env): Promise<number> => (await stub(env).lookup('1')).freshFor;
+export const stories = async (env: Env): Promise<string[]> => (await stub(env).lookupMany(['1'])).map(({ key }) => key);
+export const state = async (env: Env): Promise<number> => (await stub(env).getWriteStatus()).pending;
 export const products = (env: Env) => durableCache(env.PRODUCTS, { shards: 4, locationHint: 'weur' });
 export const name = async (env: Env): Promise<string> => (await products(env).get('1')).name;
 export const front = (env: Env) => new TieredCache<Product>({ ttl: '1s', upstream: products(env).upstream });
