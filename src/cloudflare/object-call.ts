@@ -45,7 +45,7 @@ export async function fetchObject(stub: () => Fetching, request: Request, name: 
     );
   } catch (error) {
     // The reason is for the logs, not for strangers.
-    console.error(explained(error, name));
+    reportError(explained(error, name));
     const message = 'The object could not answer. Try again in a moment';
     return failure(503, 'SOLOFLIGHT_OBJECT_UNAVAILABLE', message, { 'retry-after': '1' });
   }

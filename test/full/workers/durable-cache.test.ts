@@ -248,7 +248,7 @@ describe('a request passed on by `fetch`', () => {
       fetch: async (request: Request) => {
         await fetch(request);
         if (fetch.mock.calls.length <= times) throw error;
-        return env.SCRIPTED.get(id as DurableObjectId).fetch(request);
+        return env.SCRIPTED.get(id).fetch(request);
       },
     });
     return { client: durableCache(watched({ get })), fetch };
@@ -261,7 +261,7 @@ describe('a request passed on by `fetch`', () => {
   });
 
   test('is sent once more if the platform says that this may help', async () => {
-    vi.spyOn(console, 'error').mockImplementation(() => {});
+    vi.spyOn(globalThis, 'reportError').mockImplementation(() => {});
     const once = front(1, { retryable: true });
     const twice = front(2, { retryable: true });
 
@@ -278,7 +278,7 @@ describe('a request passed on by `fetch`', () => {
     ['an overloaded object', 'GET', { retryable: true, overloaded: true }],
     ['a failure for good', 'GET', {}],
   ])('is not sent again: %s', async (_, method, reason) => {
-    vi.spyOn(console, 'error').mockImplementation(() => {});
+    vi.spyOn(globalThis, 'reportError').mockImplementation(() => {});
     const { client, fetch } = front(1, reason);
 
     expect((await client.fetch(new Request('http://worker/?key=once', { method }))).status).toBe(503);
