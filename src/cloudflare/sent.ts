@@ -1,22 +1,34 @@
-/* oxlint-disable typescript/no-explicit-any -- see below */
-import type { Lookup, LookupOutcome } from '../read/outcome.js';
+import type { Lookup } from '../read/outcome.js';
 import type { WriteStatus } from '../writes/write-behind.js';
 
-// Results of an object's calls, as their types have to be: a stub's method is `never` where a part of its result may be
-// anything, since the types of RPC take `unknown` for something that can't be sent.
+/**
+ * `unknown`, as the types of RPC take it. With `unknown` itself in its result, a stub's method is `never`; with `any` in a list,
+ * its type has no end.
+ */
+type Anything = NonNullable<unknown> | null | undefined;
 
 /** {@link Lookup}, from an object. The `error` is plain data. */
 export interface SentLookup<V> extends Lookup<V> {
-  readonly meta: any;
-  readonly error?: any;
+  readonly meta: Anything;
+  readonly error?: Anything;
 }
 
-/** {@link LookupOutcome}, from an object. */
-export type SentOutcome<V> =
-  | (SentLookup<V> & { readonly key: string })
-  | (Extract<LookupOutcome<V>, { readonly status: 'failed' }> & { readonly error: any });
+/** `LookupOutcome`, from an object. */
+export type SentOutcome<V> = SentFound<V> | SentFailure;
+
+/** The story of a read, from an object. */
+interface SentFound<V> extends SentLookup<V> {
+  readonly key: string;
+}
+
+/** The failure of a read, from an object. */
+interface SentFailure {
+  readonly key: string;
+  readonly status: 'failed';
+  readonly error: Anything;
+}
 
 /** {@link WriteStatus}, from an object. The `lastError` is plain data. */
 export interface SentWriteStatus extends WriteStatus {
-  readonly lastError: any;
+  readonly lastError: Anything;
 }
