@@ -5,6 +5,7 @@ import type { WriteStatus } from '../writes/write-behind.js';
  * `unknown`, as the types of RPC take it. With `unknown` itself in its result, a stub's method is `never`; with `any` in a list,
  * its type has no end.
  */
+// oxlint-disable-next-line typescript/no-generated-empty-object-type -- all but null and undefined, which follow
 type Anything = NonNullable<unknown> | null | undefined;
 
 /** {@link Lookup}, from an object. The `error` is plain data. */
