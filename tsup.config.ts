@@ -8,7 +8,8 @@ export default defineConfig({
   target: 'es2022',
   platform: 'neutral',
   tsconfig: 'src/tsconfig.json',
-  dts: true,
+  // Declarations name `Symbol.asyncDispose`, whatever libraries a program compiles with.
+  dts: { banner: '/// <reference lib="esnext.disposable" />' },
   // What entries share is in chunks: there is one copy of every class, whichever entries a program imports.
   splitting: true,
   treeshake: { moduleSideEffects: 'no-external' },

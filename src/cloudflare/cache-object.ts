@@ -4,10 +4,10 @@ import { systemClock } from '../base/clock.js';
 import { TieredCache } from '../cache/tiered-cache.js';
 import type { Clock } from '../contracts.js';
 import { misuse } from '../errors.js';
-import type { Lookup, LookupOutcome } from '../read/outcome.js';
+import type { Lookup } from '../read/outcome.js';
 import type { CacheStats } from '../read/stats.js';
 import { defineStorage } from '../tiers/define-storage.js';
-import type { WriteBehind, WriteStatus } from '../writes/write-behind.js';
+import type { WriteBehind } from '../writes/write-behind.js';
 import { Alarms } from './alarms.js';
 import { preflight, withCors } from './cors.js';
 import { DurableQueue } from './durable-queue.js';
@@ -19,6 +19,7 @@ import { resolveObjectOptions, type DurableCacheOptions, type ObjectSettings } f
 import { FLUSH, ObjectWriter } from './object-writer.js';
 import { plainValue } from './plain-values.js';
 import type { ObjectLifetimeOptions, ObjectReadOptions, Question, Reply, TagOptions } from './question.js';
+import type { SentLookup, SentOutcome, SentWriteStatus } from './sent.js';
 import { Sockets, type Socket } from './sockets.js';
 import { Upkeep, type Kept } from './upkeep.js';
 import { isWriteRequest, respondToWrite } from './write-face.js';
@@ -118,12 +119,12 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
   }
 
   /** See `TieredCache.lookup`. The `error` of a fallback is plain data here. */
-  async lookup(key: string, options?: ObjectReadOptions): Promise<Lookup<V>> {
+  async lookup(key: string, options?: ObjectReadOptions): Promise<SentLookup<V>> {
     return this.#serve(async () => sendable(await this.cache.lookup(checkKey(key), readOptions(options))));
   }
 
   /** See `TieredCache.lookupMany`. */
-  async lookupMany(keys: readonly string[], options?: ObjectReadOptions): Promise<LookupOutcome<V>[]> {
+  async lookupMany(keys: readonly string[], options?: ObjectReadOptions): Promise<SentOutcome<V>[]> {
     return this.#serve(async () => (await this.cache.lookupMany(checkKeys(keys), readOptions(options))).map(sendable));
   }
 
@@ -155,7 +156,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
   }
 
   /** The state of this object's writes. The `lastError` is plain data here. */
-  async getWriteStatus(): Promise<WriteStatus> {
+  async getWriteStatus(): Promise<SentWriteStatus> {
     const { behind } = this.#writer();
     await behind.open();
     const status = behind.status();

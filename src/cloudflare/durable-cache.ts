@@ -10,7 +10,8 @@ import type { WriteStatus } from '../writes/write-behind.js';
 import { AbortLink } from './abort-link.js';
 import type { CacheObject } from './cache-object.js';
 import { fromErrorData, type ErrorData } from './error-data.js';
-import { callObject, type Answering } from './object-call.js';
+import { failure, keyOf } from './json-face.js';
+import { callObject, fetchObject, type Answering } from './object-call.js';
 import type { AskedRead, ObjectLifetimeOptions, ObjectReadOptions, Question, TagOptions } from './question.js';
 import { resolveRoute, type DurableCacheClientOptions, type Route } from './routing.js';
 
@@ -54,6 +55,11 @@ export interface DurableCacheClient<V> {
   invalidateTags(tags: string | readonly string[], options?: ObjectTagOptions): Promise<void>;
   /** Makes everything unusable in all objects of a client with `shards`, else in those that hold one of `keys`. */
   clear(keys?: string | readonly string[]): Promise<void>;
+  /**
+   * Passes `request` on to the object of the `key` in its query, WebSockets included. Never rejects for the platform: a `GET`
+   * or `HEAD` that it fails in a way that may pass is sent once more, and then the answer is a 503.
+   */
+  fetch(request: Request): Promise<Response>;
   /** The counts of the object of `key`. */
   getStats(key: string): Promise<CacheStats>;
   /**
@@ -89,6 +95,8 @@ export function durableCache<V>(
 const GRACE = 250;
 
 const READ_OPTIONS = ['signal', 'maxStale', 'softTimeout', 'timeout'] as const;
+
+type Stub<V> = ReturnType<DurableObjectNamespace<CacheObject<unknown, V>>['get']>;
 
 class Client<V> implements DurableCacheClient<V> {
   readonly #namespace: DurableObjectNamespace<CacheObject<unknown, V>>;
@@ -191,6 +199,14 @@ class Client<V> implements DurableCacheClient<V> {
     return this.#call(this.#nameFor(key), { verb: 'closeSockets', client }) as Promise<number>;
   }
 
+  async fetch(request: Request): Promise<Response> {
+    const key = keyOf(request);
+    if (key instanceof Response) return key;
+    if (this.#route.nameFor(key) === '') return failure(400, 'BAD_KEY', 'Expected a `key` that is not empty');
+    const name = this.#nameFor(key);
+    return fetchObject(() => this.#stub(name), request, name);
+  }
+
   getStats(key: string): Promise<CacheStats> {
     return this.#call(this.#nameFor(key), { verb: 'getStats' }) as Promise<CacheStats>;
   }
@@ -243,8 +259,11 @@ class Client<V> implements DurableCacheClient<V> {
 
   #call(name: string, question: Question): Promise<unknown> {
     // A new stub for each attempt, as the platform wants it: a stub whose object was reset stays broken.
-    const stub = (): Answering => this.#namespace.get(this.#namespace.idFromName(name), this.#location);
-    return callObject(stub, question, name);
+    return callObject((): Answering => this.#stub(name), question, name);
+  }
+
+  #stub(name: string): Stub<V> {
+    return this.#namespace.get(this.#namespace.idFromName(name), this.#location);
   }
 
   #nameFor(key: string): string {

@@ -1,11 +1,17 @@
 import { systemClock } from '../base/clock.js';
 import { misuse, SoloflightError } from '../errors.js';
 import { fromErrorData } from './error-data.js';
+import { failure } from './json-face.js';
 import type { Question, Reply } from './question.js';
 
 /** The object, for one call of a client. */
 export interface Answering {
   ask(question: Question): PromiseLike<Reply>;
+}
+
+/** The object, for a request passed on. The platform's types have a `Request` and a `Response` of their own, the same at run time. */
+export interface Fetching {
+  fetch(request: never): Promise<unknown>;
 }
 
 /** Pause before the second attempt, shortened by up to half at random, so that clients don't come back all at once. */
@@ -29,14 +35,37 @@ export async function callObject(stub: () => Answering, question: Question, name
   return reply.value;
 }
 
-async function attempt(stub: () => Answering, question: Question): Promise<Reply> {
+/** Passes `request` on to the object. A read that the platform fails in a way that may pass is sent once more. */
+export async function fetchObject(stub: () => Fetching, request: Request, name: string): Promise<Response> {
+  const isRead = request.method === 'GET' || request.method === 'HEAD';
   try {
-    return await stub().ask(question);
+    return await twice(
+      async () => (await stub().fetch(request as never)) as Response,
+      (error) => isRead && Object(error).retryable === true && Object(error).overloaded !== true,
+    );
   } catch (error) {
-    if (!isRepeatable(question) || isOurs(error)) throw error;
+    // The reason is for the logs, not for strangers.
+    reportError(explained(error, name));
+    const message = 'The object could not answer. Try again in a moment';
+    return failure(503, 'SOLOFLIGHT_OBJECT_UNAVAILABLE', message, { 'retry-after': '1' });
+  }
+}
+
+function attempt(stub: () => Answering, question: Question): Promise<Reply> {
+  return twice(
+    async () => stub().ask(question),
+    (error) => isRepeatable(question) && !isOurs(error),
+  );
+}
+
+async function twice<T>(call: () => Promise<T>, isWorthIt: (error: unknown) => boolean): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (!isWorthIt(error)) throw error;
   }
   await new Promise<void>((resolve) => void systemClock.after(PAUSE * (1 - systemClock.random() / 2), resolve));
-  return await stub().ask(question);
+  return call();
 }
 
 /** Reads and invalidations may be repeated. A repeated write could undo a newer one. */

@@ -23,7 +23,11 @@ import { requestScope } from '../requests/scope.js';
  * const products = workerCache<unknown>({
  *   ttl: '10s',
  *   staleWhileRevalidate: '1m',
- *   upstream: async (id, { signal }) => (await fetch(`https://api.example.com/products/${id}`, { signal })).json(),
+ *   upstream: async (path, { signal }) => {
+ *     const response = await fetch(`https://api.example.com${path}`, { signal });
+ *     if (!response.ok) throw new Error(`HTTP ${response.status}`);
+ *     return response.json();
+ *   },
  * });
  *
  * export default {

@@ -5,14 +5,11 @@ import { build } from 'esbuild';
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
 
 import { root, run, tool } from './command.ts';
-import { IN_WORKERS, NAMES } from './entries.ts';
-
-/** The entry points outside of Workers. */
-const PORTABLE = Object.keys(NAMES).filter((entry) => !IN_WORKERS.includes(entry));
+import { NAMES } from './entries.ts';
 
 /** Loads every entry point both ways, and prints the names that each gives, as JSON. */
 const PROBE = `
-const entries = ${JSON.stringify(PORTABLE)};
+const entries = ${JSON.stringify(Object.keys(NAMES))};
 const names = (entry) => Object.keys(entry).filter((name) => name !== '__esModule' && name !== 'module.exports').sort();
 `;
 const IMPORTED = `${PROBE}
@@ -136,6 +133,10 @@ export const renamed = async (env: Env): Promise<string> => (await products(env)
 export const queued: DurableCacheOptions<Product> = { ttl: '1s', writes: { sink: () => {}, queue: null } };
 // @ts-expect-error Writes go somewhere.
 export const nowhere: DurableCacheOptions<Product> = { ttl: '1s', writes: {} };
+export const stub = (env: Env) => env.PRODUCTS.getByName('1');
+export const story = async (env: Env): Promise<number> => (await stub(env).lookup('1')).freshFor;
+export const stories = async (env: Env): Promise<string[]> => (await stub(env).lookupMany(['1'])).map(({ key }) => key);
+export const state = async (env: Env): Promise<number> => (await stub(env).getWriteStatus()).pending;
 export const products = (env: Env) => durableCache(env.PRODUCTS, { shards: 4, locationHint: 'weur' });
 export const name = async (env: Env): Promise<string> => (await products(env).get('1')).name;
 export const front = (env: Env) => new TieredCache<Product>({ ttl: '1s', upstream: products(env).upstream });
@@ -230,12 +231,12 @@ export const TYPINGS = {
     types: ['node'],
     typeRoots: [join(root, 'node_modules/@types')],
   },
-  'nodenext, in a browser': { module: 'nodenext', lib: ['es2022', 'esnext.disposable', 'dom'], types: [] },
-  bundler: { module: 'esnext', moduleResolution: 'bundler', lib: ['es2022', 'esnext.disposable', 'dom'], types: [] },
+  'nodenext, in a browser': { module: 'nodenext', lib: ['es2022', 'dom'], types: [] },
+  bundler: { module: 'esnext', moduleResolution: 'bundler', lib: ['es2022', 'webworker'], types: [] },
   'bundler, in a Worker': {
     module: 'esnext',
     moduleResolution: 'bundler',
-    lib: ['es2022', 'esnext.disposable'],
+    lib: ['es2022'],
     types: ['@cloudflare/workers-types'],
     typeRoots: [join(root, 'node_modules')],
   },
@@ -258,12 +259,16 @@ export async function createConsumer(folder: string, tarball: string): Promise<s
 /** Loads every entry point of the installed package in a runtime, checks the names that it gives, and uses what they name. */
 export async function importIn(folder: string, executable: string, args: readonly string[] = []): Promise<string> {
   const printed = await run(executable, [...args, 'imported.mjs'], folder);
-  return verifyFound(JSON.parse(printed) as Found, PORTABLE, '1,1,stored,answer 1,answer 1,written,in SQLite');
+  return verifyFound(
+    JSON.parse(printed) as Found,
+    Object.keys(NAMES),
+    '1,1,stored,answer 1,answer 1,written,in SQLite',
+  );
 }
 
 /** The same by `require` in Node. */
 export async function requireIn(folder: string, node: string): Promise<string> {
-  return verifyFound(JSON.parse(await run(node, ['required.cjs'], folder)) as Found, PORTABLE, '1,2');
+  return verifyFound(JSON.parse(await run(node, ['required.cjs'], folder)) as Found, Object.keys(NAMES), '1,2');
 }
 
 /** Bundles a Worker over the installed package as wrangler does, runs it in workerd, and checks what it gives. */

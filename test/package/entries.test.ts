@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 
 import tsup from '../../tsup.config.js';
 import { root } from './command.js';
-import { ENTRIES, entriesOf, IMPORTS, IN_WORKERS, NAMES } from './entries.js';
+import { ENTRIES, entriesOf, IMPORTS, NAMES } from './entries.js';
 
 interface Manifest {
   readonly exports: Readonly<Record<string, string | Readonly<Record<string, unknown>>>>;
@@ -40,7 +40,6 @@ describe('the entry points of package.json', () => {
   test('each have names that the package check looks for', () => {
     expect(Object.keys(NAMES).toSorted()).toEqual(specifiers.toSorted());
     expect(Object.entries(NAMES).filter(([, listed]) => listed.length === 0)).toEqual([]);
-    expect(IN_WORKERS.filter((specifier) => !specifiers.includes(specifier))).toEqual([]);
   });
 
   test('are all that the lists of imports and sizes speak of', () => {

@@ -82,18 +82,17 @@ export const NAMES: Readonly<Record<string, readonly string[]>> = {
     'durableCache',
     'durableQueue',
     'durableStorage',
+    'tokenOf',
     'workerCache',
     'workersKvStorage',
   ],
 };
 
-/** The entry points that exist only inside Workers. */
-export const IN_WORKERS: readonly string[] = ['soloflight/cloudflare'];
-
 /** What built entries import from outside: those that are not here, nothing. Only one is bound to a platform. */
 export const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   index: ['lru-cache'],
   cloudflare: ['cloudflare:workers', 'lru-cache'],
+  'cloudflare.node': ['lru-cache'],
   http: ['lru-cache'],
   'index.workerd': ['cloudflare:workers', 'lru-cache'],
   'http.workerd': ['cloudflare:workers', 'lru-cache'],
@@ -102,11 +101,17 @@ export const IMPORTS: Readonly<Record<string, readonly string[]>> = {
 /** The entry points that `exports` offers. */
 export function entriesOf(exports: Readonly<Record<string, Target>>): EntryPoint[] {
   return Object.entries(exports).flatMap(([path, target]) =>
-    builtFor(target).map(([name, condition]) => {
+    distinct(builtFor(target)).map(([name, condition]) => {
       const specifier = `soloflight${path.slice(1)}`;
       return { name, specifier, source: sourceOf(name, specifier), condition };
     }),
   );
+}
+
+/** `files` without those that are there without a condition as well. */
+function distinct<T extends readonly [name: string, condition: string | undefined]>(files: readonly T[]): T[] {
+  const plain = new Set(files.filter(([, condition]) => condition === undefined).map(([name]) => name));
+  return files.filter(([name, condition]) => condition === undefined || !plain.has(name));
 }
 
 /** The files of the build in `target`, by name, each with its condition. */

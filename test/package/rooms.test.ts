@@ -17,7 +17,7 @@ const rooms = ORDER.flat();
 const ADAPTERS = ['memory', 'codecs', 'storage', 'backplane', 'redis'];
 const entryFiles = ENTRIES.map(({ source }) => source.replace('src/', ''));
 /** Entry points for a condition, which pass another one on. */
-const variants = ENTRIES.filter(({ condition }) => condition === 'workerd').map(({ source }) =>
+const variants = ENTRIES.filter(({ condition }) => condition !== undefined).map(({ source }) =>
   source.replace('src/', ''),
 );
 

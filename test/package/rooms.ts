@@ -8,8 +8,8 @@ import { root } from './command.ts';
 
 /** The rooms, top to bottom. A file of `src` itself is a room of its own. Every import goes to a room further down. */
 export const ORDER: readonly (readonly string[])[] = [
-  // The same entry points for plain Workers.
-  ['index.workerd', 'http.workerd'],
+  // The same entry points for plain Workers, and for Node.
+  ['index.workerd', 'http.workerd', 'cloudflare.node'],
   ['index'],
   ['cloudflare'],
   ['http', 'browser', 'testing', 'observe'],

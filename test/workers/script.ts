@@ -19,7 +19,6 @@ interface Script {
   /** Further options of objects that take writes. */
   object: Pick<DurableCacheOptions<Note>, 'cors'>;
   /** What the main database behind objects that take writes gives. */
-  object: {};
   loadNote: () => Note;
 }
 

@@ -76,7 +76,7 @@ export class IdleObject extends CacheObject<Cloudflare.Env, string> {
       clock: script.clock,
       upstream: (key) => {
         if (key.startsWith('failing')) throw new Error('down');
-        return loaded(`value of ${key}`, { store: !key.startsWith('unstored') });
+        return loaded(`value of ${key}`, key.startsWith('unstored') ? { store: false } : {});
       },
     };
   }

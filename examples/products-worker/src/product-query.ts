@@ -1,3 +1,6 @@
+/** The fields that the API knows. Any others would be rows in the object for nothing. */
+export const FIELDS = ['name', 'price', 'currency', 'stock', 'updatedAt'] as const;
+
 /** A client's question: a product, and which of its fields (none named: all). */
 export interface ProductQuery {
   readonly productId: string;
@@ -10,11 +13,15 @@ const LONGEST = 256;
 export function parseQuery(params: URLSearchParams): ProductQuery | string {
   const productId = params.get('productId')?.trim() ?? '';
   if (productId === '') return 'Expected `productId`, as in /products?productId=SKU123';
+  // As a part of a path, encoded or not, these lead out of the folder of products.
+  if (productId === '.' || productId === '..') return `\`productId\` can't be ${productId}`;
   const list = params.getAll('fields').join(',');
   if (productId.length > LONGEST || list.length > LONGEST)
     return `Expected \`productId\` and \`fields\` of at most ${LONGEST} characters`;
   const fields = new Set(list.split(',').map((field) => field.trim()));
   fields.delete('');
+  const unknown = [...fields].find((field) => !(FIELDS as readonly string[]).includes(field));
+  if (unknown !== undefined) return `There is no field ${JSON.stringify(unknown)}: ${FIELDS.join(', ')}`;
   return { productId, fields: [...fields].toSorted() };
 }
 

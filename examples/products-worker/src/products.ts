@@ -22,11 +22,12 @@ export interface ProductAnswer {
 /** One object per product, wherever its clients are: the API gets one request per expiry, not one per data centre. */
 export class Products extends CacheObject<Env, ProductAnswer> {
   protected override configure({ FRESH_TTL_MS, STALE_TTL_MS }: Env): DurableCacheOptions<ProductAnswer> {
-    const fresh = Number(FRESH_TTL_MS);
+    const fresh = milliseconds('FRESH_TTL_MS', FRESH_TTL_MS);
+    const stale = milliseconds('STALE_TTL_MS', STALE_TTL_MS);
     return {
       ttl: fresh,
-      staleWhileRevalidate: Math.max(0, Number(STALE_TTL_MS) - fresh),
-      staleIfError: Infinity, // the last known good, however old
+      staleWhileRevalidate: Math.max(0, stale - fresh),
+      staleIfError: '30d', // the last known good; after that the hourly sweep removes it
       idleTtl: '30d', // until nobody has asked for a month
       maxDuration: '10s',
       upstream: (key, load) => this.#load(queryOf(key), load),
@@ -58,4 +59,10 @@ export class Products extends CacheObject<Env, ProductAnswer> {
     if (base === '') return SELF.fetch(`http://products-worker/mock${path}${query}`, { signal });
     return fetch(`${base.replace(/\/$/, '')}${path}${query}`, { signal });
   }
+}
+
+/** A variable of wrangler.jsonc, as it is meant. Said at once, and by its name: a cache would only complain of `ttl`. */
+export function milliseconds(name: string, text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new TypeError(`Expected ${name} to be a number of milliseconds, got ${JSON.stringify(text)}`);
 }

@@ -3,7 +3,7 @@ import { durableCache, type DurableCacheClient } from 'soloflight/cloudflare';
 
 import { mockApi } from './mock-api.js';
 import { keyFor, parseQuery, queryOf } from './product-query.js';
-import type { Env, ProductAnswer } from './products.js';
+import { milliseconds, type Env, type ProductAnswer } from './products.js';
 
 export { Products } from './products.js';
 
@@ -14,12 +14,26 @@ export default {
     if (url.pathname.startsWith('/mock/products/')) return mockApi(url);
     if (request.method !== 'GET' && request.method !== 'HEAD')
       return failure(405, `Use GET, not ${request.method}`, { allow: 'GET, HEAD' });
+    const mistake = mistakeIn(env);
+    if (mistake !== undefined) return failure(500, mistake);
     const products = durableCache(env.PRODUCTS, { route: (key) => queryOf(key).productId });
     if (url.pathname === '/products') return getProduct(products, url.searchParams);
     if (url.pathname === '/stats') return getStats(products, url.searchParams);
     return failure(404, 'There is /products?productId=… and /stats?productId=…');
   },
 } satisfies ExportedHandler<Env>;
+
+/** What is wrong with the variables, for whoever deploys this. */
+function mistakeIn({ FRESH_TTL_MS, STALE_TTL_MS }: Env): string | undefined {
+  try {
+    milliseconds('FRESH_TTL_MS', FRESH_TTL_MS);
+    milliseconds('STALE_TTL_MS', STALE_TTL_MS);
+    return undefined;
+  } catch (error) {
+    console.error(error);
+    return String(error);
+  }
+}
 
 async function getProduct(products: DurableCacheClient<ProductAnswer>, params: URLSearchParams): Promise<Response> {
   const query = parseQuery(params);

@@ -154,14 +154,45 @@ describe('the products Worker, over HTTP', () => {
     ['?productId=%20', 400],
     [`?productId=${'x'.repeat(300)}`, 400],
     [`?productId=SKU&fields=${'x'.repeat(300)}`, 400],
+    ['?productId=..', 400],
+    ['?productId=%2E%2E', 400],
+    ['?productId=.', 400],
+    ['?productId=SKU&fields=name,secret', 400],
   ])('has a JSON error for %s', async (query, status) => {
     const response = await get(query);
 
     expect([response.status, Object.keys(response.body as object)]).toEqual([status, ['error']]);
   });
 
+  test('asks the API for no other path than that of a product, whatever the id', async () => {
+    answer = (_path, response) => json(response, 200, { here: true });
+    asked.length = 0;
+
+    for (const id of ['..', '../admin', 'a/../b', '%2e%2e', './x', '?x', '#x'])
+      await get(`?productId=${encodeURIComponent(id)}`);
+
+    expect(asked).toEqual(
+      ['..%2Fadmin', 'a%2F..%2Fb', '%252e%252e', '.%2Fx', '%3Fx', '%23x'].map((id) => `/products/${id}`),
+    );
+  });
+
   test('takes nothing but GET and HEAD', async () => {
     expect((await get('?productId=SKU-7', { method: 'POST', body: 'x' })).status).toBe(405);
     expect((await fetch(`${patient.url}/products?productId=SKU-1`, { method: 'HEAD' })).status).toBe(200);
+  });
+});
+
+describe('a variable that is no number', () => {
+  test('is named in the answer', async () => {
+    const wrong = await startWrangler('products-worker', { FRESH_TTL_MS: '10s' });
+    try {
+      const { status, body } = await get('?productId=SKU-8', {}, wrong);
+      expect([status, body]).toEqual([
+        500,
+        { error: 'TypeError: Expected FRESH_TTL_MS to be a number of milliseconds, got "10s"' },
+      ]);
+    } finally {
+      await wrong.stop();
+    }
   });
 });

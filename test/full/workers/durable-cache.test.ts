@@ -239,6 +239,57 @@ describe('routing', () => {
   });
 });
 
+describe('a request passed on by `fetch`', () => {
+  /** A client whose stubs fail so often with `reason` first. */
+  function front(times: number, reason: object) {
+    const error = Object.assign(new Error('secret place'), reason);
+    const fetch = vi.fn<(request: Request) => Promise<Response>>();
+    const get: GetStub = (id) => ({
+      fetch: async (request: Request) => {
+        await fetch(request);
+        if (fetch.mock.calls.length <= times) throw error;
+        return env.SCRIPTED.get(id).fetch(request);
+      },
+    });
+    return { client: durableCache(watched({ get })), fetch };
+  }
+
+  test('reaches the object of its key', async () => {
+    const response = await products.fetch(new Request('http://worker/?key=passed'));
+
+    expect([response.status, await response.json()]).toEqual([200, { id: 'passed', load: 1 }]);
+  });
+
+  test('is sent once more if the platform says that this may help', async () => {
+    vi.spyOn(globalThis, 'reportError').mockImplementation(() => {});
+    const once = front(1, { retryable: true });
+    const twice = front(2, { retryable: true });
+
+    expect((await once.client.fetch(new Request('http://worker/?key=again'))).status).toBe(200);
+    const response = await twice.client.fetch(new Request('http://worker/?key=again'));
+
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1']);
+    expect(await response.text()).not.toContain('secret');
+    expect([once.fetch.mock.calls.length, twice.fetch.mock.calls.length]).toEqual([2, 2]);
+  });
+
+  test.each([
+    ['a write', 'PUT', { retryable: true }],
+    ['an overloaded object', 'GET', { retryable: true, overloaded: true }],
+    ['a failure for good', 'GET', {}],
+  ])('is not sent again: %s', async (_, method, reason) => {
+    vi.spyOn(globalThis, 'reportError').mockImplementation(() => {});
+    const { client, fetch } = front(1, reason);
+
+    expect((await client.fetch(new Request('http://worker/?key=once', { method }))).status).toBe(503);
+    expect(fetch).toHaveBeenCalledOnce();
+  });
+
+  test.each(['', '?key=', '?key=a&key=b'])('is a 400 without one key: %s', async (query) => {
+    expect((await products.fetch(new Request(`http://worker/${query}`))).status).toBe(400);
+  });
+});
+
 describe('a call that the platform fails', () => {
   test('is made once more for reads, on a fresh stub', async () => {
     const get = failing(1);

@@ -338,7 +338,7 @@ describe('a browser, which sends no `authorization` with a WebSocket', () => {
       headers.get('cookie') === 'session=s1' || new URL(url).searchParams.get('ticket') === 's1';
     script.writes = { ...script.writes, authorize };
 
-    const response = await asBrowser(open(), headers as Record<string, string>, query);
+    const response = await asBrowser(open(), headers, query);
 
     expect([response.status, response.headers.get('sec-websocket-protocol')]).toEqual([101, null]);
   });

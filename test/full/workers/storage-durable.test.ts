@@ -83,3 +83,48 @@ describe('versions in an object', () => {
       expect(new Set(versions).size).toBe(6);
     }));
 });
+
+describe('the table of an object', () => {
+  const HOUR = 3_600_000;
+  const OLD = `CREATE TABLE soloflight (key BLOB NOT NULL PRIMARY KEY, format INTEGER NOT NULL, started_at REAL NOT NULL,
+    created_at REAL NOT NULL, fresh_until REAL NOT NULL, stale_until REAL NOT NULL, error_until REAL NOT NULL,
+    keep_until REAL NOT NULL, load_ms REAL NOT NULL, tags TEXT, meta TEXT, codec TEXT, value BLOB, pieces TEXT, size INTEGER)`;
+  const entryOf = (value: string, startedAt: number) => sampleEntry(2e12, { value, startedAt });
+  const written = (storage: DurableObjectStorage, run: () => unknown): number => {
+    const exec = vi.spyOn(storage.sql, 'exec');
+    run();
+    const rows = exec.mock.results.map(({ value }) => (value as { readonly rowsWritten: number }).rowsWritten);
+    exec.mockRestore();
+    return rows.reduce((sum, count) => sum + count, 0);
+  };
+
+  test('costs a first load and a reload two rows each: the entry, and when it is outlived', () =>
+    runInDurableObject(env.BARE.getByName('rows-written'), (_object, { storage }) => {
+      const tier = durableStorage(storage);
+      void tier.setIfNewer!('other', entryOf('makes the tables', 1), HOUR);
+
+      const first = written(storage, () => tier.setIfNewer!('k', entryOf('first', 1), HOUR));
+      const again = written(storage, () => tier.setIfNewer!('k', entryOf('second', 2), HOUR + 1));
+
+      expect([first, again]).toEqual([2, 2]);
+    }));
+
+  test('may be that of 0.1.0: it is read, written and swept as before', () =>
+    runInDurableObject(env.BARE.getByName('old-table'), async (_object, { storage }) => {
+      const tier = durableStorage(storage);
+      await tier.set('k', entryOf('kept', 1), HOUR);
+      await tier.set('l', entryOf('outlived', 1), 1);
+      storage.transactionSync(() => {
+        storage.sql.exec('ALTER TABLE soloflight RENAME TO new_table');
+        storage.sql.exec(OLD);
+        storage.sql.exec('INSERT INTO soloflight SELECT * FROM new_table');
+        storage.sql.exec('DROP TABLE new_table');
+      });
+
+      expect(await tier.sweep!(2, 10)).toBe(1);
+      await tier.set('m', entryOf('new', 2), HOUR);
+
+      expect((await tier.getMany!(['k', 'l', 'm'])).map((entry) => entry?.value)).toEqual(['kept', undefined, 'new']);
+      expect(await tier.delete('k')).toBe(true);
+    }));
+});
