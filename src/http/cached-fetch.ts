@@ -56,7 +56,7 @@ export function cachedFetch(options: CachedFetchOptions = {}): CachedFetch {
   const fetch = sender(options.fetch);
 
   const cached = async (input: FetchInput, init?: FetchInit): Promise<Response> => {
-    const ask = readAsk(input, init);
+    const ask = readAsk(input, init, settings.isDeaf);
     if (ask === undefined) return fetch(input, init);
     if (ask.signal?.aborted === true) throw ask.signal.reason;
     const asIs = (): Promise<Response> => fetch(input, init);

@@ -30,7 +30,7 @@ export function cachedHandler<Rest extends unknown[]>(
   checkFunction('handler', handler ?? null);
   const settings = resolveHttpOptions(options, HTTP_OPTIONS);
   const handle = async (request: Request, ...rest: Rest): Promise<Response> => {
-    const asked = readAsk(request, undefined);
+    const asked = readAsk(request, undefined, settings.isDeaf);
     if (asked === undefined) return handler(request, ...rest);
     // A redirect is an answer like any other here. A client that leaves must not end what others wait for.
     const ask = { ...asked, redirect: 'manual' } as const;

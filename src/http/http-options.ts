@@ -32,6 +32,11 @@ export interface HttpCacheOptions {
   readonly key?: (request: Request) => string | undefined;
   /** The lifetime of responses that state none, and are cacheable by their status. @default 0 */
   readonly defaultTtl?: Duration;
+  /**
+   * How long a response is fresh, whatever it says itself; `undefined` leaves it to the response. Also for errors, so that
+   * a failing origin is asked less often. Does not make storable what is `no-store`, `private` or for one user, nor reusable what says `no-cache`.
+   */
+  readonly lifetime?: (request: Request, response: Response) => Duration | undefined;
   /** How long responses that state no `stale-while-revalidate` are still served while they are renewed. Not where `must-revalidate`, `s-maxage` or an error forbids it. @default 0 */
   readonly defaultStaleWhileRevalidate?: Duration;
   /** How long responses that state no `stale-if-error` stand in for a failing origin, within the same limits. @default 0 */
@@ -44,6 +49,8 @@ export interface HttpCacheOptions {
   readonly methods?: readonly ('GET' | 'HEAD')[];
   /** Whether requests with these methods never reach the origin: one without a cached answer gets a 504. @default false */
   readonly onlyIfCached?: boolean;
+  /** Whether the `Cache-Control` and `Pragma` of requests count. A server need not let strangers reach its origin: `'ignore'`. @default 'respect' */
+  readonly clientCacheControl?: 'respect' | 'ignore';
   /** Names the cache in `Cache-Status`; `false` leaves that header out. @default 'soloflight' */
   readonly name?: string | false;
   /** Whether `Cache-Status` shows the key. @default false */
@@ -65,7 +72,7 @@ export interface HttpCacheOptions {
 /** The names of the options above. */
 export const HTTP_OPTIONS: readonly (keyof HttpCacheOptions)[] = [
   ...(['cache', 'shared', 'key', 'defaultTtl', 'defaultStaleWhileRevalidate', 'defaultStaleIfError'] as const),
-  ...(['heuristic', 'maxBodySize', 'methods', 'onlyIfCached', 'name'] as const),
+  ...(['heuristic', 'maxBodySize', 'methods', 'onlyIfCached', 'lifetime', 'clientCacheControl', 'name'] as const),
   ...(['showKey', 'targeted', 'retention', 'rememberUnshared', 'prefixTags', 'waitUntil', 'clock'] as const),
 ];
 
@@ -100,7 +107,11 @@ export function resolveHttpOptions(options: HttpCacheOptions, names: readonly st
     throw misuse('methods', "an array of 'GET' and 'HEAD'", methods);
   if (name !== false && !(typeof name === 'string' && /^[\x20-\x7e]+$/.test(name)))
     throw misuse('name', 'printable ASCII text, or false', name);
+  const { clientCacheControl = 'respect' } = options;
+  if (clientCacheControl !== 'respect' && clientCacheControl !== 'ignore')
+    throw misuse('clientCacheControl', "'respect' or 'ignore'", clientCacheControl);
   checkFunction('key', options.key);
+  checkFunction('lifetime', options.lifetime);
   checkFunction('waitUntil', options.waitUntil);
   type Option = 'defaultTtl' | 'defaultStaleWhileRevalidate' | 'defaultStaleIfError' | 'retention' | 'rememberUnshared';
   const duration = (option: Option, value: Duration): number => parseDuration(option, options[option] ?? value);
@@ -114,6 +125,8 @@ export function resolveHttpOptions(options: HttpCacheOptions, names: readonly st
     detours: new Detours(clock, duration('rememberUnshared', '2m')),
     keyOf: keyFunction(options.key),
     methods: new Set(methods),
+    isDeaf: clientCacheControl === 'ignore',
+    lifetimeOf: lifetimeFunction(options.lifetime),
     maxBodySize,
     onlyIfCached,
     name: name === false ? undefined : name,
@@ -169,6 +182,15 @@ function keyFunction(key: HttpCacheOptions['key']): (ask: Ask) => string | undef
     if (chosen !== undefined && typeof chosen !== 'string')
       throw misuse('key', 'a function that returns a string or undefined', chosen);
     return chosen;
+  };
+}
+
+function lifetimeFunction(lifetime: HttpCacheOptions['lifetime']): HttpSettings['lifetimeOf'] {
+  if (lifetime === undefined) return () => undefined;
+  return ({ url, method, headers }, response) => {
+    const { status, headers: own } = response;
+    const chosen = lifetime(new Request(url, { method, headers }), new Response(null, { status, headers: own }));
+    return chosen === undefined ? undefined : parseDuration('lifetime', chosen);
   };
 }
 

@@ -11,6 +11,8 @@ export interface HttpSettings extends StoringPolicy {
   readonly clock: Clock;
   readonly detours: Detours;
   readonly keyOf: (ask: Ask) => string | undefined;
+  /** Whether the `Cache-Control` of requests means nothing. */
+  readonly isDeaf: boolean;
   readonly methods: ReadonlySet<string>;
   readonly maxBodySize: number;
   readonly onlyIfCached: boolean;
