@@ -19,7 +19,7 @@ export interface CachedFetchOptions extends HttpCacheOptions {
 
 /** A `fetch` with a cache behind it. */
 export interface CachedFetch extends Fetch {
-  /** The cache that holds the responses. Close it when you are done. */
+  /** The cache that holds the responses. Close it when you are done. Its statistics count its reads: a request may take several. */
   readonly cache: TieredCache<StoredResponse>;
   /** Makes the responses stored for a URL unusable from this call on, all variants included. With a `key` function, pass the request. */
   invalidate(request: FetchInput): Promise<void>;

@@ -10,7 +10,7 @@ import type { StoredResponse } from './stored-response.js';
 /** A handler with a cache in front of it. */
 export interface CachedHandler<Rest extends unknown[]> {
   (request: Request, ...rest: Rest): Promise<Response>;
-  /** The cache that holds the responses. Close it when you are done. */
+  /** The cache that holds the responses. Close it when you are done. Its statistics count its reads: a request may take several. */
   readonly cache: TieredCache<StoredResponse>;
 }
 

@@ -10,7 +10,7 @@ import { withoutVisitor } from './visitor-headers.js';
 /** A middleware for Hono. */
 export interface HonoCache {
   (context: HonoContextLike, next: () => Promise<void>): Promise<Response | void>;
-  /** The cache that holds the responses. Close it when you are done. */
+  /** The cache that holds the responses. Close it when you are done. Its statistics count its reads: a request may take several. */
   readonly cache: TieredCache<StoredResponse>;
 }
 

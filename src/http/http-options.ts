@@ -12,6 +12,7 @@ import { sizeWithTags } from './response-size.js';
 import { headerTags, prefixTags } from './response-tags.js';
 import type { HttpSettings } from './settings.js';
 import { isFieldName, type StoredResponse } from './stored-response.js';
+import { Variants } from './variants.js';
 
 /** Options that all forms of the HTTP cache share. Durations are milliseconds or strings such as `'10s'`. */
 export interface HttpCacheOptions {
@@ -97,19 +98,7 @@ const DEFAULT_BODY = 5 * 1_024 * 1_024;
 export function resolveHttpOptions(options: HttpCacheOptions, names: readonly string[]): HttpSettings {
   checkObject('options', options);
   checkNames(options, names);
-  const { shared = true, heuristic = false, maxBodySize = DEFAULT_BODY, methods = ['GET', 'HEAD'] } = options;
-  const { onlyIfCached = false, name = 'soloflight', showKey = false, prefixTags = false } = options;
-  for (const [option, value] of Object.entries({ shared, heuristic, onlyIfCached, showKey, prefixTags }))
-    if (typeof value !== 'boolean') throw misuse(option, 'a boolean', value);
-  if (maxBodySize !== Infinity && !(Number.isSafeInteger(maxBodySize) && maxBodySize >= 0))
-    throw misuse('maxBodySize', 'an integer ≥ 0 or Infinity', maxBodySize);
-  if (!Array.isArray(methods) || methods.some((method) => method !== 'GET' && method !== 'HEAD'))
-    throw misuse('methods', "an array of 'GET' and 'HEAD'", methods);
-  if (name !== false && !(typeof name === 'string' && /^[\x20-\x7e]+$/.test(name)))
-    throw misuse('name', 'printable ASCII text, or false', name);
-  const { clientCacheControl = 'respect' } = options;
-  if (clientCacheControl !== 'respect' && clientCacheControl !== 'ignore')
-    throw misuse('clientCacheControl', "'respect' or 'ignore'", clientCacheControl);
+  const { name, prefixTags, clientCacheControl, methods, ...plain } = withDefaults(options);
   checkFunction('key', options.key);
   checkFunction('lifetime', options.lifetime);
   checkFunction('waitUntil', options.waitUntil);
@@ -123,16 +112,13 @@ export function resolveHttpOptions(options: HttpCacheOptions, names: readonly st
     cache: cacheOf(options, clock, tagsOf),
     clock,
     detours: new Detours(clock, duration('rememberUnshared', '2m')),
+    variants: new Variants(),
     keyOf: keyFunction(options.key),
     methods: new Set(methods),
     isDeaf: clientCacheControl === 'ignore',
     lifetimeOf: lifetimeFunction(options.lifetime),
-    maxBodySize,
-    onlyIfCached,
+    ...plain,
     name: name === false ? undefined : name,
-    showKey,
-    shared,
-    heuristic,
     defaultTtl: duration('defaultTtl', 0),
     staleWhileRevalidate: duration('defaultStaleWhileRevalidate', 0),
     staleIfError: duration('defaultStaleIfError', 0),
@@ -142,6 +128,25 @@ export function resolveHttpOptions(options: HttpCacheOptions, names: readonly st
     canRevalidate: true,
     waitUntil: options.waitUntil,
   };
+}
+
+/** Checks the options that are plain values. */
+function withDefaults(options: HttpCacheOptions) {
+  const { shared = true, heuristic = false, onlyIfCached = false, showKey = false, prefixTags = false } = options;
+  const { maxBodySize = DEFAULT_BODY, methods = ['GET', 'HEAD'], name = 'soloflight' } = options;
+  const flags = { shared, heuristic, onlyIfCached, showKey, prefixTags };
+  for (const [option, value] of Object.entries(flags))
+    if (typeof value !== 'boolean') throw misuse(option, 'a boolean', value);
+  if (maxBodySize !== Infinity && !(Number.isSafeInteger(maxBodySize) && maxBodySize >= 0))
+    throw misuse('maxBodySize', 'an integer ≥ 0 or Infinity', maxBodySize);
+  if (!Array.isArray(methods) || methods.some((method) => method !== 'GET' && method !== 'HEAD'))
+    throw misuse('methods', "an array of 'GET' and 'HEAD'", methods);
+  if (name !== false && !(typeof name === 'string' && /^[\x20-\x7e]+$/.test(name)))
+    throw misuse('name', 'printable ASCII text, or false', name);
+  const { clientCacheControl = 'respect' } = options;
+  if (clientCacheControl !== 'respect' && clientCacheControl !== 'ignore')
+    throw misuse('clientCacheControl', "'respect' or 'ignore'", clientCacheControl);
+  return { ...flags, maxBodySize, methods, name, clientCacheControl };
 }
 
 const prefixTagsOf = prefixTags;
