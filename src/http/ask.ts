@@ -57,9 +57,9 @@ export const NOTHING_SPECIAL: Wants = Object.freeze({
 
 /**
  * Reads the arguments of `fetch`. Gives `undefined` if a cache can make nothing of them: `fetch` itself then says what
- * is wrong.
+ * is wrong. With `isDeaf`, the `Cache-Control` and `Pragma` of the request wish for nothing.
  */
-export function readAsk(input: FetchInput, init: FetchInit | null | undefined): Ask | undefined {
+export function readAsk(input: FetchInput, init: FetchInit | null | undefined, isDeaf = false): Ask | undefined {
   const request = typeof input === 'object' && !(input instanceof URL) ? input : undefined;
   const url = plainUrl(urlOf(input));
   if (url === undefined) return undefined;
@@ -73,7 +73,7 @@ export function readAsk(input: FetchInput, init: FetchInit | null | undefined): 
     selectors: headers,
     signal: (init && 'signal' in init ? init.signal : request?.signal) ?? undefined,
     redirect: init?.redirect ?? request?.redirect ?? 'follow',
-    wants: wantsOf(headers, modeOf(init, request)),
+    wants: wantsOf(isDeaf ? new Headers() : headers, modeOf(init, request)),
     credentialed: headers.has('authorization') || headers.has('cookie') || credentials === 'include',
     hasBody: (init?.body ?? request?.body ?? undefined) !== undefined,
     special: (init?.integrity ?? request?.integrity ?? '') !== '',

@@ -19,7 +19,7 @@ export interface CachedFetchOptions extends HttpCacheOptions {
 
 /** A `fetch` with a cache behind it. */
 export interface CachedFetch extends Fetch {
-  /** The cache that holds the responses. Close it when you are done. */
+  /** The cache that holds the responses. Close it when you are done. Its statistics count its reads: a request may take several. */
   readonly cache: TieredCache<StoredResponse>;
   /** Makes the responses stored for a URL unusable from this call on, all variants included. With a `key` function, pass the request. */
   invalidate(request: FetchInput): Promise<void>;
@@ -56,7 +56,7 @@ export function cachedFetch(options: CachedFetchOptions = {}): CachedFetch {
   const fetch = sender(options.fetch);
 
   const cached = async (input: FetchInput, init?: FetchInit): Promise<Response> => {
-    const ask = readAsk(input, init);
+    const ask = readAsk(input, init, settings.isDeaf);
     if (ask === undefined) return fetch(input, init);
     if (ask.signal?.aborted === true) throw ask.signal.reason;
     const asIs = (): Promise<Response> => fetch(input, init);

@@ -10,7 +10,7 @@ import type { StoredResponse } from './stored-response.js';
 /** A handler with a cache in front of it. */
 export interface CachedHandler<Rest extends unknown[]> {
   (request: Request, ...rest: Rest): Promise<Response>;
-  /** The cache that holds the responses. Close it when you are done. */
+  /** The cache that holds the responses. Close it when you are done. Its statistics count its reads: a request may take several. */
   readonly cache: TieredCache<StoredResponse>;
 }
 
@@ -30,7 +30,7 @@ export function cachedHandler<Rest extends unknown[]>(
   checkFunction('handler', handler ?? null);
   const settings = resolveHttpOptions(options, HTTP_OPTIONS);
   const handle = async (request: Request, ...rest: Rest): Promise<Response> => {
-    const asked = readAsk(request, undefined);
+    const asked = readAsk(request, undefined, settings.isDeaf);
     if (asked === undefined) return handler(request, ...rest);
     // A redirect is an answer like any other here. A client that leaves must not end what others wait for.
     const ask = { ...asked, redirect: 'manual' } as const;

@@ -10,7 +10,7 @@ import { withoutVisitor } from './visitor-headers.js';
 /** A middleware for Hono. */
 export interface HonoCache {
   (context: HonoContextLike, next: () => Promise<void>): Promise<Response | void>;
-  /** The cache that holds the responses. Close it when you are done. */
+  /** The cache that holds the responses. Close it when you are done. Its statistics count its reads: a request may take several. */
   readonly cache: TieredCache<StoredResponse>;
 }
 
@@ -28,7 +28,7 @@ export function honoCache(options: HttpCacheOptions = {}): HonoCache {
   const settings = { ...resolveHttpOptions(options, HTTP_OPTIONS), canRevalidate: false };
   const middleware = async (context: HonoContextLike, next: () => Promise<void>): Promise<Response | void> => {
     const { raw } = context.req;
-    const asked = readAsk(raw, undefined);
+    const asked = readAsk(raw, undefined, settings.isDeaf);
     // What has an answer already does not take another one from the route.
     if (asked === undefined || context.finalized) return next();
     const ask = { ...asked, redirect: 'manual' } as const;

@@ -66,6 +66,8 @@ async function find(
       continue;
     }
     key = variantKey(key, stored, ask.selectors);
+    const surplus = settings.variants.use(start.key, key);
+    if (surplus !== undefined) settings.cache.invalidate(surplus).catch(() => {});
     forwarded = 'vary-miss';
   }
   return { ...start, key, forwarded, stored: undefined, isJunk: false, updatesOnly: false };

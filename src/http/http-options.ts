@@ -12,6 +12,7 @@ import { sizeWithTags } from './response-size.js';
 import { headerTags, prefixTags } from './response-tags.js';
 import type { HttpSettings } from './settings.js';
 import { isFieldName, type StoredResponse } from './stored-response.js';
+import { Variants } from './variants.js';
 
 /** Options that all forms of the HTTP cache share. Durations are milliseconds or strings such as `'10s'`. */
 export interface HttpCacheOptions {
@@ -32,6 +33,11 @@ export interface HttpCacheOptions {
   readonly key?: (request: Request) => string | undefined;
   /** The lifetime of responses that state none, and are cacheable by their status. @default 0 */
   readonly defaultTtl?: Duration;
+  /**
+   * How long a response is fresh, whatever it says itself; `undefined` leaves it to the response. Also for errors, so that
+   * a failing origin is asked less often. Does not make storable what is `no-store`, `private` or for one user, nor reusable what says `no-cache`.
+   */
+  readonly lifetime?: (request: Request, response: Response) => Duration | undefined;
   /** How long responses that state no `stale-while-revalidate` are still served while they are renewed. Not where `must-revalidate`, `s-maxage` or an error forbids it. @default 0 */
   readonly defaultStaleWhileRevalidate?: Duration;
   /** How long responses that state no `stale-if-error` stand in for a failing origin, within the same limits. @default 0 */
@@ -44,6 +50,8 @@ export interface HttpCacheOptions {
   readonly methods?: readonly ('GET' | 'HEAD')[];
   /** Whether requests with these methods never reach the origin: one without a cached answer gets a 504. @default false */
   readonly onlyIfCached?: boolean;
+  /** Whether the `Cache-Control` and `Pragma` of requests count. A server need not let strangers reach its origin: `'ignore'`. @default 'respect' */
+  readonly clientCacheControl?: 'respect' | 'ignore';
   /** Names the cache in `Cache-Status`; `false` leaves that header out. @default 'soloflight' */
   readonly name?: string | false;
   /** Whether `Cache-Status` shows the key. @default false */
@@ -65,7 +73,7 @@ export interface HttpCacheOptions {
 /** The names of the options above. */
 export const HTTP_OPTIONS: readonly (keyof HttpCacheOptions)[] = [
   ...(['cache', 'shared', 'key', 'defaultTtl', 'defaultStaleWhileRevalidate', 'defaultStaleIfError'] as const),
-  ...(['heuristic', 'maxBodySize', 'methods', 'onlyIfCached', 'name'] as const),
+  ...(['heuristic', 'maxBodySize', 'methods', 'onlyIfCached', 'lifetime', 'clientCacheControl', 'name'] as const),
   ...(['showKey', 'targeted', 'retention', 'rememberUnshared', 'prefixTags', 'waitUntil', 'clock'] as const),
 ];
 
@@ -90,17 +98,9 @@ const DEFAULT_BODY = 5 * 1_024 * 1_024;
 export function resolveHttpOptions(options: HttpCacheOptions, names: readonly string[]): HttpSettings {
   checkObject('options', options);
   checkNames(options, names);
-  const { shared = true, heuristic = false, maxBodySize = DEFAULT_BODY, methods = ['GET', 'HEAD'] } = options;
-  const { onlyIfCached = false, name = 'soloflight', showKey = false, prefixTags = false } = options;
-  for (const [option, value] of Object.entries({ shared, heuristic, onlyIfCached, showKey, prefixTags }))
-    if (typeof value !== 'boolean') throw misuse(option, 'a boolean', value);
-  if (maxBodySize !== Infinity && !(Number.isSafeInteger(maxBodySize) && maxBodySize >= 0))
-    throw misuse('maxBodySize', 'an integer ≥ 0 or Infinity', maxBodySize);
-  if (!Array.isArray(methods) || methods.some((method) => method !== 'GET' && method !== 'HEAD'))
-    throw misuse('methods', "an array of 'GET' and 'HEAD'", methods);
-  if (name !== false && !(typeof name === 'string' && /^[\x20-\x7e]+$/.test(name)))
-    throw misuse('name', 'printable ASCII text, or false', name);
+  const { name, prefixTags, clientCacheControl, methods, ...plain } = withDefaults(options);
   checkFunction('key', options.key);
+  checkFunction('lifetime', options.lifetime);
   checkFunction('waitUntil', options.waitUntil);
   type Option = 'defaultTtl' | 'defaultStaleWhileRevalidate' | 'defaultStaleIfError' | 'retention' | 'rememberUnshared';
   const duration = (option: Option, value: Duration): number => parseDuration(option, options[option] ?? value);
@@ -112,14 +112,13 @@ export function resolveHttpOptions(options: HttpCacheOptions, names: readonly st
     cache: cacheOf(options, clock, tagsOf),
     clock,
     detours: new Detours(clock, duration('rememberUnshared', '2m')),
+    variants: new Variants(),
     keyOf: keyFunction(options.key),
     methods: new Set(methods),
-    maxBodySize,
-    onlyIfCached,
+    isDeaf: clientCacheControl === 'ignore',
+    lifetimeOf: lifetimeFunction(options.lifetime),
+    ...plain,
     name: name === false ? undefined : name,
-    showKey,
-    shared,
-    heuristic,
     defaultTtl: duration('defaultTtl', 0),
     staleWhileRevalidate: duration('defaultStaleWhileRevalidate', 0),
     staleIfError: duration('defaultStaleIfError', 0),
@@ -129,6 +128,25 @@ export function resolveHttpOptions(options: HttpCacheOptions, names: readonly st
     canRevalidate: true,
     waitUntil: options.waitUntil,
   };
+}
+
+/** Checks the options that are plain values. */
+function withDefaults(options: HttpCacheOptions) {
+  const { shared = true, heuristic = false, onlyIfCached = false, showKey = false, prefixTags = false } = options;
+  const { maxBodySize = DEFAULT_BODY, methods = ['GET', 'HEAD'], name = 'soloflight' } = options;
+  const flags = { shared, heuristic, onlyIfCached, showKey, prefixTags };
+  for (const [option, value] of Object.entries(flags))
+    if (typeof value !== 'boolean') throw misuse(option, 'a boolean', value);
+  if (maxBodySize !== Infinity && !(Number.isSafeInteger(maxBodySize) && maxBodySize >= 0))
+    throw misuse('maxBodySize', 'an integer ≥ 0 or Infinity', maxBodySize);
+  if (!Array.isArray(methods) || methods.some((method) => method !== 'GET' && method !== 'HEAD'))
+    throw misuse('methods', "an array of 'GET' and 'HEAD'", methods);
+  if (name !== false && !(typeof name === 'string' && /^[\x20-\x7e]+$/.test(name)))
+    throw misuse('name', 'printable ASCII text, or false', name);
+  const { clientCacheControl = 'respect' } = options;
+  if (clientCacheControl !== 'respect' && clientCacheControl !== 'ignore')
+    throw misuse('clientCacheControl', "'respect' or 'ignore'", clientCacheControl);
+  return { ...flags, maxBodySize, methods, name, clientCacheControl };
 }
 
 const prefixTagsOf = prefixTags;
@@ -169,6 +187,15 @@ function keyFunction(key: HttpCacheOptions['key']): (ask: Ask) => string | undef
     if (chosen !== undefined && typeof chosen !== 'string')
       throw misuse('key', 'a function that returns a string or undefined', chosen);
     return chosen;
+  };
+}
+
+function lifetimeFunction(lifetime: HttpCacheOptions['lifetime']): HttpSettings['lifetimeOf'] {
+  if (lifetime === undefined) return () => undefined;
+  return ({ url, method, headers }, response) => {
+    const { status, headers: own } = response;
+    const chosen = lifetime(new Request(url, { method, headers }), new Response(null, { status, headers: own }));
+    return chosen === undefined ? undefined : parseDuration('lifetime', chosen);
   };
 }
 

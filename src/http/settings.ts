@@ -4,13 +4,17 @@ import type { Ask } from './ask.js';
 import type { Detours } from './detours.js';
 import type { StoringPolicy } from './storable.js';
 import type { StoredResponse } from './stored-response.js';
+import type { Variants } from './variants.js';
 
 /** Everything that the parts of one HTTP cache share. */
 export interface HttpSettings extends StoringPolicy {
   readonly cache: TieredCache<StoredResponse>;
   readonly clock: Clock;
   readonly detours: Detours;
+  readonly variants: Variants;
   readonly keyOf: (ask: Ask) => string | undefined;
+  /** Whether the `Cache-Control` of requests means nothing. */
+  readonly isDeaf: boolean;
   readonly methods: ReadonlySet<string>;
   readonly maxBodySize: number;
   readonly onlyIfCached: boolean;

@@ -10,10 +10,15 @@ export interface StoringPolicy extends LifetimePolicy {
   readonly targeted: readonly string[];
   /** How long a response is kept once it is stale, in milliseconds. */
   readonly retention: number;
+  /** The operator's own lifetime for a response, in milliseconds. */
+  readonly lifetimeOf: (asked: AskedWith, response: Pick<Arrival, 'status' | 'headers'>) => number | undefined;
 }
 
 /** The parts of a request that storing its response depends on. */
 export interface AskedWith {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: Headers;
   readonly credentialed: boolean;
   readonly wants: { readonly noStore: boolean };
 }
@@ -51,10 +56,12 @@ export function storability(
   const why = objection(asked, { status, headers }, directives, policy);
   if (why !== undefined) return { store: false, why };
 
-  const rules = rulesOf({ ...response, directives, expires: targeted === undefined }, policy);
+  const own = policy.lifetimeOf(asked, response);
+  const said = rulesOf({ ...response, directives, expires: targeted === undefined }, policy);
+  const rules = own === undefined ? said : { ...said, lifetime: own };
   const validators = headers.has('etag') || headers.has('last-modified');
   const expires = targeted === undefined && headers.has('expires');
-  const isStated = expires || isStatedCacheable(status, directives, policy);
+  const isStated = own !== undefined || expires || isStatedCacheable(status, directives, policy);
   const isEverFresh = rules.lifetime > 0 && !rules.validate;
   // Without a validator it still leads to its variants, a HEAD may renew it, and a client may take it stale.
   const retention = validators || isEverFresh ? policy.retention : 0;

@@ -29,6 +29,8 @@ describe('an option that makes no sense', () => {
     [{ cache: { refreshAhead: 0.8 } }, 'use `defaultStaleWhileRevalidate`'],
     [{ cache: { softTimeout: 1 } }, 'use `defaultStaleWhileRevalidate`'],
     [{ defaultStaleIfError: -1 }, 'Expected `defaultStaleIfError` to be'],
+    [{ clientCacheControl: false }, "Expected `clientCacheControl` to be 'respect' or 'ignore', got `false` (boolean)"],
+    [{ lifetime: '1m' }, 'Expected `lifetime` to be a function'],
     [{ clock: {} }, 'Expected `clock` to be a clock'],
   ])('%j is refused at once, by name', ([options, message]) => {
     expect(() => cachedFetch(options as CachedFetchOptions)).toThrow(TypeError);
@@ -41,6 +43,12 @@ describe('an option that makes no sense', () => {
     expect(() => fetchUpstream({ uri: '' } as never)).toThrow('unknown names');
     await expect(cachedFetch().invalidatePrefix('http://a/')).rejects.toThrow('Expected `prefixTags` to be true');
     await expect(cachedFetch().invalidate('nowhere')).rejects.toThrow('Expected `request` to be an http(s) URL');
+  });
+
+  test('returned by `lifetime` fails the request', async () => {
+    const fetch = cachedFetch({ fetch: async () => new Response(), lifetime: () => 'soon' as never });
+
+    await expect(fetch('http://origin/')).rejects.toThrow('Expected `lifetime` to be');
   });
 
   test('returned by `key` fails the request', async () => {

@@ -13,8 +13,11 @@ function nodeFetch(init: ResponseInit & { readonly chunks?: readonly string[] })
   return async () => {
     const { status, statusText, headers } = new Response(null, init);
     const body = Readable.from((init.chunks ?? ['hel', '', 'lo']).map((chunk) => Buffer.from(chunk)));
-    const own = { get: (name: string) => headers.get(name), [Symbol.iterator]: () => headers[Symbol.iterator]() };
-    const fields = { ...own, raw: () => ({ 'set-cookie': headers.getSetCookie() }) };
+    const fields = {
+      get: (name: string) => headers.get(name),
+      raw: () => ({ 'set-cookie': headers.getSetCookie() }),
+      [Symbol.iterator]: () => headers[Symbol.iterator](),
+    };
     return { status, statusText, headers: fields, body, url: URL, redirected: false } as never;
   };
 }

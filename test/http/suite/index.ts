@@ -3,6 +3,7 @@ import { bodies } from './bodies.js';
 import { coalescing } from './coalescing.js';
 import { credentials } from './credentials.js';
 import { invalidation } from './invalidation.js';
+import { operator } from './operator.js';
 import { requests } from './requests.js';
 import { reuse } from './reuse.js';
 import type { HttpSuite } from './setup.js';
@@ -17,5 +18,6 @@ export function httpSuite(suite: HttpSuite): void {
   validation(suite);
   invalidation(suite);
   requests(suite);
+  operator(suite);
   badInput(suite);
 }

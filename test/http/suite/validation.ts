@@ -209,7 +209,7 @@ export function validation(suite: HttpSuite): void {
 
       expect((await Promise.all(callers)).map(({ status }) => status)).toEqual([304, 304, 304]);
       const asked = (await origin.seen()).map(({ headers }) => headers['if-none-match']);
-      expect(asked.slice(1).toSorted()).toEqual(['"0"', '"1"', '"2"']);
+      expect(new Set(asked.slice(1))).toEqual(new Set(['"0"', '"1"', '"2"']));
     });
 
     test('is no reason never to store what has become storable', async () => {
