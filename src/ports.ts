@@ -1,4 +1,5 @@
 import type { Isolation } from './base/isolation.js';
+import type { Schema } from './base/schema.js';
 import type { BackplaneAdapter, BackplaneMessage, Clock, MemoryTier, StorageAdapter, TagMode } from './contracts.js';
 import type { Entry, HeldEntry } from './entry.js';
 import type { Claims } from './flights/claims.js';
@@ -199,6 +200,8 @@ export interface ConnectedTier {
 
 /** What belongs to one tier, checked and parsed. `undefined`: the cache's own. */
 export interface TierSettings {
+  /** Which of its values are believed. */
+  readonly shape: { readonly schema?: Schema | undefined; readonly version?: string | number | undefined };
   readonly ttl: number | undefined;
   readonly readTimeout: number | undefined;
   readonly writeTimeout: number | undefined;
