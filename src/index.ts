@@ -71,3 +71,5 @@ export { defineWrites } from './pending/behind.js';
 export { writeThrough, type WriteFunction } from './pending/write-through.js';
 export { requestScope, type RequestScopeOptions } from './requests/scope.js';
 export { defineStorage, type TierOptions } from './tiers/define-storage.js';
+export type { Schema, StandardSchema } from './base/schema.js';
+export { schemaOnLoad } from './read/schema-on-load.js';

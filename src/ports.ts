@@ -1,5 +1,6 @@
 import type { StorageOutcome } from './base/events.js';
 import type { Isolation } from './base/isolation.js';
+import type { Schema } from './base/schema.js';
 import type { BackplaneAdapter, BackplaneMessage, Clock, MemoryTier, StorageAdapter, TagMode } from './contracts.js';
 import type { Entry, HeldEntry } from './entry.js';
 import type { Claims } from './flights/claims.js';
@@ -212,6 +213,8 @@ export interface ConnectedTier {
 
 /** What belongs to one tier, checked and parsed. `undefined`: the cache's own. */
 export interface TierSettings {
+  /** Which of its values are believed. */
+  readonly shape: { readonly schema?: Schema | undefined; readonly version?: string | number | undefined };
   readonly ttl: number | undefined;
   readonly readTimeout: number | undefined;
   readonly writeTimeout: number | undefined;

@@ -1,5 +1,6 @@
 import type { LoadReason, TagMode } from '../contracts.js';
 import { isThenable } from './promises.js';
+import { warnOf } from './unheard.js';
 
 /**
  * What happens in a cache, as plain objects. Durations are milliseconds. Keys are given as they are, values never.
@@ -116,6 +117,12 @@ export class Events<E extends AnyEvent = CacheEvent> {
   readonly #listeners = new Map<E['type'], Set<Listener>>();
   /** Whether anybody listens to anything: one field to look at on the hot path. */
   heard = false;
+  /** Whether a failure that nobody heard was told of: once for a cache and its namespaces. */
+  readonly #warned: { yet: boolean };
+
+  constructor(whole?: Events<E>) {
+    this.#warned = whole === undefined ? { yet: false } : whole.#warned;
+  }
 
   /** Calls `listener` for each event of `type` until the returned function is called. */
   on<T extends E['type']>(type: T, listener: (event: Extract<E, { type: T }>) => void): () => void {
@@ -140,7 +147,7 @@ export class Events<E extends AnyEvent = CacheEvent> {
   /** Hands `event` to its listeners. What one throws becomes an `error` event, never the caller's problem. */
   emit(event: E): void {
     const listeners = this.#listeners.get(event.type);
-    if (listeners === undefined) return;
+    if (listeners === undefined) return this.#unheard(event);
     for (const listener of [...listeners]) {
       try {
         const returned: unknown = listener(event as never);
@@ -150,6 +157,13 @@ export class Events<E extends AnyEvent = CacheEvent> {
         this.#listenerFailed(event, error);
       }
     }
+  }
+
+  /** A path that is wrong, or a server that is away, would otherwise only be seen in the load of the upstream. */
+  #unheard(event: E): void {
+    if ((event.type !== 'tier-error' && event.type !== 'error') || this.#warned.yet) return;
+    this.#warned.yet = true;
+    warnOf(event);
   }
 
   #listenerFailed(event: E, error: unknown): void {

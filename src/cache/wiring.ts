@@ -113,7 +113,7 @@ export function wire<V>(shared: Shared<V>, verbs: Verbs<V>, inner?: Namespace): 
   const { clock, scope, rules } = settings;
   const isWhole = inner === undefined;
   const space = inner ?? new Namespace(settings.space);
-  const events = isWhole ? shared.events : new Events();
+  const events = isWhole ? shared.events : new Events(shared.events);
   const part = (): MemoryTier<V> => new MemoryPartition(memory, partitions, space.id);
   const held = new Held<V>({
     ...{ marks, space, clock, turn, events },

@@ -39,7 +39,8 @@ function partsFit(object: object, seen: Seen): boolean {
 
 function itemsFit(array: readonly unknown[], seen: Seen): boolean {
   const { length } = array;
-  if (!isPlainArray(array) || (length === 0 ? Object.keys(array).length > 0 : isNamed(array))) return false;
+  if (Object.getPrototypeOf(array) !== Array.prototype && !isPlainArray(array)) return false;
+  if (length === 0 ? Object.keys(array).length > 0 : isNamed(array)) return false;
   for (let index = 0; index < length; index += 1) if (!fits(array[index], seen)) return false;
   return true;
 }

@@ -30,6 +30,10 @@ export function textCodec(format: TextFormat): Codec {
     name,
     encode: (value) => stringify(value),
     decode: (payload) =>
-      parse(typeof payload === 'string' ? payload : new TextDecoder('utf-8', { fatal: true }).decode(payload)),
+      parse(
+        typeof payload === 'string'
+          ? payload
+          : new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(payload),
+      ),
   };
 }

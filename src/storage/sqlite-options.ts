@@ -1,3 +1,4 @@
+import { warn } from '../base/unheard.js';
 import { misuse } from '../errors.js';
 import type { SqliteDatabase } from './sqlite-database.js';
 
@@ -9,6 +10,33 @@ export function checkDatabase(value: unknown): void {
   const { exec, prepare } = Object(value) as Partial<SqliteDatabase>;
   if (typeof exec !== 'function' || typeof prepare !== 'function')
     throw misuse('database', 'a path or an open node:sqlite or better-sqlite3 database', value);
+}
+
+/**
+ * Warns of a path that can't be opened as it is: its directory is not there, or it is one itself. It may be mended before the
+ * first use, so this is no error, and without a word it would only look like a failing tier.
+ */
+export function checkPath(path: string): void {
+  const { process } = globalThis as { readonly process?: { getBuiltinModule?(id: string): unknown } };
+  const fs = process?.getBuiltinModule?.('node:fs') as FileSystem | undefined;
+  if (fs === undefined || /^(:memory:$|file:)/.test(path)) return;
+  const directory = /^(.*[/\\])[^/\\]+$/.exec(path)?.[1] ?? '.';
+  if (!isDirectory(fs, directory))
+    warn(`SQLite can't open '${path}': the directory '${directory}' does not exist. Make it first`, 'SOLOFLIGHT_PATH');
+  else if (isDirectory(fs, path))
+    warn(`SQLite can't open '${path}': it is a directory. Give the path of a file`, 'SOLOFLIGHT_PATH');
+}
+
+interface FileSystem {
+  statSync(path: string): { isDirectory(): boolean };
+}
+
+function isDirectory(fs: FileSystem, path: string): boolean {
+  try {
+    return fs.statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 /** @throws TypeError unless `name` is a safe identifier: a table's name can't be a bound parameter. */

@@ -16,7 +16,7 @@ import {
   type SqliteStatement,
 } from './sqlite-database.js';
 import { SqliteLocks } from './sqlite-locks.js';
-import { checkBusyTimeout, checkDatabase, checkTable } from './sqlite-options.js';
+import { checkBusyTimeout, checkDatabase, checkPath, checkTable } from './sqlite-options.js';
 import { SqliteQueueOwner } from './sqlite-queue-owner.js';
 import { fromQueueRow, QUEUE_COLUMNS, toQueueRow, type QueueRow } from './sqlite-queue-row.js';
 import { toKey } from './sqlite-row.js';
@@ -64,7 +64,10 @@ function resolveOptions(options: SqliteQueueOptions): Required<SqliteQueueOption
   checkTable(table);
   if (!isCodec(codec)) throw misuse('codec', 'a codec (name, encode, decode)', codec);
   checkBusyTimeout(busyTimeout);
-  if (typeof database === 'string') nodeSqlite();
+  if (typeof database === 'string') {
+    nodeSqlite();
+    checkPath(database);
+  }
   return { database, table, codec, busyTimeout };
 }
 

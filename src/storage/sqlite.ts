@@ -11,7 +11,7 @@ import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '..
 import { EntryBound } from './sqlite-bound.js';
 import { isInTransaction, nodeSqlite, openDatabase, type SqliteDatabase, type SqliteValue } from './sqlite-database.js';
 import { SqliteLocks } from './sqlite-locks.js';
-import { checkBusyTimeout, checkDatabase, checkTable } from './sqlite-options.js';
+import { checkBusyTimeout, checkDatabase, checkPath, checkTable } from './sqlite-options.js';
 import { toEntry, toKey, toRow, type Row } from './sqlite-row.js';
 import { CLEARS, openTable, type Table } from './sqlite-table.js';
 
@@ -89,7 +89,10 @@ function resolveOptions(options: SqliteStorageOptions): Settings {
     throw misuse('maxEntries', 'an integer ≥ 1 or Infinity', maxEntries);
   checkBusyTimeout(busyTimeout);
   // Checked now: at the first read, its absence would only look like a failing tier.
-  if (typeof database === 'string') nodeSqlite();
+  if (typeof database === 'string') {
+    nodeSqlite();
+    checkPath(database);
+  }
   return { database, table, codec, maxEntries, busyTimeout };
 }
 

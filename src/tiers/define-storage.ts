@@ -4,10 +4,11 @@ import { CONNECT, type Duration, type StorageAdapter, type StorageTier } from '.
 import { misuse } from '../errors.js';
 import type { StorageConnector, TierSettings } from '../ports.js';
 import { Nameless } from './nameless.js';
+import { checkShape, type ShapeOptions } from './shape.js';
 import { GuardedRoom } from './storage.js';
 
 /** Options that belong to one storage tier. */
-export interface TierOptions {
+export interface TierOptions extends ShapeOptions {
   /** How long this tier holds an entry at most. It shortens an entry's life here, and never lengthens it. @default as long as the entry lives */
   readonly ttl?: Duration | undefined;
   /** Deadline of one read; beyond it the read is a miss. `Infinity` turns it off. @default the cache's `readTimeout` */
@@ -17,7 +18,7 @@ export interface TierOptions {
 }
 
 /** Names of {@link TierOptions}. */
-export const TIER_OPTIONS: readonly string[] = ['ttl', 'readTimeout', 'writeTimeout'];
+export const TIER_OPTIONS: readonly string[] = ['ttl', 'readTimeout', 'writeTimeout', 'schema', 'version'];
 const NEEDED = ['get', 'set', 'delete'] as const;
 const OPTIONAL = [
   ...(['getMany', 'setMany', 'deleteMany', 'setIfNewer', 'version', 'setIfVersion', 'lease'] as const),
@@ -66,17 +67,19 @@ export function defineStorage(adapter: StorageAdapter, options: TierOptions = {}
 }
 
 /** Those of `options` that belong to any tier, for the factories of adapters. */
-export function tierOptionsOf({ ttl, readTimeout, writeTimeout }: TierOptions): TierOptions {
-  return { ttl, readTimeout, writeTimeout };
+export function tierOptionsOf({ ttl, readTimeout, writeTimeout, schema, version }: TierOptions): TierOptions {
+  return { ttl, readTimeout, writeTimeout, schema, version };
 }
 
 function resolveTier(options: TierOptions): TierSettings {
   checkObject('options', options);
   checkNames(options, TIER_OPTIONS);
-  const { ttl, readTimeout, writeTimeout } = options;
+  const { ttl, readTimeout, writeTimeout, schema, version } = options;
+  checkShape(options);
   const deadline = (name: string, value: Duration | undefined): number | undefined =>
     value === undefined ? undefined : parseDuration(name, value, { zero: false, infinite: true });
   return {
+    shape: { schema, version },
     ttl: deadline('ttl', ttl),
     readTimeout: deadline('readTimeout', readTimeout),
     writeTimeout: deadline('writeTimeout', writeTimeout),

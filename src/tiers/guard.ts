@@ -11,6 +11,7 @@ import { GuardedVersion, isVersionAnswer, versionedOf, type Versioned } from './
 import { KnownTokens } from './known-tokens.js';
 import { found, Meter } from './meter.js';
 import { Outbox, REFUSED } from './outbox.js';
+import { Shape, type ShapeOptions } from './shape.js';
 import { TierWriter } from './writer.js';
 
 /** What a guard needs to know and whom it tells. */
@@ -22,6 +23,8 @@ export interface GuardOptions {
   readonly writeTimeout: number;
   /** Milliseconds that the tier holds an entry at most. @default as long as the entry lives */
   readonly ttl?: number | undefined;
+  /** Which of its values are believed. @default all */
+  readonly shape?: ShapeOptions | undefined;
   /** Makes what keeps the writes on their way, where each request has an I/O context of its own. @default one context */
   readonly outbox?: ((options: OutboxOptions) => OutboxPort) | undefined;
   /** Told of each key that the tier missed a change of. */
@@ -65,6 +68,7 @@ export class GuardedTier {
   /** Whether a caller may vanish without a trace, and what it waits for with it. */
   readonly mayVanish: boolean;
   readonly tokens: KnownTokens = new KnownTokens();
+  readonly shape: Shape;
   readonly #tier: StorageAdapter;
   readonly #options: GuardOptions;
   readonly #breaker: Breaker;
@@ -84,6 +88,7 @@ export class GuardedTier {
     this.name = typeof tier.name === 'string' && tier.name !== '' ? tier.name : 'storage';
     this.#tier = tier;
     this.#options = options;
+    this.shape = new Shape(options.shape ?? {}, (key, error) => options.report('get', key, error));
     this.mayVanish = options.outbox !== undefined;
     this.#breaker = new Breaker(this.mayVanish);
     this.#versioned = versionedOf(tier);

@@ -40,7 +40,10 @@ export class NamespacedTier {
   async get(key: string): Promise<HeldEntry<unknown> | undefined> {
     const storageKey = this.#space.keyOf(key);
     const pending = this.#guard.pending(storageKey);
-    if (pending !== undefined) return this.#judge.judged(this.#space, key, pending, undefined, this.#clock.now());
+    if (pending !== undefined) {
+      const own = this.#guard.shape.own(pending);
+      return this.#judge.judged(this.#space, key, own, undefined, this.#clock.now());
+    }
     const along = this.#cleared.along();
     const entry = await this.#guard.get(storageKey);
     if (entry !== undefined) return this.#believed(key, entry, along);
@@ -103,8 +106,11 @@ export class NamespacedTier {
     return this.#believed(key, answer.entry).then((entry) => ({ condition, entry }));
   }
 
-  /** `entry`, which came without its marks, as far as it may be used. `along`: what of them was read along with it. */
-  async #believed(key: string, entry: Entry, along?: Marker): Promise<HeldEntry<unknown> | undefined> {
+  /** `stored`, which came without its marks, as far as it may be used. `along`: what of them was read along with it. */
+  async #believed(key: string, stored: Entry, along?: Marker): Promise<HeldEntry<unknown> | undefined> {
+    const shaped = this.#guard.shape.read(this.#space.keyOf(key), stored);
+    const entry = isThenable(shaped) ? await shaped : shaped;
+    if (entry === undefined) return undefined;
     const { tags } = entry;
     const cleared = this.#cleared.confirmed(along);
     const read = (mode: TagMode): Marker[] => tags.map((tag) => this.#guard.read(this.#space.markerOf(tag, mode)));
@@ -149,7 +155,7 @@ export class NamespacedTier {
     const settle = this.#judge.storing(this.#space, key, entry);
     // Storage can't keep a function: what it brings back must not stand in for a failure that the value does not cover.
     const lasting = entry.covers === undefined ? entry : { ...plain(entry), errorUntil: entry.staleUntil };
-    const { stored, after } = this.#claiming(plain(lasting), options);
+    const { stored, after } = this.#claiming(this.#guard.shape.stored(plain(lasting)), options);
     const outcome = await this.#guard.put(this.#space.keyOf(key), stored, { ...options, ...(after && { after }) });
     settle?.(outcome.done && outcome.held);
     return outcome;

@@ -37,6 +37,7 @@ export const NAMES: Readonly<Record<string, readonly string[]>> = {
     'mapStorage',
     'noMemory',
     'notModified',
+    'schemaOnLoad',
     'sieveMemory',
     'toCacheStatus',
   ],
@@ -50,7 +51,7 @@ export const NAMES: Readonly<Record<string, readonly string[]>> = {
     'webStorageStorage',
     'whileLeading',
   ],
-  'soloflight/codecs': ['gzip', 'structuredCloneCodec'],
+  'soloflight/codecs': ['encrypt', 'gzip', 'structuredCloneCodec', 'textCodec', 'valueCodec'],
   'soloflight/http': [
     'HttpStatusError',
     'cachedFetch',
