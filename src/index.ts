@@ -2,6 +2,7 @@ export type { Lookup, LookupOutcome } from './read/outcome.js';
 export type { DeferReason } from './read/deferred.js';
 export type { SingleflightOptions } from './flights/options.js';
 export { systemClock } from './base/clock.js';
+export { durationOf as parseDuration } from './base/duration.js';
 export type {
   Backplane,
   BackplaneAdapter,
@@ -10,6 +11,7 @@ export type {
   Clock,
   Codec,
   Duration,
+  InferredUpstream,
   Lease,
   LeaseAnswer,
   Loaded,
@@ -40,6 +42,8 @@ export {
   ReentrantFlightError,
   SomeKeysFailedError,
   SoloflightError,
+  type ErrorOfCode,
+  type SoloflightErrorCode,
   TierTimeoutError,
   TooManyFlightsError,
   TooManySubscribersError,
@@ -56,7 +60,8 @@ export { lruMemory, type LruMemoryOptions } from './memory/lru.js';
 export { noMemory } from './memory/none.js';
 export { sieveMemory, type SieveMemoryOptions } from './memory/sieve.js';
 export type { LifetimeOptions } from './read/lifetime.js';
-export type { TieredCacheOptions } from './cache/options.js';
+export type { ReadableCache } from './cache/readable-cache.js';
+export type { InferredOptions, TieredCacheOptions, TypedOptions } from './cache/options.js';
 export type { ReadOptions } from './read/read-options.js';
 export { Singleflight, type ExecuteOptions, type FlightContext } from './flights/singleflight.js';
 export type { CacheStats, LatencySummary } from './read/stats.js';

@@ -19,7 +19,8 @@ import { resolveRead, type ReadOptions } from '../read/read-options.js';
 import type { Ask, CacheFlight } from '../read/reads.js';
 import type { CacheStats } from '../read/stats.js';
 import { wrap, type Wrapped, type WrapOptions, type WrapPort } from '../read/wrap.js';
-import { resolveCacheOptions, type TieredCacheOptions } from './options.js';
+import { resolveCacheOptions, type InferredOptions, type TieredCacheOptions, type TypedOptions } from './options.js';
+import type { ReadableCache } from './readable-cache.js';
 import { NamespaceViews } from './views.js';
 import { share, wire, type Elsewhere, type Life, type Shared, type Verbs, type Wired } from './wiring.js';
 
@@ -48,7 +49,7 @@ interface Whole<V> {
  * console.log(await posts.get('1')); // post 1
  * ```
  */
-export class TieredCache<V> {
+export class TieredCache<V> implements ReadableCache<V> {
   readonly #wired: Wired<V>;
   readonly #shared: Shared<V>;
   readonly #views: NamespaceViews<TieredCache<V>>;
@@ -64,8 +65,9 @@ export class TieredCache<V> {
    *
    * @throws TypeError for an option that makes no sense.
    */
-  constructor(options: TieredCacheOptions<V>);
-  constructor(options: TieredCacheOptions<V> | undefined, whole?: Whole<V>) {
+  constructor(options: TypedOptions<V>);
+  constructor(options: InferredOptions<V>);
+  constructor(options: TieredCacheOptions<V> | InferredOptions<V> | undefined, whole?: Whole<V>) {
     this.#isWhole = whole === undefined;
     this.#life = { closed: whole?.life.closed ?? false };
     this.#wholeLife = whole?.life ?? this.#life;
