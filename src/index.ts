@@ -68,7 +68,7 @@ export type { CacheStats, LatencySummary } from './read/stats.js';
 export { mapStorage } from './storage/map.js';
 
 export { TieredCache } from './cache/tiered-cache.js';
-export type { Wrapped, WrapOptions } from './read/wrap.js';
+export type { Wrapped, WrappedFunction, WrapOptions } from './read/wrap.js';
 export { defineBackplane } from './fleet/define-backplane.js';
 export { defineWrites } from './pending/behind.js';
 export { writeThrough, type WriteFunction } from './pending/write-through.js';

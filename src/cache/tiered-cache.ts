@@ -4,7 +4,7 @@ import { isThenable, rejection, silenced } from '../base/promises.js';
 import { applyRemote, fenceAll, type Changes } from '../change/changes.js';
 import { clear, expire, invalidate, invalidateTags } from '../change/invalidate.js';
 import { set } from '../change/set.js';
-import type { MaybePromise, TagMode, Upstream } from '../contracts.js';
+import type { LoadContext, Loaded, MaybePromise, TagMode, Upstream } from '../contracts.js';
 import { freshness } from '../entry.js';
 import { CacheClosedError, misuse } from '../errors.js';
 import { Namespace } from '../marks/namespace.js';
@@ -18,7 +18,7 @@ import { lookupCached } from '../read/probe.js';
 import { resolveRead, type ReadOptions } from '../read/read-options.js';
 import type { Ask, CacheFlight } from '../read/reads.js';
 import type { CacheStats } from '../read/stats.js';
-import { wrap, type Wrapped, type WrapOptions, type WrapPort } from '../read/wrap.js';
+import { wrap, type Wrapped, type WrappedFunction, type WrapOptions, type WrapPort } from '../read/wrap.js';
 import { resolveCacheOptions, type InferredOptions, type TieredCacheOptions, type TypedOptions } from './options.js';
 import type { ReadableCache } from './readable-cache.js';
 import { NamespaceViews } from './views.js';
@@ -286,7 +286,19 @@ export class TieredCache<V> implements ReadableCache<V> {
    * @throws TypeError for a function without a name, unless `name` is given.
    */
   wrap<A extends unknown[], R extends V>(
+    fn: (...args: [...A, LoadContext<R>]) => MaybePromise<R | Loaded<R>>,
+    options: WrapOptions<A, R> & { readonly withLoad: true },
+  ): Wrapped<A, R>;
+  wrap<F extends (...args: never[]) => MaybePromise<V>>(
+    fn: F,
+    options?: WrapOptions<Parameters<F>, Awaited<ReturnType<F>>> & { readonly withLoad?: false },
+  ): WrappedFunction<F>;
+  wrap<A extends unknown[], R extends V>(
     fn: (...args: A) => MaybePromise<R>,
+    options?: WrapOptions<A, R>,
+  ): Wrapped<A, R>;
+  wrap<A extends unknown[], R extends V>(
+    fn: (...args: never[]) => unknown,
     options: WrapOptions<A, R> = {},
   ): Wrapped<A, R> {
     const port: WrapPort<R> = {
@@ -297,6 +309,8 @@ export class TieredCache<V> implements ReadableCache<V> {
       },
       refresh: (key, upstream, lifetime) => this.getOrLoad(key, upstream, { ...lifetime, reload: true }),
       invalidate: (key) => this.invalidate(key),
+      set: (key, value, lifetime) => this.set(key, value, lifetime as LifetimeOptions<V>),
+      expire: (key) => this.expire(key),
     };
     return wrap(port, fn, options);
   }
