@@ -314,6 +314,15 @@ export interface StaleValue<V> {
  */
 export type Upstream<V> = (key: string, load: LoadContext<V>) => MaybePromise<V | Loaded<V>>;
 
+/**
+ * An {@link Upstream} in the options of a cache, where `V` may have to be inferred from what it returns.
+ *
+ * The value of `load.stale` is `any`: TypeScript would otherwise settle `V` by the parameter, before it looks at the result.
+ * `Loaded<never>` is `notModified()`, which says nothing of `V`.
+ */
+// oxlint-disable-next-line typescript/no-explicit-any
+export type InferredUpstream<V> = (key: string, load: LoadContext<any>) => MaybePromise<V | Loaded<V> | Loaded<never>>;
+
 /** Takes `set` and `update` of a cache to its source of truth. Made by `writeThrough`, or a `WriteBehind`, or `sharedWrites`. */
 export interface Writes<V> {
   readonly [CONNECT]: { readonly takes?: (value: V) => V };

@@ -26,8 +26,68 @@ function nameOf(code: string): string {
   return `${words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('')}Error`;
 }
 
+/** The codes of all failures that soloflight reports, whichever entry they come from. */
+export type SoloflightErrorCode =
+  | 'SOLOFLIGHT_ALARM_TIMEOUT'
+  | 'SOLOFLIGHT_BATCHER_CLOSED'
+  | 'SOLOFLIGHT_CACHE_CLOSED'
+  | 'SOLOFLIGHT_CALLER_TIMEOUT'
+  | 'SOLOFLIGHT_CONNECTIVITY_CLOSED'
+  | 'SOLOFLIGHT_CONTENDED'
+  | 'SOLOFLIGHT_DATABASE_BLOCKED'
+  | 'SOLOFLIGHT_DATABASE_CLOSED'
+  | 'SOLOFLIGHT_DELIVERY_TIMEOUT'
+  | 'SOLOFLIGHT_FLIGHT_TIMEOUT'
+  | 'SOLOFLIGHT_FOREIGN_DATABASE'
+  | 'SOLOFLIGHT_HTTP_STATUS'
+  | 'SOLOFLIGHT_OBJECT_UNAVAILABLE'
+  | 'SOLOFLIGHT_QUEUE_CLOSED'
+  | 'SOLOFLIGHT_QUEUE_OWNED'
+  | 'SOLOFLIGHT_REENTRANT_FLIGHT'
+  | 'SOLOFLIGHT_SOFT_TIMEOUT'
+  | 'SOLOFLIGHT_SOME_KEYS_FAILED'
+  | 'SOLOFLIGHT_SQLITE_IN_TRANSACTION'
+  | 'SOLOFLIGHT_SQLITE_UNAVAILABLE'
+  | 'SOLOFLIGHT_STORAGE_CLOSED'
+  | 'SOLOFLIGHT_STORAGE_FULL'
+  | 'SOLOFLIGHT_STORAGE_UNAVAILABLE'
+  | 'SOLOFLIGHT_TIER_TIMEOUT'
+  | 'SOLOFLIGHT_TOO_MANY_FLIGHTS'
+  | 'SOLOFLIGHT_TOO_MANY_SUBSCRIBERS'
+  | 'SOLOFLIGHT_TOO_MANY_WRITES'
+  | 'SOLOFLIGHT_UNDECODABLE'
+  | 'SOLOFLIGHT_UNENCODABLE'
+  | 'SOLOFLIGHT_UNKNOWN_DEAD_LETTER'
+  | 'SOLOFLIGHT_UNSERIALIZABLE'
+  | 'SOLOFLIGHT_VALUE_TOO_LARGE'
+  | 'SOLOFLIGHT_WRITES_CLOSED'
+  | 'SOLOFLIGHT_WRITES_UNDELIVERED'
+  | 'SOLOFLIGHT_WRITE_CONFLICT'
+  | 'SOLOFLIGHT_WRITE_QUEUE';
+
+/** The errors that have a class of their own here, by code. */
+interface ErrorsByCode {
+  readonly SOLOFLIGHT_CACHE_CLOSED: CacheClosedError;
+  readonly SOLOFLIGHT_CALLER_TIMEOUT: CallerTimeoutError;
+  readonly SOLOFLIGHT_FLIGHT_TIMEOUT: FlightTimeoutError;
+  readonly SOLOFLIGHT_REENTRANT_FLIGHT: ReentrantFlightError;
+  readonly SOLOFLIGHT_SOME_KEYS_FAILED: SomeKeysFailedError;
+  readonly SOLOFLIGHT_TIER_TIMEOUT: TierTimeoutError;
+  readonly SOLOFLIGHT_TOO_MANY_FLIGHTS: TooManyFlightsError;
+  readonly SOLOFLIGHT_TOO_MANY_SUBSCRIBERS: TooManySubscribersError;
+  readonly SOLOFLIGHT_UNDECODABLE: UndecodableError;
+  readonly SOLOFLIGHT_UNENCODABLE: UnencodableError;
+}
+
+/** The error that has `C` as its code. */
+export type ErrorOfCode<C extends SoloflightErrorCode> = (C extends keyof ErrorsByCode
+  ? ErrorsByCode[C]
+  : SoloflightError) & { readonly code: C };
+
 /** Tells whether `error` is a {@link SoloflightError}, also one from another copy of the package, and optionally of which code. */
-export function isSoloflightError(error: unknown, code?: string): error is SoloflightError {
+export function isSoloflightError(error: unknown): error is SoloflightError;
+export function isSoloflightError<C extends SoloflightErrorCode>(error: unknown, code: C): error is ErrorOfCode<C>;
+export function isSoloflightError(error: unknown, code?: SoloflightErrorCode): error is SoloflightError {
   if (typeof error !== 'object' || error === null || !(BRAND in error)) return false;
   return code === undefined || (error as { readonly code?: unknown }).code === code;
 }

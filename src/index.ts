@@ -2,6 +2,7 @@ export type { Lookup, LookupOutcome } from './read/outcome.js';
 export type { DeferReason } from './read/deferred.js';
 export type { SingleflightOptions } from './flights/options.js';
 export { systemClock } from './base/clock.js';
+export { durationOf as parseDuration } from './base/duration.js';
 export type {
   Backplane,
   BackplaneAdapter,
@@ -10,6 +11,7 @@ export type {
   Clock,
   Codec,
   Duration,
+  InferredUpstream,
   Lease,
   LeaseAnswer,
   Loaded,
@@ -40,6 +42,8 @@ export {
   ReentrantFlightError,
   SomeKeysFailedError,
   SoloflightError,
+  type ErrorOfCode,
+  type SoloflightErrorCode,
   TierTimeoutError,
   TooManyFlightsError,
   TooManySubscribersError,
@@ -57,7 +61,8 @@ export { lruMemory, type LruMemoryOptions } from './memory/lru.js';
 export { noMemory } from './memory/none.js';
 export { sieveMemory, type SieveMemoryOptions } from './memory/sieve.js';
 export type { LifetimeOptions } from './read/lifetime.js';
-export type { TieredCacheOptions } from './cache/options.js';
+export type { ReadableCache } from './cache/readable-cache.js';
+export type { InferredOptions, TieredCacheOptions, TypedOptions } from './cache/options.js';
 export type { ReadOptions } from './read/read-options.js';
 export { Singleflight, type ExecuteOptions, type FlightContext } from './flights/singleflight.js';
 export type { LatencySummary } from './base/latency.js';
@@ -65,7 +70,7 @@ export type { CacheStats } from './read/stats.js';
 export { mapStorage } from './storage/map.js';
 
 export { TieredCache } from './cache/tiered-cache.js';
-export type { Wrapped, WrapOptions } from './read/wrap.js';
+export type { Wrapped, WrappedFunction, WrapOptions } from './read/wrap.js';
 export { defineBackplane } from './fleet/define-backplane.js';
 export { defineWrites } from './pending/behind.js';
 export { writeThrough, type WriteFunction } from './pending/write-through.js';

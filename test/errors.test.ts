@@ -5,6 +5,7 @@ import {
   CallerTimeoutError,
   FlightTimeoutError,
   isSoloflightError,
+  type SoloflightErrorCode,
   misuse,
   ReentrantFlightError,
   SoloflightError,
@@ -71,8 +72,8 @@ describe.each(each)('%s', (name, make, code, details) => {
 
     expect([
       isSoloflightError(error),
-      isSoloflightError(error, code),
-      isSoloflightError(error, 'SOLOFLIGHT_OTHER'),
+      isSoloflightError(error, code as SoloflightErrorCode),
+      isSoloflightError(error, 'SOLOFLIGHT_OTHER' as never),
     ]).toEqual([true, true, false]);
   });
 
@@ -115,7 +116,7 @@ describe('isSoloflightError', () => {
     const error = new OwnError('SOLOFLIGHT_OWN', 'own', { key: 'k', cause: 'why' });
 
     expect(error).toMatchObject({ name: 'OwnError', code: 'SOLOFLIGHT_OWN', key: 'k', cause: 'why' });
-    expect(isSoloflightError(error, 'SOLOFLIGHT_OWN')).toBe(true);
+    expect(isSoloflightError(error, 'SOLOFLIGHT_OWN' as never)).toBe(true);
   });
 });
 

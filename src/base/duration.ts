@@ -40,3 +40,19 @@ function parseText(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
   return match === null ? NaN : Number(match[1]) * (UNITS[match[2] ?? ''] ?? NaN);
 }
+
+/**
+ * A duration given as text, for example by an environment variable, in milliseconds: what options take.
+ *
+ * @throws TypeError for what is no duration, naming `name`.
+ *
+ * @example
+ * ```ts
+ * import { parseDuration } from 'soloflight';
+ *
+ * console.log(parseDuration(process.env['CACHE_TTL'] ?? '10s', 'CACHE_TTL')); // 10000
+ * ```
+ */
+export function durationOf(value: string | number, name = 'duration'): number {
+  return parseDuration(name, value, { infinite: true });
+}

@@ -8,6 +8,7 @@ import {
   type BackplaneAdapter,
   type Clock,
   type Duration,
+  type InferredUpstream,
   type MemoryTier,
   type Scope,
   type StorageTier,
@@ -112,6 +113,15 @@ export interface TieredCacheOptions<V> extends LifetimeOptions<V> {
   readonly scope?: 'shared' | Scope;
   /** Time, timers and randomness, replaced in tests. @default systemClock */
   readonly clock?: Clock;
+}
+
+/** Options whose `V` is known before the upstream is looked at: by a type argument, or by an upstream without parameters. */
+export type TypedOptions<V> = TieredCacheOptions<V> & (unknown extends V ? never : unknown);
+
+/** Options whose `V` follows from what the upstream returns. */
+export interface InferredOptions<V> extends Omit<TieredCacheOptions<V>, 'upstream'> {
+  /** As in {@link TieredCacheOptions}. The value of `load.stale` is `any` here: its type is not known yet. */
+  readonly upstream?: InferredUpstream<V> | undefined;
 }
 
 /** {@link TieredCacheOptions}, checked, parsed and complete. Durations are milliseconds. */

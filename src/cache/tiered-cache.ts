@@ -4,7 +4,7 @@ import { isThenable, rejection, silenced } from '../base/promises.js';
 import { applyRemote, fenceAll, type Changes } from '../change/changes.js';
 import { clear, expire, invalidate, invalidateTags } from '../change/invalidate.js';
 import { set } from '../change/set.js';
-import type { MaybePromise, TagMode, Upstream } from '../contracts.js';
+import type { LoadContext, Loaded, MaybePromise, TagMode, Upstream } from '../contracts.js';
 import { freshness } from '../entry.js';
 import { CacheClosedError, misuse } from '../errors.js';
 import { Namespace } from '../marks/namespace.js';
@@ -20,8 +20,9 @@ import { lookupCached } from '../read/probe.js';
 import { resolveRead, type ReadOptions } from '../read/read-options.js';
 import type { Ask, CacheFlight } from '../read/reads.js';
 import type { CacheStats } from '../read/stats.js';
-import { wrap, type Wrapped, type WrapOptions, type WrapPort } from '../read/wrap.js';
-import { resolveCacheOptions, type TieredCacheOptions } from './options.js';
+import { wrap, type Wrapped, type WrappedFunction, type WrapOptions, type WrapPort } from '../read/wrap.js';
+import { resolveCacheOptions, type InferredOptions, type TieredCacheOptions, type TypedOptions } from './options.js';
+import type { ReadableCache } from './readable-cache.js';
 import { NamespaceViews } from './views.js';
 import { share, wire, type Elsewhere, type Life, type Shared, type Verbs, type Wired } from './wiring.js';
 
@@ -50,7 +51,7 @@ interface Whole<V> {
  * console.log(await posts.get('1')); // post 1
  * ```
  */
-export class TieredCache<V> {
+export class TieredCache<V> implements ReadableCache<V> {
   readonly #wired: Wired<V>;
   readonly #shared: Shared<V>;
   readonly #views: NamespaceViews<TieredCache<V>>;
@@ -66,8 +67,9 @@ export class TieredCache<V> {
    *
    * @throws TypeError for an option that makes no sense.
    */
-  constructor(options: TieredCacheOptions<V>);
-  constructor(options: TieredCacheOptions<V> | undefined, whole?: Whole<V>) {
+  constructor(options: TypedOptions<V>);
+  constructor(options: InferredOptions<V>);
+  constructor(options: TieredCacheOptions<V> | InferredOptions<V> | undefined, whole?: Whole<V>) {
     this.#isWhole = whole === undefined;
     this.#life = { closed: whole?.life.closed ?? false };
     this.#wholeLife = whole?.life ?? this.#life;
@@ -301,7 +303,19 @@ export class TieredCache<V> {
    * @throws TypeError for a function without a name, unless `name` is given.
    */
   wrap<A extends unknown[], R extends V>(
+    fn: (...args: [...A, LoadContext<R>]) => MaybePromise<R | Loaded<R>>,
+    options: WrapOptions<A, R> & { readonly withLoad: true },
+  ): Wrapped<A, R>;
+  wrap<F extends (...args: never[]) => MaybePromise<V>>(
+    fn: F,
+    options?: WrapOptions<Parameters<F>, Awaited<ReturnType<F>>> & { readonly withLoad?: false },
+  ): WrappedFunction<F>;
+  wrap<A extends unknown[], R extends V>(
     fn: (...args: A) => MaybePromise<R>,
+    options?: WrapOptions<A, R>,
+  ): Wrapped<A, R>;
+  wrap<A extends unknown[], R extends V>(
+    fn: (...args: never[]) => unknown,
     options: WrapOptions<A, R> = {},
   ): Wrapped<A, R> {
     const port: WrapPort<R> = {
@@ -312,6 +326,8 @@ export class TieredCache<V> {
       },
       refresh: (key, upstream, lifetime) => this.getOrLoad(key, upstream, { ...lifetime, reload: true }),
       invalidate: (key) => this.invalidate(key),
+      set: (key, value, lifetime) => this.set(key, value, lifetime as LifetimeOptions<V>),
+      expire: (key) => this.expire(key),
     };
     return wrap(port, fn, options);
   }

@@ -20,6 +20,8 @@ export interface FetchUpstreamOptions<V> {
   readonly fetch?: Fetch;
   /** Whether `s-maxage` and `proxy-revalidate` count. @default false */
   readonly shared?: boolean;
+  /** What `404` and `410` mean: that there is nothing (`undefined`), or a failure like any other status. @default 'absent' */
+  readonly notFound?: 'absent' | 'error';
   /** The wall clock for ages. @default systemClock */
   readonly clock?: Clock;
 }
@@ -37,7 +39,7 @@ export class HttpStatusError extends SoloflightError {
 /** Where a response states nothing, the cache's own windows count. */
 const NO_DEFAULTS = { defaultTtl: 0, heuristic: false, staleWhileRevalidate: 0, staleIfError: 0 };
 
-const OPTIONS = ['url', 'init', 'parse', 'fetch', 'shared', 'clock'] as const;
+const OPTIONS = ['url', 'init', 'parse', 'fetch', 'shared', 'notFound', 'clock'] as const;
 
 /** The validators of a value, kept beside it for conditional requests. */
 interface Validators {
@@ -49,8 +51,8 @@ interface Validators {
  * An upstream for a `TieredCache` whose values come from HTTP.
  *
  * A lifetime stated by the response wins over the cache's options; where it states none, those count. Validators travel
- * in the entry's `meta`, so that an unchanged value costs a `304`. `404` and `410` mean that there is nothing; other
- * failures reject with {@link HttpStatusError} and may be covered by `staleIfError`.
+ * in the entry's `meta`, so that an unchanged value costs a `304`. `404` and `410` mean that there is nothing, unless
+ * `notFound: 'error'`; other failures reject with {@link HttpStatusError} and may be covered by `staleIfError`.
  *
  * @throws TypeError for an option that makes no sense.
  *
@@ -59,23 +61,26 @@ interface Validators {
  * import { TieredCache } from 'soloflight';
  * import { fetchUpstream } from 'soloflight/http';
  *
- * const posts = new TieredCache<{ title: string }>({
+ * const posts = new TieredCache<{ title: string } | undefined>({
  *   ttl: '10s',
  *   upstream: fetchUpstream({
  *     url: (key) => `https://api.example/${key}`,
  *     fetch: async () => Response.json({ title: 'Hello' }, { headers: { etag: '"1"' } }),
  *   }),
  * });
- * console.log((await posts.get('post/1')).title); // Hello
+ * console.log((await posts.get('post/1'))?.title); // Hello
  * ```
  */
-export function fetchUpstream<V>(options: FetchUpstreamOptions<V> = {}): Upstream<V> {
+export function fetchUpstream<V>(options: FetchUpstreamOptions<V> & { readonly notFound: 'error' }): Upstream<V>;
+export function fetchUpstream<V>(options?: FetchUpstreamOptions<NoInfer<V>>): Upstream<V | undefined>;
+export function fetchUpstream<V>(options: FetchUpstreamOptions<V> = {}): Upstream<V | undefined> {
   checkObject('options', options);
   checkNames(options, OPTIONS);
   for (const name of ['url', 'parse', 'fetch'] as const) checkFunction(name, options[name]);
-  const { shared = false, url = (key: string) => key, init = {}, clock = systemClock } = options;
+  const { shared = false, notFound = 'absent', url = (key: string) => key, init = {}, clock = systemClock } = options;
   checkClock(clock);
   if (typeof shared !== 'boolean') throw misuse('shared', 'a boolean', shared);
+  if (notFound !== 'absent' && notFound !== 'error') throw misuse('notFound', "'absent' or 'error'", notFound);
   const parse = options.parse ?? ((response: Response) => response.json() as Promise<V>);
   const fetch = sender(options.fetch);
 
@@ -86,9 +91,9 @@ export function fetchUpstream<V>(options: FetchUpstreamOptions<V> = {}): Upstrea
     const { status, headers } = response;
     const control = controlOf({ status, headers, requestedAt, receivedAt: clock.now() }, shared);
     if (status === 304) return notModified(control);
-    if (status === 404 || status === 410) {
+    if (notFound === 'absent' && (status === 404 || status === 410)) {
       await response.body?.cancel();
-      return undefined as V;
+      return undefined;
     }
     if (!response.ok) {
       await response.body?.cancel();

@@ -1,16 +1,21 @@
 import { describe, expectTypeOf, test } from 'vitest';
 
+import { fetchUpstream } from '../../src/http/index.js';
 import {
   defineStorage,
+  isSoloflightError,
   loaded,
   lruMemory,
   notModified,
+  parseDuration,
   sieveMemory,
   Singleflight,
   TieredCache,
   type Entry,
+  type SoloflightError,
   type Loaded,
   type Lookup,
+  type ReadableCache,
   type StorageTier,
   type Upstream,
 } from '../../src/index.js';
@@ -48,6 +53,67 @@ describe('what callers get', () => {
     expectTypeOf(cache.getIfCached('k')).toEqualTypeOf<Promise<Post | undefined>>();
     expectTypeOf(cache.lookup('k')).toEqualTypeOf<Promise<Lookup<Post>>>();
     expectTypeOf(cache.invalidate(['k'])).toEqualTypeOf<Promise<boolean>>();
+  });
+
+  test('the value type is inferred through `loaded` and `notModified`, also where the upstream looks at what there was', () => {
+    const posts = new TieredCache({
+      ttl: 1,
+      upstream: async (id, { stale }) => (stale === undefined ? loaded({ id }) : notModified()),
+    });
+    expectTypeOf(posts.get('k')).resolves.toEqualTypeOf<{ id: string }>();
+    const counts = new TieredCache({ ttl: 1, upstream: (_id, { stale }) => (stale ? notModified() : { n: 5 }) });
+    expectTypeOf(counts.get('k')).resolves.toEqualTypeOf<{ n: number }>();
+    const own = new TieredCache<Post>({
+      ttl: 1,
+      upstream: async (_id, { stale }) => {
+        expectTypeOf(stale?.value).toEqualTypeOf<Post | undefined>();
+        return stale === undefined ? { title: '' } : notModified();
+      },
+    });
+    expectTypeOf(own.get('k')).resolves.toEqualTypeOf<Post>();
+    const anything = new TieredCache<unknown>({ ttl: 1, upstream: (id, { signal }) => [id, signal] });
+    expectTypeOf(anything.get('k')).resolves.toEqualTypeOf<unknown>();
+  });
+
+  test('what HTTP has may be absent, unless that is an error', () => {
+    const posts = new TieredCache<Post | undefined>({ ttl: 1, upstream: fetchUpstream() });
+    expectTypeOf(posts.get('k')).resolves.toEqualTypeOf<Post | undefined>();
+    void new TieredCache<Post>({ ttl: 1, upstream: fetchUpstream({ notFound: 'error' }) });
+    // @ts-expect-error A 404 is `undefined`.
+    void new TieredCache<Post>({ ttl: 1, upstream: fetchUpstream<Post>() });
+    void new TieredCache<Post | undefined>({
+      ttl: 1,
+      upstream: fetchUpstream({ parse: async (response) => ({ title: await response.text() }) }),
+    });
+  });
+
+  test('an error is narrowed by its code, and a misspelt code is refused', () => {
+    const error: unknown = undefined;
+    if (isSoloflightError(error, 'SOLOFLIGHT_FLIGHT_TIMEOUT')) {
+      expectTypeOf(error.code).toEqualTypeOf<'SOLOFLIGHT_FLIGHT_TIMEOUT'>();
+      expectTypeOf(error.maxDuration).toEqualTypeOf<number>();
+    }
+    if (isSoloflightError(error, 'SOLOFLIGHT_HTTP_STATUS'))
+      expectTypeOf(error.code).toEqualTypeOf<'SOLOFLIGHT_HTTP_STATUS'>();
+    if (isSoloflightError(error)) expectTypeOf(error).toEqualTypeOf<SoloflightError>();
+    // @ts-expect-error No failure has this code.
+    isSoloflightError(error, 'SOLOFLIGHT_TIMEOUT');
+  });
+
+  test('a duration may be read from text, and a cache be stood in for by its reads', () => {
+    const environment: { readonly TTL?: string } = {};
+    void new TieredCache<Post>({ ttl: parseDuration(environment.TTL ?? '10s') });
+    const fake: ReadableCache<Post> = {
+      get: async () => ({ title: '' }),
+      getMany: async () => [],
+      getIfCached: async () => undefined,
+      peek: () => undefined,
+      lookup: () => Promise.reject(new Error('not faked')),
+      lookupMany: async () => [],
+      refresh: async () => ({ title: '' }),
+    };
+    expectTypeOf(fake.get('k')).resolves.toEqualTypeOf<Post>();
+    expectTypeOf<TieredCache<Post>>().toExtend<ReadableCache<Post>>();
   });
 
   test('a batch load that may lack keys makes values that may be undefined', () => {

@@ -94,6 +94,40 @@ describe('a wrapped function', () => {
       maybe.wrap(async (_id: number): Promise<Post | undefined> => undefined, { name: 'a' })(1),
     ).resolves.toEqualTypeOf<Post | undefined>();
   });
+
+  test('keeps type parameters of its own', () => {
+    const same = anything.wrap(async <T>(value: T): Promise<T> => value, { name: 'same' });
+
+    expectTypeOf(same({ n: 1 })).resolves.toEqualTypeOf<{ n: number }>();
+    expectTypeOf(same('text' as string)).resolves.toEqualTypeOf<string>();
+    expectTypeOf(same.keyFor('x')).toEqualTypeOf<string>();
+  });
+
+  test('is given the load after its own arguments, if it asks for it', () => {
+    const find = posts.wrap(
+      async (id: number, { signal, stale }: LoadContext<Post>): Promise<Post> =>
+        signal.aborted || stale === undefined ? { id, title: '' } : stale.value,
+      { name: 'find', withLoad: true },
+    );
+
+    expectTypeOf(find).toEqualTypeOf<Wrapped<[id: number], Post>>();
+    // @ts-expect-error without asking for it, the load would be an argument of every call
+    void posts.wrap(async (id: number, _load: LoadContext<Post>): Promise<Post> => ({ id, title: '' }), { name: 'f' })(
+      1,
+    );
+  });
+
+  test('sets, expires and reads with options by the same arguments', () => {
+    const find = posts.wrap(async (id: number): Promise<Post> => ({ id, title: '' }), { name: 'find' });
+
+    expectTypeOf(find.set([1], { id: 1, title: '' })).toEqualTypeOf<Promise<void>>();
+    expectTypeOf(find.expire(1)).toEqualTypeOf<Promise<void>>();
+    expectTypeOf(find.with({ signal: new AbortController().signal })(1)).toEqualTypeOf<Promise<Post>>();
+    // @ts-expect-error not a result
+    void find.set([1], 'text');
+    // @ts-expect-error not its arguments
+    void find.with({ maxStale: 0 })('1');
+  });
 });
 
 describe('a wrapped function refuses', () => {
