@@ -5,3 +5,5 @@ export { prometheusText, type PrometheusOptions } from './prometheus.js';
 export { observe } from './recorder.js';
 export type { KeyPolicy } from './key-policy.js';
 export { logTo, type LogFields, type Logger, type LogOptions } from './log-to.js';
+export { openTelemetry, type OpenTelemetryOptions } from './open-telemetry.js';
+export type { OtelApi } from './otel-api.js';
