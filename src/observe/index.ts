@@ -7,3 +7,4 @@ export type { KeyPolicy } from './key-policy.js';
 export { logTo, type LogFields, type Logger, type LogOptions } from './log-to.js';
 export { openTelemetry, type OpenTelemetryOptions } from './open-telemetry.js';
 export type { OtelApi } from './otel-api.js';
+export { diagnosticsChannels } from './diagnostics-channels.js';
