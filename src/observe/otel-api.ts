@@ -9,19 +9,19 @@ export interface OtelApi {
 }
 
 /** A context of OpenTelemetry. */
-export interface OtelContext {
+interface OtelContext {
   getValue(key: symbol): unknown;
   setValue(key: symbol, value: unknown): OtelContext;
   deleteValue(key: symbol): OtelContext;
 }
 
-export interface OtelSpanContext {
+interface OtelSpanContext {
   readonly traceId: string;
   readonly spanId: string;
   readonly traceFlags: number;
 }
 
-export interface OtelSpanOptions {
+interface OtelSpanOptions {
   attributes?: Record<string, string | number | boolean>;
   links?: { context: OtelSpanContext }[];
   root?: boolean;

@@ -27,7 +27,7 @@ function follow(name: string): [phase: string, message: object][] {
   const phases = ['start', 'end', 'asyncStart', 'asyncEnd', 'error'] as const;
   const handlers = Object.fromEntries(phases.map((phase) => [phase, (message: object) => told.push([phase, message])]));
   traced.subscribe(handlers as never);
-  ends.push(() => void traced.unsubscribe(handlers as never));
+  ends.push(() => traced.unsubscribe(handlers as never));
   return told;
 }
 
@@ -90,7 +90,7 @@ describe('diagnosticsChannels', () => {
 
   test('a platform without the module is left alone', async () => {
     const cache = new TieredCache<string>({ ttl: '1m', upstream: () => 'v' });
-    const missing = vi.spyOn(process, 'getBuiltinModule').mockReturnValue(undefined as never);
+    const missing = vi.spyOn(process, 'getBuiltinModule').mockReturnValue(undefined);
     ends.push(() => missing.mockRestore());
 
     diagnosticsChannels(cache)();
