@@ -30,7 +30,7 @@ export function collect(sources: Sources): Samples {
 }
 
 /** Each source and its name. */
-export function named(sources: Sources): readonly (readonly [name: string, source: Observed])[] {
+function named(sources: Sources): readonly (readonly [name: string, source: Observed])[] {
   if (Array.isArray(sources))
     return (sources as readonly Observed[]).map((source, index) => [`cache-${index + 1}`, checked(source)] as const);
   if (isOne(sources)) return [['default', sources]];

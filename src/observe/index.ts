@@ -4,4 +4,8 @@ export type { Observed, ObservedBatcher, ObservedCache, ObservedFlights, Observe
 export { prometheusText, type PrometheusOptions } from './prometheus.js';
 export { observe } from './recorder.js';
 export type { KeyPolicy } from './key-policy.js';
-export { logTo, type LogFields, type Logger, type LogOptions } from './log-to.js';
+export { logTo, type LogOptions } from './log-to.js';
+export type { LogFields, Logger } from './logger.js';
+export { openTelemetry, type OpenTelemetryOptions } from './open-telemetry.js';
+export type { OtelApi } from './otel-api.js';
+export { diagnosticsChannels } from './diagnostics-channels.js';

@@ -29,7 +29,7 @@ export function keyTeller(policy: KeyPolicy): (key: string) => string | undefine
 
 function groupOf(policy: (key: string) => string, key: string): string {
   try {
-    return readable(String(policy(key)));
+    return readable(policy(key));
   } catch {
     return 'other';
   }

@@ -1,5 +1,5 @@
 import type { Clock } from '../contracts.js';
-import type { LogFields, Logger } from './log-to.js';
+import type { LogFields, Logger } from './logger.js';
 
 /** Lines of one kind in one second. */
 const MOST_LINES = 10;

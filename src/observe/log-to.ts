@@ -5,19 +5,9 @@ import type { Clock, Duration } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { keyTeller, type KeyPolicy } from './key-policy.js';
 import { LineLimit } from './line-limit.js';
+import type { LogFields, Logger } from './logger.js';
 import { known, type Observed, type ObservedCache, type ObservedWrites } from './observed.js';
 import { TierHealth } from './tier-health.js';
-
-/** The fields of one line. Values are never among them. */
-export type LogFields = Readonly<Record<string, string | number | boolean>>;
-
-/** Where lines go: pino, `console`, or whatever takes fields and a message. */
-export interface Logger {
-  debug(fields: LogFields, message: string): void;
-  info(fields: LogFields, message: string): void;
-  warn(fields: LogFields, message: string): void;
-  error(fields: LogFields, message: string): void;
-}
 
 /** Options of {@link logTo}. */
 export interface LogOptions {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { mapStorage, TieredCache, type CacheEvent } from '../../src/index.js';
 import { chaos, manualClock, scriptedUpstream } from '../../src/testing/index.js';
+import { settle } from '../support/setup-cache.js';
 
 type FlightEvent = Extract<CacheEvent, { type: 'flight' }>;
 type StorageEvent = Extract<CacheEvent, { type: 'storage' }>;
@@ -107,7 +108,8 @@ describe('the event of storage', () => {
     await cache.get('a');
     tier.hang('all');
     const read = cache.get('b');
-    await clock.advance(5_000);
+    await settle();
+    await clock.advance(200);
     tier.restore();
     await read;
 

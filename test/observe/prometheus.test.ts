@@ -71,6 +71,29 @@ describe('the text for Prometheus', () => {
     expect(valueOf(text, 'soloflight_cache_load_duration_seconds_sum{cache_name="posts",reason="miss"}')).toBe(0.1);
   });
 
+  test('a load that takes exactly as long as a bucket ends is in that bucket', async () => {
+    const clock = manualClock();
+    const upstream = async (): Promise<string> => {
+      await clock.advance(125);
+      return 'v';
+    };
+    const posts = new TieredCache<string>({ ttl: '10s', clock, upstream });
+    observe(posts);
+
+    await posts.get('1');
+
+    const series = 'soloflight_cache_load_duration_seconds_bucket{cache_name="posts",reason="miss",le="0.125"}';
+    expect(valueOf(prometheusText({ posts }), series)).toBe(1);
+  });
+
+  test('names that differ only beyond their cut are one series, told once: a scrape with the same twice is refused', () => {
+    const long = 'x'.repeat(500);
+
+    const text = prometheusText({ [`${long}1`]: new Singleflight(), [`${long}2`]: new Singleflight() });
+
+    expect(text.match(/^soloflight_flights\{/gm)).toHaveLength(1);
+  });
+
   test('a counter that nothing happened to is there with 0, or `increase` would miss its first event', () => {
     const text = prometheusText({ writes: new WriteBehind<number>({ sink: () => {} }) });
 

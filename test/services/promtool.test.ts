@@ -36,14 +36,6 @@ describe('promtool, shown the text of a scrape', () => {
     expect(text.length).toBeLessThan(5_000);
   });
 
-  test('takes names that differ only beyond their cut: they must not become one series twice', () => {
-    const long = 'x'.repeat(500);
-
-    expect(checkMetrics(prometheusText({ [`${long}1`]: new Singleflight(), [`${long}2`]: new Singleflight() }))).toBe(
-      '',
-    );
-  });
-
   test('refuses a text with a fault: the check itself works', () => {
     expect(checkMetrics('soloflight_flights{a="1"} x\n')).not.toBe('');
   });
