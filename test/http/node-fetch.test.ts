@@ -56,7 +56,7 @@ describe('a fetch whose bodies are streams of Node', () => {
   });
 
   test('is the source of a cache', async () => {
-    const cache = (init: Parameters<typeof nodeFetch>[0]): TieredCache<number> =>
+    const cache = (init: Parameters<typeof nodeFetch>[0]): TieredCache<number | undefined> =>
       new TieredCache({ ttl: 0, upstream: fetchUpstream<number>({ url: () => URL, fetch: nodeFetch(init) }) });
 
     expect(await cache({ chunks: ['4', '2'] }).get('a')).toBe(42);
