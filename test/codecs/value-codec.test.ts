@@ -93,6 +93,17 @@ describe('the default codec', () => {
     expect(copy.list[0]).toBe(copy.list);
   });
 
+  test.each([1, 6, 7, 8, 9, 500])('finds an object that comes again, first or last among %i', (count) => {
+    const objects = Array.from({ length: count }, (_, id) => ({ id }));
+
+    for (const again of [objects[0], objects.at(-1)]) {
+      const copy = roundTrip([...objects, again]) as object[];
+
+      expect(copy.at(-1)).toBe(copy[objects.indexOf(again!)]);
+    }
+    expect(encode(objects)).toBe(JSON.stringify(objects));
+  });
+
   test('reads what jsonCodec of 0.1.0 wrote, from text and from bytes', () => {
     const written = '{"at":"1970-01-01T00:00:00.000Z","list":[null,1],"map":{}}';
 
