@@ -6,11 +6,15 @@ import { settle, setupCache } from '../support/setup-cache.js';
 const denied = Object.assign(new Error('forbidden'), { status: 403 });
 const broken = Object.assign(new Error('bad gateway'), { status: 502 });
 
+const deny = async (): Promise<string> => {
+  throw denied;
+};
+
 const isOutage = (error: unknown): boolean => !((error as { readonly status?: number }).status! < 500);
 
 /** A cache without stale-while-revalidate that falls back on outages alone, and holds a secret that has just expired. */
 async function setup(options: Omit<Partial<TieredCacheOptions<string>>, 'clock'> = {}) {
-  const parts = setupCache<string>({
+  const parts = setupCache({
     staleWhileRevalidate: 0,
     staleIfError: { for: '1h', when: isOutage },
     errorBackoff: { initial: 0, max: 0 },
@@ -133,18 +137,20 @@ describe('staleIfError with a condition', () => {
 
 describe('staleIfError of one call', () => {
   test('decides for the load that it leads, and goes with the value that it brings', async () => {
-    const { cache, clock } = setupCache<string>({ staleWhileRevalidate: 0, errorBackoff: { initial: 0, max: 0 } });
+    const { cache, clock } = setupCache({ staleWhileRevalidate: 0, errorBackoff: { initial: 0, max: 0 } });
     const rule = { staleIfError: { for: '1h', when: isOutage } } as const;
     await cache.getOrLoad('k', () => 'secret', rule);
     clock.advance(1_000);
-    const fails = (error: unknown) => () => Promise.reject(error);
+    const fails = (error: unknown) => async (): Promise<string> => {
+      throw error;
+    };
 
     expect(await cache.getOrLoad('k', fails(broken))).toBe('secret');
     await expect(cache.getOrLoad('k', fails(denied))).rejects.toBe(denied);
   });
 
   test('goes with a value that was set', async () => {
-    const { cache, clock } = setupCache<string>({ staleWhileRevalidate: 0, upstream: () => Promise.reject(denied) });
+    const { cache, clock } = setupCache({ staleWhileRevalidate: 0, upstream: deny });
     await cache.set('k', 'secret', { staleIfError: { for: '1h', when: isOutage } });
     clock.advance(1_000);
 
@@ -152,10 +158,10 @@ describe('staleIfError of one call', () => {
   });
 
   test('as a duration alone leaves the condition of the cache as it is', async () => {
-    const { cache, clock } = setupCache<string>({
+    const { cache, clock } = setupCache({
       staleWhileRevalidate: 0,
       staleIfError: { for: '1s', when: isOutage },
-      upstream: () => Promise.reject(denied),
+      upstream: deny,
     });
     await cache.set('k', 'secret', { staleIfError: '1h' });
     clock.advance(1_000);
@@ -168,7 +174,7 @@ describe('staleIfError from the load', () => {
   const withRule = () => loaded('secret', { staleIfError: { for: '1h', when: isOutage } });
 
   test.each(['a fresh value', 'an expired one', 'a cloned one'] as const)('counts for %s', async (which) => {
-    const { cache, clock, upstream } = setupCache<string>({
+    const { cache, clock, upstream } = setupCache({
       staleWhileRevalidate: 0,
       isolate: which === 'a cloned one' ? 'clone' : 'none',
       errorBackoff: { initial: 0, max: 0 },
@@ -187,12 +193,12 @@ describe('staleIfError from the load', () => {
 
   test('is not lost in storage: what comes back from there covers nothing, where the condition can’t be asked', async () => {
     const storage = mapStorage();
-    const { cache, clock } = setupCache<string>({ storage, staleWhileRevalidate: 0 });
+    const { cache, clock } = setupCache({ storage, staleWhileRevalidate: 0 });
     await cache.getOrLoad('k', withRule);
     await cache.idle();
     clock.advance(1_000);
 
-    const restarted = setupCache<string>({ storage, clock, upstream: () => Promise.reject(denied) });
+    const restarted = setupCache({ storage, clock, upstream: deny });
 
     await expect(restarted.cache.get('k')).rejects.toBe(denied);
   });
@@ -200,10 +206,10 @@ describe('staleIfError from the load', () => {
 
 describe('a failing load whose value was invalidated meanwhile', () => {
   test('by its own upstream, which was denied, does not fall back on it', async () => {
-    const { cache, clock } = setupCache<string>({
+    const { cache, clock } = setupCache({
       staleIfError: '1h',
       staleWhileRevalidate: 0,
-      upstream: async (key) => {
+      upstream: async (key): Promise<string> => {
         await cache.invalidate(key);
         throw denied;
       },
@@ -215,7 +221,7 @@ describe('a failing load whose value was invalidated meanwhile', () => {
   });
 
   test('by a `set` falls back on what was set', async () => {
-    const { cache, clock, upstream } = setupCache<string>({ staleIfError: '1h', staleWhileRevalidate: 0 });
+    const { cache, clock, upstream } = setupCache({ staleIfError: '1h', staleWhileRevalidate: 0 });
     await cache.set('k', 'old');
     clock.advance(1_000);
 
@@ -227,7 +233,7 @@ describe('a failing load whose value was invalidated meanwhile', () => {
   });
 
   test('by `expire` still has its fallback', async () => {
-    const { cache, clock, upstream } = setupCache<string>({ staleIfError: '1h', staleWhileRevalidate: 0 });
+    const { cache, clock, upstream } = setupCache({ staleIfError: '1h', staleWhileRevalidate: 0 });
     await cache.set('k', 'old');
     clock.advance(1_000);
 
@@ -249,7 +255,7 @@ describe('a condition that makes no sense', () => {
     [() => true, 'Expected `staleIfError` to be a duration'],
   ])('is refused at once: %j', async (staleIfError, message) => {
     const given = { staleIfError: staleIfError as never };
-    const { cache } = setupCache<string>();
+    const { cache } = setupCache();
 
     expect(() => new TieredCache({ ttl: 1, ...given })).toThrow(message);
     expect(() => loaded('v', given)).toThrow(message);
