@@ -24,9 +24,10 @@ let latest = 0;
 
 /** Goes on where it was if its source is replaced. */
 function monotonic(): number {
-  if (performance.now !== source) {
+  const now: unknown = Reflect.get(performance, 'now');
+  if (now !== source) {
     if (source !== undefined) offset = latest - performance.now();
-    source = performance.now;
+    source = now;
   }
   return (latest = Math.max(latest, performance.now() + offset));
 }

@@ -1,7 +1,7 @@
 import { rejection } from '../base/promises.js';
 import { freshness, type HeldEntry } from '../entry.js';
 import { CacheClosedError, misuse } from '../errors.js';
-import { MEMORY, type Answer, type Outcome, type Status } from './outcome.js';
+import { MEMORY, type Answer, type Outcome } from './outcome.js';
 import type { Ask, Reads } from './reads.js';
 
 /** What a caller gets because a load of `key` failed a moment ago: that failure, or what memory has to stand in for it. */

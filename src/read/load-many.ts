@@ -17,7 +17,7 @@ export interface LoadManyContext {
 export type LoadedKey<V> = V | Loaded<V> | Error;
 
 /** A Map may lack keys, so a cache whose values can't be `undefined` takes arrays only. */
-export type LoadedMap<V> = undefined extends V
+type LoadedMap<V> = undefined extends V
   ? ReadonlyMap<string, LoadedKey<V>>
   : 'A Map may lack keys: write TieredCache<Value | undefined>, or answer with an array';
 

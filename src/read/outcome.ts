@@ -1,7 +1,7 @@
 import type { Found } from '../ports.js';
 
 /** How a read can end: fresh from a tier, stale from a tier, loaded, or a stored value instead of a failed load. */
-export type Status = 'hit' | 'stale' | 'miss' | 'fallback';
+type Status = 'hit' | 'stale' | 'miss' | 'fallback';
 
 /** What a flight brings to all its subscribers. */
 export interface Outcome<V> extends Found<V> {

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 
 import type { ManualClock } from '../../src/testing/index.js';
-import { settle, setupCache } from '../support/setup-cache.js';
+import { settle, setupCache, type Parts } from '../support/setup-cache.js';
 
 /** A function as a service: it runs while an event is handled, and stands still in between. */
-function setup(handle: (parts: ReturnType<typeof setupCache<string>>, upstreamAnswers: () => void) => Promise<string>) {
-  const parts = setupCache<string>({ maxDuration: '5s', staleIfError: 0, staleWhileRevalidate: '1h' });
+function setup(handle: (parts: Parts<string>, upstreamAnswers: () => void) => Promise<string>) {
+  const parts = setupCache({ maxDuration: '5s', staleIfError: 0, staleWhileRevalidate: '1h' });
   const { clock, upstream } = parts;
   const answer = (): void => {
     for (const call of upstream.calls) if (!call.settled) call.resolve(`loaded by call ${upstream.count}`);

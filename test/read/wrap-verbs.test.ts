@@ -5,7 +5,7 @@ import { settle, setupCache } from '../support/setup-cache.js';
 
 describe('a wrapped function', () => {
   test('stores a result that is set, and makes it stale, by the same arguments and lifetime', async () => {
-    const { cache, clock } = setupCache<string>();
+    const { cache, clock } = setupCache();
     let calls = 0;
     const find = cache.wrap(async (id: number): Promise<string> => `loaded ${id} ${(calls += 1)}`, {
       name: 'find',
@@ -25,7 +25,7 @@ describe('a wrapped function', () => {
   });
 
   test('takes a caller’s signal, which ends that caller’s wait alone', async () => {
-    const { cache } = setupCache<string>();
+    const { cache } = setupCache();
     const slow = Promise.withResolvers<string>();
     const find = cache.wrap((_id: number) => slow.promise, { name: 'find' });
     const leaving = new AbortController();
@@ -41,7 +41,7 @@ describe('a wrapped function', () => {
   });
 
   test('is given the load, whose signal aborts when everybody has left, and which is no part of the key', async () => {
-    const { cache } = setupCache<string>();
+    const { cache } = setupCache();
     const seen: LoadContext<string>[] = [];
     const find = cache.wrap(
       async (id: number, load: LoadContext<string>): Promise<string> => {
@@ -65,7 +65,7 @@ describe('a wrapped function', () => {
   });
 
   test('is given its own arguments alone, unless it asks for the load', async () => {
-    const { cache } = setupCache<string>();
+    const { cache } = setupCache();
     const find = cache.wrap(async (...args: number[]) => String(args.length), { name: 'find' });
 
     expect(await find(1, 2)).toBe('2');

@@ -135,7 +135,8 @@ describe('what callers get', () => {
       batch: { wait: '5ms', max: 100 },
     });
     const map = new Map<string, Post | Loaded<Post> | Error>();
-    void new TieredCache<Post | undefined>({ ttl: 1, loadMany: async () => map, batch: { wait: undefined } });
+    const cache = new TieredCache<Post | undefined>({ ttl: 1, loadMany: async () => map, batch: { wait: undefined } });
+    expectTypeOf(cache.get('k')).resolves.toEqualTypeOf<Post | undefined>();
   });
 
   test('the value type is inferred from a batch load by array', () => {

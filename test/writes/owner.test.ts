@@ -240,7 +240,7 @@ describe('a former owner', () => {
       random: () => clock.random(),
       after: (ms: number, run: () => void) => clock.after(ms, run),
     };
-    const first = setup({ clock: sleeper as ManualClock, flushEvery: Infinity });
+    const first = setup({ clock: sleeper, flushEvery: Infinity });
     state.answer = async () => {};
     await first.writes.put('k', 'old');
     const flushed = watched(first.writes.flush());
