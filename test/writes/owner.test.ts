@@ -7,7 +7,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { queueOwned } from '../../src/base/owned.js';
 import type { MaybePromise, Ownership, QueuedWrite, WriteQueue } from '../../src/contracts.js';
 import { sqliteQueue } from '../../src/storage/sqlite.js';
-import { manualClock, type ManualClock } from '../../src/testing/index.js';
+import { manualClock } from '../../src/testing/index.js';
 import { memoryQueue, WriteBehind, type WriteBehindOptions } from '../../src/writes/index.js';
 import { setupWrites } from '../support/setup-writes.js';
 
