@@ -1,6 +1,7 @@
+import { inOrder, isError } from '../base/per-key.js';
 import type { Loaded, Upstream } from '../contracts.js';
 import { SoloflightError } from '../errors.js';
-import { inOrder, isError, type LoadedKey, type LoadMany } from '../read/load-many.js';
+import type { LoadedKey, LoadMany } from '../read/load-many.js';
 import { isLoaded, loaded } from '../read/loaded.js';
 
 /**
@@ -35,7 +36,7 @@ function plainResult<V>(key: string, result: V | Loaded<V>): V | Loaded<V> {
 export function plainLoadMany<V>(loadMany: LoadMany<V>): LoadMany<V> {
   return async (keys, context) => {
     const results: unknown = await loadMany(keys, context);
-    return inOrder<V>(keys, results).map((result, index): LoadedKey<V> => {
+    return inOrder<LoadedKey<V>>(keys, results).map((result, index): LoadedKey<V> => {
       if (isError(result)) return result;
       try {
         return plainResult(keys[index] ?? '', result);

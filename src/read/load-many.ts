@@ -2,6 +2,7 @@ import { Batch, type BatchLimits } from '../base/batch.js';
 import { checkCount, checkNames, checkObject } from '../base/checks.js';
 import { afterAwaited } from '../base/clock.js';
 import { parseDuration } from '../base/duration.js';
+import { inOrder, isError } from '../base/per-key.js';
 import { rejection } from '../base/promises.js';
 import type { Clock, Duration, LoadContext, Loaded, MaybePromise, Upstream } from '../contracts.js';
 import { misuse } from '../errors.js';
@@ -66,7 +67,7 @@ export function gathering<V>(
     if (only === undefined) return [];
     if (wanted.length === 1 && single !== undefined) return [await single(only.key, only.load)];
     const keys = wanted.map(({ key }) => key);
-    const results = inOrder<V>(keys, await loadMany(keys, new Context(wanted)));
+    const results = inOrder<LoadedKey<V>>(keys, await loadMany(keys, new Context(wanted)));
     return results.map((result) => (isError(result) ? rejection(result) : result));
   };
   const batch = new Batch<Wanted<V>, V | Loaded<V>>(async (all) => {
@@ -78,22 +79,6 @@ export function gathering<V>(
     return all.map((one) => found.get(one) as V);
   }, limits);
   return (key, load) => batch.add({ key, load });
-}
-
-/** The results of `loadMany`, one for each of `keys`. */
-export function inOrder<V>(keys: readonly string[], results: unknown): readonly LoadedKey<V>[] {
-  const list = isMap(results) ? keys.map((key) => results.get(key)) : results;
-  if (Array.isArray(list) && list.length === keys.length) return list as LoadedKey<V>[];
-  throw misuse('result of loadMany', `a Map, or an array of ${keys.length} results in the order of the keys`, results);
-}
-
-/** Also one of another realm (Jest, `vm`). */
-function isMap(value: unknown): value is ReadonlyMap<string, unknown> {
-  return value instanceof Map || Object.prototype.toString.call(value) === '[object Map]';
-}
-
-export function isError(value: unknown): value is Error {
-  return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]';
 }
 
 /** The face of a batch load. Its signal is made when first asked for. */
