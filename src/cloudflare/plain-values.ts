@@ -36,7 +36,8 @@ function plainResult<V>(key: string, result: V | Loaded<V>): V | Loaded<V> {
 export function plainLoadMany<V>(loadMany: LoadMany<V>): LoadMany<V> {
   return async (keys, context) => {
     const results: unknown = await loadMany(keys, context);
-    return inOrder<LoadedKey<V>>(keys, results).map((result, index): LoadedKey<V> => {
+    const inTurn = inOrder(keys, results) as readonly LoadedKey<V>[];
+    return inTurn.map((result, index): LoadedKey<V> => {
       if (isError(result)) return result;
       try {
         return plainResult(keys[index] ?? '', result);

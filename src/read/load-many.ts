@@ -67,7 +67,7 @@ export function gathering<V>(
     if (only === undefined) return [];
     if (wanted.length === 1 && single !== undefined) return [await single(only.key, only.load)];
     const keys = wanted.map(({ key }) => key);
-    const results = inOrder<LoadedKey<V>>(keys, await loadMany(keys, new Context(wanted)));
+    const results = inOrder(keys, await loadMany(keys, new Context(wanted))) as readonly LoadedKey<V>[];
     return results.map((result) => (isError(result) ? rejection(result) : result));
   };
   const batch = new Batch<Wanted<V>, V | Loaded<V>>(async (all) => {
