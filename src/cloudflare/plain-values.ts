@@ -1,7 +1,14 @@
+<<<<<<< HEAD
 import { isError } from '../base/realm.js';
 import type { Loaded, Upstream } from '../contracts.js';
 import { SoloflightError } from '../errors.js';
 import { inOrder, type LoadedKey, type LoadMany } from '../read/load-many.js';
+=======
+import { inOrder, isError } from '../base/per-key.js';
+import type { Loaded, Upstream } from '../contracts.js';
+import { SoloflightError } from '../errors.js';
+import type { LoadedKey, LoadMany } from '../read/load-many.js';
+>>>>>>> batches
 import { isLoaded, loaded } from '../read/loaded.js';
 
 /**
@@ -36,7 +43,8 @@ function plainResult<V>(key: string, result: V | Loaded<V>): V | Loaded<V> {
 export function plainLoadMany<V>(loadMany: LoadMany<V>): LoadMany<V> {
   return async (keys, context) => {
     const results: unknown = await loadMany(keys, context);
-    return inOrder<V>(keys, results).map((result, index): LoadedKey<V> => {
+    const inTurn = inOrder(keys, results) as readonly LoadedKey<V>[];
+    return inTurn.map((result, index): LoadedKey<V> => {
       if (isError(result)) return result;
       try {
         return plainResult(keys[index] ?? '', result);

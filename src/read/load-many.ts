@@ -2,6 +2,7 @@ import { Batch, type BatchLimits } from '../base/batch.js';
 import { checkCount, checkNames, checkObject } from '../base/checks.js';
 import { afterAwaited } from '../base/clock.js';
 import { parseDuration } from '../base/duration.js';
+import { inOrder, isError } from '../base/per-key.js';
 import { rejection } from '../base/promises.js';
 import { isError, isMap } from '../base/realm.js';
 import type { Clock, Duration, LoadContext, Loaded, MaybePromise, Upstream } from '../contracts.js';
@@ -67,7 +68,7 @@ export function gathering<V>(
     if (only === undefined) return [];
     if (wanted.length === 1 && single !== undefined) return [await single(only.key, only.load)];
     const keys = wanted.map(({ key }) => key);
-    const results = inOrder<V>(keys, await loadMany(keys, new Context(wanted)));
+    const results = inOrder(keys, await loadMany(keys, new Context(wanted))) as readonly LoadedKey<V>[];
     return results.map((result) => (isError(result) ? rejection(result) : result));
   };
   const batch = new Batch<Wanted<V>, V | Loaded<V>>(async (all) => {
@@ -81,6 +82,7 @@ export function gathering<V>(
   return (key, load) => batch.add({ key, load });
 }
 
+<<<<<<< HEAD
 /** The results of `loadMany`, one for each of `keys`. */
 export function inOrder<V>(keys: readonly string[], results: unknown): readonly LoadedKey<V>[] {
   const list = isMap(results) ? keys.map((key) => results.get(key)) : results;
@@ -88,6 +90,8 @@ export function inOrder<V>(keys: readonly string[], results: unknown): readonly 
   throw misuse('result of loadMany', `a Map, or an array of ${keys.length} results in the order of the keys`, results);
 }
 
+=======
+>>>>>>> batches
 /** The face of a batch load. Its signal is made when first asked for. */
 class Context<V> implements LoadManyContext {
   readonly #wanted: readonly Wanted<V>[];
