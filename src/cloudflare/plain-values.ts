@@ -1,14 +1,8 @@
-<<<<<<< HEAD
+import { inOrder } from '../base/per-key.js';
 import { isError } from '../base/realm.js';
 import type { Loaded, Upstream } from '../contracts.js';
 import { SoloflightError } from '../errors.js';
-import { inOrder, type LoadedKey, type LoadMany } from '../read/load-many.js';
-=======
-import { inOrder, isError } from '../base/per-key.js';
-import type { Loaded, Upstream } from '../contracts.js';
-import { SoloflightError } from '../errors.js';
 import type { LoadedKey, LoadMany } from '../read/load-many.js';
->>>>>>> batches
 import { isLoaded, loaded } from '../read/loaded.js';
 
 /**

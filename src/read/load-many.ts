@@ -2,9 +2,9 @@ import { Batch, type BatchLimits } from '../base/batch.js';
 import { checkCount, checkNames, checkObject } from '../base/checks.js';
 import { afterAwaited } from '../base/clock.js';
 import { parseDuration } from '../base/duration.js';
-import { inOrder, isError } from '../base/per-key.js';
+import { inOrder } from '../base/per-key.js';
 import { rejection } from '../base/promises.js';
-import { isError, isMap } from '../base/realm.js';
+import { isError } from '../base/realm.js';
 import type { Clock, Duration, LoadContext, Loaded, MaybePromise, Upstream } from '../contracts.js';
 import { misuse } from '../errors.js';
 
@@ -82,16 +82,6 @@ export function gathering<V>(
   return (key, load) => batch.add({ key, load });
 }
 
-<<<<<<< HEAD
-/** The results of `loadMany`, one for each of `keys`. */
-export function inOrder<V>(keys: readonly string[], results: unknown): readonly LoadedKey<V>[] {
-  const list = isMap(results) ? keys.map((key) => results.get(key)) : results;
-  if (Array.isArray(list) && list.length === keys.length) return list as LoadedKey<V>[];
-  throw misuse('result of loadMany', `a Map, or an array of ${keys.length} results in the order of the keys`, results);
-}
-
-=======
->>>>>>> batches
 /** The face of a batch load. Its signal is made when first asked for. */
 class Context<V> implements LoadManyContext {
   readonly #wanted: readonly Wanted<V>[];
