@@ -1,5 +1,12 @@
 import type { Covers, Entry } from './entry.js';
 
+declare global {
+  /** For programs whose `lib` does not know `await using`. */
+  interface SymbolConstructor {
+    readonly asyncDispose: unique symbol;
+  }
+}
+
 /** What callers of a cache have in common. Made by `requestScope`. */
 export interface Scope {
   readonly kind: 'request';
