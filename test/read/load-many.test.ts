@@ -1,9 +1,9 @@
+import DataLoader from 'dataloader';
 import { describe, expect, test } from 'vitest';
 
 import { loaded, requestScope, TieredCache, type BatchOptions } from '../../src/index.js';
 import { manualClock } from '../../src/testing/index.js';
 import { batchedUpstream } from '../../src/writes/index.js';
-import { DataLoader } from '../support/data-loader.js';
 import { settle, setupCache } from '../support/setup-cache.js';
 
 type Value = string | undefined;
@@ -112,7 +112,7 @@ describe('a query of three levels, resolved as GraphQL does', () => {
   ])('makes no more batches than DataLoader over %s', async (_name, answer) => {
     for (const idle of [() => 0, (id: number) => id % 3, (id: number) => (id * 7) % 5, (id: number) => id]) {
       const theirs: string[][] = [];
-      const dataLoader = new DataLoader<Value>(async (keys) => {
+      const dataLoader = new DataLoader<string, Value>(async (keys) => {
         theirs.push([...keys]);
         return answer(keys);
       });
