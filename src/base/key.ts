@@ -135,8 +135,7 @@ function text(value: string): string {
 }
 
 function sorted(items: readonly string[]): string {
-  // Not `toSorted`, which Safari 15 lacks.
-  return [...items].sort().map(text).join('');
+  return items.toSorted().map(text).join('');
 }
 
 function bytes(view: Uint8Array): string {

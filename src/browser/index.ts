@@ -1,4 +1,3 @@
-export type { BrowserQueue, BrowserStorage } from './browser-storage.js';
 export type { ConnectivityOptions, ProbeContext } from './connectivity-options.js';
 export { connectivity, type Connectivity, type ConnectivityState } from './connectivity.js';
 export type { IndexedDbOptions } from './indexed-db-options.js';

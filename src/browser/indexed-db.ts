@@ -1,8 +1,7 @@
-import type { StorageAdapter, StorageWrite, VersionAnswer } from '../contracts.js';
+import type { StorageAdapter, StorageTier, StorageWrite, VersionAnswer } from '../contracts.js';
 import { isEntry, plain, type Entry } from '../entry.js';
 import { UndecodableError } from '../errors.js';
 import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
-import type { BrowserStorage } from './browser-storage.js';
 import { Database, type Work } from './database.js';
 import { resolveDatabase, type IndexedDbOptions } from './indexed-db-options.js';
 import { putRecord } from './put-record.js';
@@ -22,19 +21,13 @@ import { alterVersions, beginVersions, readVersion } from './stored-versions.js'
  *
  * @throws TypeError for an option that makes no sense.
  */
-export function indexedDbStorage(options: IndexedDbOptions & TierOptions = {}): BrowserStorage {
+export function indexedDbStorage(options: IndexedDbOptions & TierOptions = {}): StorageTier {
   const settings = resolveDatabase(options, 'soloflight', TIER_OPTIONS);
-  const hangsAfter = Math.min(HANGS_AFTER, settings.openTimeout);
-  const database = new Database({ ...settings, hangsAfter, store: STORE, version: 1, create, durability: 'relaxed' });
-  const tier = new IndexedDbTier(database);
-  // It begins the versions of all keys anew: what is being loaded, in whichever tab, is refused.
-  return { ...defineStorage(tier, tierOptionsOf(options)), wipe: () => tier.clear() };
+  const database = new Database({ ...settings, store: STORE, version: 1, create, durability: 'relaxed' });
+  return defineStorage(new IndexedDbTier(database), tierOptionsOf(options));
 }
 
 const STORE = 'entries';
-
-/** A cache that waits for each read of a hanging database is worse than one without it. */
-const HANGS_AFTER = 1_000;
 
 /** Version of the records. Those of another version are neither read nor removed, only replaced or swept. */
 const FORMAT = 1;

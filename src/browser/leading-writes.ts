@@ -70,8 +70,6 @@ export class LeadingWrites<V> {
         return writes.open();
       case 'status':
         return toPlainStatus(writes.status());
-      case 'wipe':
-        return writes.wipe();
       case 'listDead':
         return writes.deadLetters.list();
       case 'requeueDead':

@@ -12,7 +12,6 @@ type Method =
   | 'peek'
   | 'flush'
   | 'status'
-  | 'wipe'
   | 'listDead'
   | 'requeueDead'
   | 'dropDead';
@@ -79,7 +78,6 @@ const FIELDS: { readonly [type in WriteEvent['type']]: Fields } = {
   retry: { key: 'string', id: 'string', attempts: 'number', retryAt: 'number', error: 'object' },
   conflict: { key: 'string', id: 'string', resolution: 'string' },
   'dead-letter': { key: 'string', id: 'string', reason: 'string' },
-  discard: { key: 'string', id: 'string' },
   batch: { size: 'number', durationMs: 'number' },
   'batch-error': { size: 'number', durationMs: 'number', retryAt: 'number', error: 'object' },
   'queue-error': { operation: 'string', error: 'object' },

@@ -1,8 +1,7 @@
 import { systemClock } from '../base/clock.js';
 import { queueOwned } from '../base/owned.js';
 import { isThenable } from '../base/promises.js';
-import type { Codec, MaybePromise, Ownership, QueuedWrite } from '../contracts.js';
-import type { BrowserQueue } from './browser-storage.js';
+import type { Codec, MaybePromise, Ownership, QueuedWrite, WriteQueue } from '../contracts.js';
 import { onPageEnd } from './page-end.js';
 import { leaseFor, type QueueLease } from './queue-lease.js';
 import type { WebArea } from './web-area.js';
@@ -13,9 +12,8 @@ import { resolveWebStorage, type WebStorageOptions } from './web-storage-options
  * A queue for a `WriteBehind` in localStorage or sessionStorage. It accepts at once and holds little: an origin has about
  * five million characters for everything. Beyond that, writes are refused with `SOLOFLIGHT_STORAGE_FULL`.
  *
- * An accepted write survives a reload, the end of its tab, and a crash of its tab. The browser itself writes it to the disk
- * seconds later: when the browser is killed or crashes, or the power fails, the writes of the last seconds are gone, though
- * they were accepted. `indexedDbQueue` loses nothing then: use that for what must not be lost.
+ * An accepted write survives a reload and the end of its tab, crashes included. The browser writes it to the disk at a time
+ * of its own: a power cut may take the last seconds, where `indexedDbQueue` loses nothing.
  *
  * One `WriteBehind` at a time owns it: with several tabs, that of the leading tab. A second one waits (`ownerWait`) until the
  * first is closed, its page is gone, or it has not said for ten seconds that it lives. Web storage has no transactions: a tab
@@ -24,14 +22,14 @@ import { resolveWebStorage, type WebStorageOptions } from './web-storage-options
  * @see `sharedWrites`, which lets all tabs write.
  * @throws TypeError for an option that makes no sense.
  */
-export function webStorageQueue(options: WebStorageOptions = {}): BrowserQueue {
+export function webStorageQueue(options: WebStorageOptions = {}): WriteQueue {
   const { area, beside, codec } = resolveWebStorage(options, 'soloflight-writes');
   return new WebStorageQueue(area, beside, codec);
 }
 
 const OWNER = 'owner';
 
-class WebStorageQueue implements BrowserQueue {
+class WebStorageQueue implements WriteQueue {
   readonly name: string;
   readonly #area: WebArea;
   /** Where the owner is. */
@@ -61,11 +59,6 @@ class WebStorageQueue implements BrowserQueue {
     for (const id of ids) this.#area.delete(id);
   }
 
-  wipe(): void {
-    this.#beside.delete(OWNER);
-    this.remove(this.#area.keys());
-  }
-
   own(owner: string, ms: number, takeOver: boolean): Ownership | undefined {
     const lease = leaseFor(this.#lease(), owner, ms, takeOver);
     if (lease === undefined) return undefined;
@@ -81,10 +74,6 @@ class WebStorageQueue implements BrowserQueue {
       remove: (ids) => {
         check();
         this.remove(ids);
-      },
-      wipe: () => {
-        check();
-        this.remove(this.#area.keys());
       },
       renew: (more) => endAt(systemClock.now() + more),
       release: () => {

@@ -79,8 +79,7 @@ function sourceOf<V>(writes: PendingWrites<V>): WriteSource<V> {
       tell = changed;
       /** Keys of which storage may hold an older value than what is pending, since another tab or process had accepted that. */
       const restored = new Set<string>();
-      const types = ['accept', 'restore', 'deliver', 'conflict', 'dead-letter', 'discard', 'queue-error'] as const;
-      const ends = types.map((type) =>
+      const ends = (['accept', 'restore', 'deliver', 'conflict', 'dead-letter', 'queue-error'] as const).map((type) =>
         writes.on(type, (event) => {
           const key = keyOf(event);
           if (key === undefined) return;

@@ -1,9 +1,8 @@
 import { pauseAfter } from '../base/backoff.js';
 import { resolvers } from '../base/promises.js';
-import type { MaybePromise, QueuedWrite } from '../contracts.js';
+import type { MaybePromise } from '../contracts.js';
 import type { DeliveryParts } from './delivery-parts.js';
 import { Due } from './due.js';
-import { isFull } from './full.js';
 import type { Held } from './lanes.js';
 import { readOutcomes } from './outcomes.js';
 import { isolated, toPendingWrite } from './pending-write.js';
@@ -39,8 +38,6 @@ export class Delivery<V> {
   #demands = 0;
   #passing: Promise<void> | undefined;
   #halted = false;
-  /** Calls of {@link discard}. */
-  #discards = 0;
   /** Ends the wait for the sink; set while a batch is under way. */
   #abandon: ((reason: unknown) => void) | undefined;
   inFlight = 0;
@@ -118,17 +115,6 @@ export class Delivery<V> {
     this.#abandon?.(reason);
   }
 
-  /** Gives up all writes so far, which the lanes hold no more. Aborts the signal of the batch under way. */
-  discard(reason: unknown): void {
-    this.#discards += 1;
-    this.#verdicts.clear();
-    this.#raiseGoal();
-    this.#pausedUntil = 0;
-    this.#failures = 0;
-    this.#abandon?.(reason);
-    this.#plan();
-  }
-
   async #wake(): Promise<void> {
     try {
       await this.#parts.open();
@@ -163,7 +149,6 @@ export class Delivery<V> {
     const { lanes, settings } = this.#parts;
     this.#due.set(Infinity);
     this.#pausedUntil = 0;
-    this.#verdicts.retry();
     while (!this.#halted) {
       const demands = this.#demands;
       const tells = this.#verdicts.pending;
@@ -175,16 +160,13 @@ export class Delivery<V> {
       if (demands === this.#demands) break;
       this.#resume();
     }
-    if (this.#verdicts.left && this.#pausedUntil === 0) this.#pause();
     this.#passing = undefined;
     this.#plan();
   }
 
   async #deliver(batch: readonly Held[]): Promise<boolean> {
     const { sink, clock, maxDuration } = this.#parts.settings;
-    const discards = this.#discards;
     const marked = await this.#mark(batch);
-    if (discards !== this.#discards) return true;
     if (marked.length === 0 || this.#halted) return this.#unsent(marked);
     const isOwn = this.#parts.confirm();
     if (isOwn !== true && !(await this.#isStillOwn(isOwn))) return this.#unsent(marked);
@@ -208,12 +190,11 @@ export class Delivery<V> {
       // Not `writes`, which the sink may have emptied.
       outcomes = readOutcomes(answer, marked.length);
     } catch (error) {
-      return discards !== this.#discards || (await this.#failed(marked, error, since));
+      return await this.#failed(marked, error, since);
     } finally {
       this.inFlight = 0;
       this.#abandon = undefined;
     }
-    if (discards !== this.#discards) return true;
     return this.#answered(marked, outcomes, since);
   }
 
@@ -237,14 +218,11 @@ export class Delivery<V> {
       return journal.write(held);
     });
     if (stored.every((answer) => answer === undefined)) return batch;
-    const marked = batch.map(({ write }) => write);
     const results = await Promise.allSettled(stored);
     return batch.filter((held, index) => {
-      const result = results[index];
-      if (result?.status !== 'rejected') return true;
-      const goes = isFull(result.reason) && goUnmarked(held, marked[index] as QueuedWrite);
-      if (!goes) this.#verdicts.postpone(held);
-      return goes;
+      const isKnown = results[index]?.status === 'fulfilled';
+      if (!isKnown) this.#verdicts.postpone(held);
+      return isKnown;
     });
   }
 
@@ -298,18 +276,4 @@ export class Delivery<V> {
     if (this.#pausedUntil > 0) this.#due.set(this.#pausedUntil);
     else this.#due.set(Math.min(this.#windowEnd, lanes.earliestRetry));
   }
-}
-
-/**
- * Lets a write go to the sink although a full queue did not take its mark, or it could never drain. Tells whether it may.
- *
- * The queue looked at its owner before it was full. What it did not accept is not delivered, only what a conflict made of
- * it. After a crash, it comes again under the same id, and what is merged into it then has another one.
- */
-function goUnmarked(held: Held, marked: QueuedWrite): boolean {
-  const { stored, lane } = held;
-  if (stored === undefined || held.write !== stored || !lane.held.includes(held)) return false;
-  const { attempts, triedFor, revision } = marked;
-  held.write = revision === stored.revision ? { ...stored, attempts, triedFor } : marked;
-  return true;
 }

@@ -22,7 +22,6 @@ export {
   WriteConflictError,
   WriteQueueError,
   WritesClosedError,
-  WritesDiscardedError,
   WritesUndeliveredError,
 } from './write-errors.js';
 export type { WriteWatch } from './updates.js';
