@@ -7,7 +7,6 @@ export { whileLeading, type LeadContext, type Leadership, type LeadOptions } fro
 export type {
   CallOptions,
   SharedDeadLetters,
-  SharedUpdateOptions,
   SharedWrites,
   SharedWritesOptions,
   WritesLike,

@@ -1,6 +1,5 @@
 import { pauseAfter } from '../base/backoff.js';
 import { resolvers } from '../base/promises.js';
-import type { MaybePromise } from '../contracts.js';
 import type { DeliveryParts } from './delivery-parts.js';
 import { Due } from './due.js';
 import type { Held } from './lanes.js';
@@ -168,8 +167,6 @@ export class Delivery<V> {
     const { sink, clock, maxDuration } = this.#parts.settings;
     const marked = await this.#mark(batch);
     if (marked.length === 0 || this.#halted) return this.#unsent(marked);
-    const isOwn = this.#parts.confirm();
-    if (isOwn !== true && !(await this.#isStillOwn(isOwn))) return this.#unsent(marked);
     const writes = marked.map(({ write }) => toPendingWrite<V>(isolated(write)));
     const controller = new AbortController();
     const context = { signal: controller.signal, attempt: Math.max(...writes.map(({ attempts }) => attempts)) };
@@ -196,10 +193,6 @@ export class Delivery<V> {
       this.#abandon = undefined;
     }
     return this.#answered(marked, outcomes, since);
-  }
-
-  async #isStillOwn(answer: MaybePromise<boolean>): Promise<boolean> {
-    return (await answer) && !this.#halted;
   }
 
   /** Gives up a batch that the sink has not seen. */
