@@ -52,7 +52,9 @@ export default defineConfig(({ mode }) => {
           },
         },
         room('package'),
-        ...quickAndFull('services', () => ({ test: { globalSetup: ['test/support/redis-server.ts', 'test/support/promtool.ts'] } })),
+        ...quickAndFull('services', () => ({
+          test: { globalSetup: ['test/support/redis-server.ts', 'test/support/promtool.ts'] },
+        })),
         ...quickAndFull('workers', () => ({
           plugins: [cloudflareTest({ verbose: false, wrangler: { configPath: 'test/workers/wrangler.jsonc' } })],
           test: { globalSetup: ['test/support/http-origin-setup.ts'] },
