@@ -151,3 +151,16 @@ async function failureOf(promise: Promise<unknown>): Promise<unknown> {
     return error;
   }
 }
+
+test("`isolate: 'freeze'` freezes in the built package, all the way down", async () => {
+  const cache = new core.TieredCache<{ readonly deep: { n: number } }>({
+    ttl: '1m',
+    isolate: 'freeze',
+    upstream: async () => ({ deep: { n: 1 } }),
+  });
+
+  const value = await cache.get('k');
+
+  expect([Object.isFrozen(value), Object.isFrozen(value.deep)]).toEqual([true, true]);
+  await cache.close();
+});
