@@ -18,7 +18,10 @@ const FILES = [
   new RegExp(String.raw`^dist/(${BUILT.join('|')})(\.d\.ts|\.js)$`),
   /^dist\/[a-z-]+-[\w-]{8}\.d\.ts$/,
   /^dist\/chunk-[A-Z0-9]{8}\.js$/,
+  /^(docs\/alerts\.md|observe\/(alerts\.yml|grafana\.json))$/,
 ];
+/** Exports that are no modules. */
+const DATA = ['observe/alerts.yml', 'observe/grafana.json'];
 const NEEDED = [
   'package.json',
   'README.md',
@@ -141,7 +144,7 @@ async function importsOf(file: string, visited = new Set<string>()): Promise<Set
 }
 
 async function verifyTypes(tarball: string): Promise<string> {
-  await run(tool('attw'), [tarball, '--profile', 'esm-only']);
+  await run(tool('attw'), [tarball, '--profile', 'esm-only', '--exclude-entrypoints', ...DATA]);
   return 'no';
 }
 
