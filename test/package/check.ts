@@ -18,7 +18,7 @@ const FILES = [
   new RegExp(String.raw`^dist/(${BUILT.join('|')})(\.d\.ts|\.js)$`),
   /^dist\/[a-z-]+-[\w-]{8}\.d\.ts$/,
   /^dist\/chunk-[A-Z0-9]{8}\.js$/,
-  /^(docs\/alerts\.md|observe\/(alerts\.yml|grafana\.json))$/,
+  /^docs\/(alerts\.md|observe\/(alerts\.yml|grafana\.json))$/,
 ];
 /** Exports that are no modules. */
 const DATA = ['observe/alerts.yml', 'observe/grafana.json'];

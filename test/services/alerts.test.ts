@@ -8,7 +8,7 @@ import { prometheusName } from '../../src/observe/names.js';
 import { root } from '../package/command.js';
 import { testRules } from '../support/promtool.js';
 
-const RULES = join(root, 'observe/alerts.yml');
+const RULES = join(root, 'docs/observe/alerts.yml');
 
 interface Scene {
   /** Series and their values, one per minute. */

@@ -16,7 +16,7 @@ interface Panel {
   readonly targets?: readonly { readonly refId: string; readonly expr: string }[];
 }
 
-const file = join(root, 'observe/grafana.json');
+const file = join(root, 'docs/observe/grafana.json');
 const dashboard = JSON.parse(readFileSync(file, 'utf8')) as {
   readonly uid: string;
   readonly schemaVersion: number;
@@ -51,7 +51,7 @@ describe('the dashboard for Grafana', () => {
       eval_time: '1m',
     }));
 
-    const rules = join(root, 'observe/alerts.yml');
+    const rules = join(root, 'docs/observe/alerts.yml');
     expect(testRules(rules, { tests: [{ interval: '1m', input_series: [], promql_expr_test }] })).toBe('');
   });
 });
