@@ -42,6 +42,18 @@ describe('the system clock', () => {
     expect(systemClock.monotonic() - monotonic).toBeLessThan(10_000);
   });
 
+  test('does not run ahead with timers of the platform that fire a fraction early', async () => {
+    vi.spyOn(performance, 'now').mockReturnValue(performance.now());
+    const before = systemClock.monotonic();
+
+    // By this clock, it fires a whole millisecond early.
+    await new Promise<void>((resolve) => {
+      systemClock.after(1, resolve);
+    });
+
+    expect(systemClock.monotonic()).toBe(before);
+  });
+
   test('calls back once, after the time asked for', async () => {
     const started = performance.now();
     let calls = 0;
