@@ -30,28 +30,27 @@ interface Kind {
 }
 
 function find(value: object, depth: number, left: { parts: number }): Found | undefined {
-  left.parts -= 1;
   const kind = kindOf(value);
   if (kind !== undefined) return { ...kind, path: '' };
   if (depth === DEEPEST || ArrayBuffer.isView(value)) return undefined;
-  if (value instanceof Map || value instanceof Set) return among(value.values(), depth, left);
-  for (const name in value) {
-    if (left.parts <= 0) return undefined;
-    const part = (value as Readonly<Record<string, unknown>>)[name];
+  for (const [path, part] of partsOf(value)) {
+    if ((left.parts -= 1) < 0) return undefined;
     const inner = typeof part === 'object' && part !== null ? find(part, depth + 1, left) : undefined;
-    if (inner !== undefined)
-      return { ...inner, path: `${Array.isArray(value) ? `[${name}]` : `.${name}`}${inner.path}` };
+    if (inner !== undefined) return { ...inner, path: path + inner.path };
   }
   return undefined;
 }
 
-function among(members: Iterable<unknown>, depth: number, left: { parts: number }): Found | undefined {
-  for (const member of members) {
-    if (left.parts <= 0) return undefined;
-    const inner = typeof member === 'object' && member !== null ? find(member, depth + 1, left) : undefined;
-    if (inner !== undefined) return { ...inner, path: ` (a member)${inner.path}` };
+/** One after another: of a large value only the first are looked at. */
+function* partsOf(value: object): Generator<readonly [path: string, part: unknown]> {
+  if (value instanceof Map || value instanceof Set) {
+    for (const member of value.values()) yield [' (a member)', member];
+  } else if (Array.isArray(value)) {
+    // Not by name: the engine would make a list of all indices first.
+    for (const [index, item] of value.entries()) yield [`[${index}]`, item];
+  } else {
+    for (const name in value) yield [`.${name}`, (value as Readonly<Record<string, unknown>>)[name]];
   }
-  return undefined;
 }
 
 /** By what it does and not by class: there are many kinds of streams and responses, and several realms. */

@@ -86,6 +86,29 @@ describe('a value that all callers can read', () => {
     expect(looked).toBeLessThan(200);
   });
 
+  test('costs no more to look at however many plain items it has, and no list of them is made', async () => {
+    let [reads, lists] = [0, 0];
+    const value = new Proxy(
+      Array.from({ length: 100_000 }, (_, index) => index),
+      {
+        get: (target, name) => {
+          reads += 1;
+          return Reflect.get(target, name) as unknown;
+        },
+        ownKeys: (target) => {
+          lists += 1;
+          return Reflect.ownKeys(target);
+        },
+      },
+    );
+    const cache = new TieredCache<unknown>({ ttl: '1m', upstream: () => value });
+
+    await cache.get('k');
+
+    expect(reads).toBeLessThan(1_000);
+    expect(lists).toBe(0);
+  });
+
   test('may contain itself', async () => {
     const value: Record<string, unknown> = { list: [] };
     value['self'] = value;
