@@ -69,7 +69,7 @@ export function encrypt(codec: Codec, options: EncryptOptions): Codec {
 class RingKey {
   readonly id: Uint8Array;
   readonly #key: Uint8Array | WebCryptoKey;
-  #imported: Promise<Imported> | undefined;
+  #imported: Imported | undefined;
 
   constructor(id: Uint8Array, key: Uint8Array | WebCryptoKey) {
     this.id = id;
@@ -77,12 +77,13 @@ class RingKey {
     this.#key = key instanceof Uint8Array ? key.slice() : key;
   }
 
-  use(): Promise<Imported> {
+  /** The key, and no promise of it, is kept: in a Worker, a request may end while it imports, and others would wait for ever. */
+  async use(): Promise<Imported> {
     const key = this.#key;
     this.#imported ??=
       key instanceof Uint8Array
-        ? crypto.subtle.importKey('raw', key as Uint8Array<ArrayBuffer>, 'AES-GCM', false, ['encrypt', 'decrypt'])
-        : Promise.resolve(key as Imported);
+        ? await crypto.subtle.importKey('raw', key as Uint8Array<ArrayBuffer>, 'AES-GCM', false, ['encrypt', 'decrypt'])
+        : (key as Imported);
     return this.#imported;
   }
 }

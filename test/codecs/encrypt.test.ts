@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 
 import { encrypt, gzip, structuredCloneCodec, valueCodec, type EncryptionKey } from '../../src/codecs/index.js';
 import { fromPayload, type Payload } from '../../src/codecs/payload.js';
@@ -87,6 +87,16 @@ describe('an encrypted payload', () => {
     expect(await open([NEW]).getIfCached('k')).toBeUndefined();
     expect(await open([NEW, OLD]).getIfCached('k')).toBe('value');
   });
+});
+
+test('a request that ends while a key is imported leaves nobody waiting', async () => {
+  const codec = encrypt(valueCodec, { keys: [OLD] });
+  const importing = vi.spyOn(crypto.subtle, 'importKey').mockReturnValueOnce(new Promise(() => {}));
+  onTestFinished(() => importing.mockRestore());
+
+  void codec.encode('of the request that ended');
+
+  expect(await codec.decode(await codec.encode('value'))).toBe('value');
 });
 
 test('keys that make no sense are refused at once, and never shown', () => {
