@@ -3,21 +3,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const WHAT_TO_DO =
-  'The tests need promtool on the path. Install it (Debian: apt-get install prometheus; macOS: brew install prometheus)';
+import { ensureInstalled } from './installed.ts';
 
 /** Called once before the tests. Makes sure that there is a promtool. */
 export function setup(): void {
-  if (isInstalled()) return;
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) throw new Error(WHAT_TO_DO);
-  try {
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
-    execFileSync('apt-get', ['update', '-qq'], { env, stdio: 'pipe' });
-    execFileSync('apt-get', ['install', '-qq', '-y', '--no-install-recommends', 'prometheus'], { env, stdio: 'pipe' });
-  } catch {
-    throw new Error(WHAT_TO_DO);
-  }
-  if (!isInstalled()) throw new Error(WHAT_TO_DO);
+  ensureInstalled({
+    command: 'promtool',
+    packageName: 'prometheus',
+    whatToDo:
+      'The tests need promtool on the path. Install it (Debian: apt-get install prometheus; macOS: brew install prometheus)',
+  });
 }
 
 /** Checks a scrape and returns what promtool has against it; empty where that is nothing. */
@@ -43,14 +38,5 @@ function output(command: readonly string[], input = ''): string {
   } catch (error) {
     const { stdout, stderr } = error as { readonly stdout: string; readonly stderr: string };
     return `${stdout}${stderr}`;
-  }
-}
-
-function isInstalled(): boolean {
-  try {
-    execFileSync('promtool', ['--version'], { stdio: 'pipe' });
-    return true;
-  } catch {
-    return false;
   }
 }

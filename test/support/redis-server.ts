@@ -1,10 +1,11 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { ensureInstalled } from './installed.ts';
 import { freePort } from './ports.ts';
 
 /** A Redis server of its own on loopback, without persistence. */
@@ -37,32 +38,15 @@ interface Running {
 /** Free ports that are tried one after another. */
 const PORTS_TRIED = 5;
 
-const WHAT_TO_DO =
-  'The tests need a redis-server 6.2 or later on the path. Install it (Debian: apt-get install redis-server; macOS: brew install redis)';
-
 /** Called once before the tests. Makes sure that there is a redis-server. */
 export function setup(): void {
-  if (isInstalled()) return;
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) throw new Error(WHAT_TO_DO);
-  try {
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
-    execFileSync('apt-get', ['update', '-qq'], { env, stdio: 'pipe' });
-    execFileSync('apt-get', ['install', '-qq', '-y', '--no-install-recommends', 'redis-server'], {
-      env,
-      stdio: 'pipe',
-    });
-  } catch {
-    throw new Error(WHAT_TO_DO);
-  }
-  if (!isInstalled()) throw new Error(WHAT_TO_DO);
-}
-
-function isInstalled(): boolean {
-  try {
-    return /v=(?:6\.[2-9]|[7-9]|\d\d)/.test(execFileSync('redis-server', ['--version'], { encoding: 'utf8' }));
-  } catch {
-    return false;
-  }
+  ensureInstalled({
+    command: 'redis-server',
+    version: /v=(?:6\.[2-9]|[7-9]|\d\d)/,
+    packageName: 'redis-server',
+    whatToDo:
+      'The tests need a redis-server 6.2 or later on the path. Install it (Debian: apt-get install redis-server; macOS: brew install redis)',
+  });
 }
 
 /** Starts a server, on a free port unless one is given, and resolves when it answers. `settings` go to its command line. */
