@@ -5,16 +5,16 @@ const LONGEST_TIMER = 2_147_483_647;
 
 /** A timer as late as this is a sign that the process stood still, in milliseconds. */
 const LATE = 2;
-/** So long what has arrived meanwhile is handed out before a late timer fires. */
+/** A late timer fires once more, no later than so many milliseconds, so that what has arrived is handed out first. */
 const GRACE = 25;
-/** How often a timer of a test runner's clock looks whether that clock is still there. */
+/** The interval, in milliseconds, at which a timer of a test runner's clock looks whether that clock is still there. */
 const WATCH = 20;
 
-// Those of the platform, also while a test runner replaces them.
+// The platform's own, also while a test runner replaces them.
 const { setTimeout: realTimeout, setInterval: realInterval, clearInterval: endInterval } = globalThis;
 const platform = globalThis as { setImmediate?: (run: () => void) => unknown; navigator?: { userAgent?: string } };
 const { setImmediate: realImmediate } = platform;
-/** Never equal to that of a test runner, also where this module was loaded after it had been replaced. */
+/** `undefined` where a test runner had replaced `Date.now` before this module was loaded: then no reading is kept. */
 const realNow = /native code/.test(String(Date.now)) ? Date.now : undefined;
 
 /** What the monotonic clock goes by. A test runner may replace it and take it away again. */
@@ -22,7 +22,7 @@ let source: unknown;
 let offset = 0;
 let latest = 0;
 
-/** Goes on where it was if its source is replaced. */
+/** Milliseconds that never go back: where the source is replaced, they go on from the last reading. */
 function monotonic(): number {
   const now: unknown = Reflect.get(performance, 'now');
   if (now !== source) {
@@ -50,7 +50,7 @@ function after(ms: number, run: () => void, isAwaited = false, hasWaited = false
   const timer = setTimeout(() => {
     endInterval(watch as number);
     const late = monotonic() - due;
-    // A test runner's timers may run ahead of the clock: then it is that time. Those of the platform are early by a fraction.
+    // A test runner's timer may run ahead of the clock, which then follows. One of the platform is early by a fraction.
     if (late < 0 && setTimeout !== realTimeout) offset -= late;
     if (delay < ms) cancel = after(ms - delay, run, isAwaited);
     else if (late > LATE && !hasWaited) cancel = after(Math.min(late, GRACE), run, isAwaited, true);
@@ -83,7 +83,7 @@ export function afterAwaited(clock: Clock, ms: number, run: () => void): void {
   else clock.after(ms, run);
 }
 
-/** Tells the timers of one time from those of another: a test runner replaces the platform's. */
+/** An identity of the timers in use: it changes when a test runner replaces the platform's. */
 export function timersOf(clock: Clock): unknown {
   return clock === systemClock ? setTimeout : clock;
 }

@@ -60,7 +60,7 @@ function freeze(value: object): boolean {
     const content = contentOf(next);
     if (content === undefined) freezeOne(next);
     else isFluid = true;
-    // Below what is frozen already, too: that was the work of somebody else.
+    // What was frozen before may hold parts that were not.
     for (const part of content ?? partsOf(next)) seen.add(part);
   }
   return isFluid;

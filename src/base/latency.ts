@@ -29,7 +29,7 @@ export class Latency {
 
   record(ms: number): void {
     const buckets = (this.#buckets ??= new Uint32Array(LAST + 1));
-    // Of a clock that went back there is no logarithm.
+    // A clock that went back gives a negative duration, which has no logarithm.
     const index = Math.ceil((Math.log2(ms / 1_000) - LOWEST) * PER_DOUBLING) || 0;
     buckets[Math.max(0, Math.min(LAST, index))]! += 1;
     this.#count += 1;

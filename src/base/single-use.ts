@@ -1,6 +1,6 @@
 import { misuse } from '../errors.js';
 
-/** Parts of a value that are looked at, and how deep they may lie: what can be read only once lies near the top. */
+/** The number of parts of a value that are looked at, and how deep they may lie: what can be read only once lies near the top. */
 const MOST_PARTS = 100;
 const DEEPEST = 4;
 
@@ -41,7 +41,7 @@ function find(value: object, depth: number, left: { parts: number }): Found | un
   return undefined;
 }
 
-/** One after another: of a large value only the first are looked at. */
+/** The parts of `value`, made one at a time: of a large value, only the first are looked at. */
 function* partsOf(value: object): Generator<readonly [path: string, part: unknown]> {
   if (value instanceof Map || value instanceof Set) {
     for (const member of value.values()) yield [' (a member)', member];

@@ -20,7 +20,7 @@ function realTick(): Tick | undefined {
   return nextTick?.clock === undefined ? nextTick : undefined;
 }
 
-/** So many microtasks count as a turn where the platform does not tell when it ends. */
+/** The number of microtasks that counts as a turn where the platform does not tell when one ends. */
 const TURN = 100;
 
 /**

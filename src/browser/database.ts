@@ -118,7 +118,7 @@ export class Database {
     try {
       return connection.transaction(store, mode, { durability });
     } catch (error) {
-      // The browser closed the connection before.
+      // The browser closed the connection before the transaction began.
       if ((error as { readonly name?: unknown }).name !== 'InvalidStateError') throw error;
       this.#lost(connection);
       return (await this.#connected()).transaction(store, mode, { durability });
