@@ -351,7 +351,7 @@ export interface PendingWrites<V> {
     options: { readonly signal: AbortSignal; readonly current: () => Promise<V | undefined> },
   ): Promise<V>;
   on(
-    type: 'accept' | 'restore' | 'conflict' | 'dead-letter' | 'queue-error',
+    type: 'accept' | 'restore' | 'conflict' | 'dead-letter' | 'discard' | 'queue-error',
     listener: (event: { readonly key?: string; readonly error?: unknown }) => void,
   ): () => void;
 }
@@ -453,6 +453,8 @@ export interface WriteQueue {
    * looking at the owner and each change of `Ownership.put` and `remove`. Go by the clock of the storage, if it has one.
    */
   own?(owner: string, ms: number, takeOver: boolean): MaybePromise<Ownership | undefined>;
+  /** Forgets everything: writes, dead letters, what can't be read, and the owner, which thereby has lost the queue. */
+  wipe?(): MaybePromise<void>;
   /** Whether the writes end with the process, so that pending ones keep it alive. @default false */
   readonly volatile?: boolean;
   /** Releases what the queue itself opened. */
@@ -469,6 +471,8 @@ export interface Ownership {
   put(writes: readonly QueuedWrite[]): MaybePromise<void>;
   /** As `WriteQueue.remove`. */
   remove(ids: readonly string[]): MaybePromise<void>;
+  /** Forgets everything but the owner. Where it is absent, only what can be read is removed. */
+  wipe?(): MaybePromise<void>;
   /** Lets nobody else be the owner for `ms` more milliseconds. Resolves to `false` if somebody is. Absent where owners need not say that they live. */
   renew?(ms: number): MaybePromise<boolean>;
   /** Ends it. Not an error for a former owner, and changes nothing then. */

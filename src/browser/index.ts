@@ -1,3 +1,4 @@
+export type { BrowserQueue, BrowserStorage } from './browser-storage.js';
 export type { ConnectivityOptions, ProbeContext } from './connectivity-options.js';
 export { connectivity, type Connectivity, type ConnectivityState } from './connectivity.js';
 export type { IndexedDbOptions } from './indexed-db-options.js';

@@ -1,8 +1,9 @@
 import { systemClock } from '../base/clock.js';
 import { QUEUE_OWNED, queueOwned } from '../base/owned.js';
-import type { Ownership, QueuedWrite, WriteQueue } from '../contracts.js';
+import type { Ownership, QueuedWrite } from '../contracts.js';
 import { isSoloflightError, UndecodableError } from '../errors.js';
 import { isQueuedWrite } from '../writes/queued-write.js';
+import type { BrowserQueue } from './browser-storage.js';
 import { Database, type Work } from './database.js';
 import { resolveDatabase, type IndexedDbOptions } from './indexed-db-options.js';
 import { LeftOwner } from './left-owner.js';
@@ -22,7 +23,7 @@ import { leaseFor, type QueueLease } from './queue-lease.js';
  * @see `sharedWrites`, which lets all tabs write.
  * @throws TypeError for an option that makes no sense.
  */
-export function indexedDbQueue(options: IndexedDbOptions = {}): WriteQueue {
+export function indexedDbQueue(options: IndexedDbOptions = {}): BrowserQueue {
   const settings = resolveDatabase(options, 'soloflight-writes');
   const database = new Database({ ...settings, store: STORE, version: 1, create, durability: 'strict' });
   return new IndexedDbQueue(database, new LeftOwner(settings.name));
@@ -49,7 +50,7 @@ function create(database: IDBDatabase): void {
   database.createObjectStore(STORE, { keyPath: 'id' }).createIndex('dead', 'dead');
 }
 
-class IndexedDbQueue implements WriteQueue {
+class IndexedDbQueue implements BrowserQueue {
   readonly name = 'indexed-db';
   readonly #database: Database;
   readonly #left: LeftOwner;
@@ -79,6 +80,10 @@ class IndexedDbQueue implements WriteQueue {
     });
   }
 
+  wipe(): Promise<void> {
+    return this.#change(({ store }) => store.clear());
+  }
+
   async own(owner: string, ms: number, takeOver: boolean): Promise<Ownership | undefined> {
     if (!(await this.#take(owner, ms, takeOver))) return undefined;
     const stopWatching = onPageEnd(() => this.#left.note(owner));
@@ -91,6 +96,13 @@ class IndexedDbQueue implements WriteQueue {
         this.#changeAs(owner, ({ store }) => {
           for (const id of ids) store.delete(id);
         }),
+      wipe: () =>
+        this.#changeAs(owner, ({ store, after }) =>
+          after(store.get(OWNER), (lease: unknown) => {
+            store.clear();
+            store.put(lease);
+          }),
+        ),
       renew: (more) => this.#renew(owner, more),
       release: async () => {
         stopWatching();

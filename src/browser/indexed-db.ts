@@ -1,7 +1,8 @@
-import type { StorageAdapter, StorageTier, StorageWrite, VersionAnswer } from '../contracts.js';
+import type { StorageAdapter, StorageWrite, VersionAnswer } from '../contracts.js';
 import { isEntry, plain, type Entry } from '../entry.js';
 import { UndecodableError } from '../errors.js';
 import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
+import type { BrowserStorage } from './browser-storage.js';
 import { Database, type Work } from './database.js';
 import { resolveDatabase, type IndexedDbOptions } from './indexed-db-options.js';
 import { putRecord } from './put-record.js';
@@ -21,10 +22,12 @@ import { alterVersions, beginVersions, readVersion } from './stored-versions.js'
  *
  * @throws TypeError for an option that makes no sense.
  */
-export function indexedDbStorage(options: IndexedDbOptions & TierOptions = {}): StorageTier {
+export function indexedDbStorage(options: IndexedDbOptions & TierOptions = {}): BrowserStorage {
   const settings = resolveDatabase(options, 'soloflight', TIER_OPTIONS);
   const database = new Database({ ...settings, store: STORE, version: 1, create, durability: 'relaxed' });
-  return defineStorage(new IndexedDbTier(database), tierOptionsOf(options));
+  const tier = new IndexedDbTier(database);
+  // It begins the versions of all keys anew: what is being loaded, in whichever tab, is refused.
+  return { ...defineStorage(tier, tierOptionsOf(options)), wipe: () => tier.clear() };
 }
 
 const STORE = 'entries';

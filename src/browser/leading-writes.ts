@@ -21,6 +21,7 @@ export async function perform<V>(writes: WritesLike<V>, call: Call, signal?: Abo
       return writes.flush(call[1] as { readonly due?: boolean } | undefined);
     case 'open':
     case 'status':
+    case 'wipe':
       return writes[method]();
     case 'listDead':
       return writes.deadLetters.list();

@@ -24,6 +24,7 @@ export interface WritesLike<V> {
   peek(key: string): PendingWrite<V> | undefined;
   flush(options?: { readonly due?: boolean }): Promise<void>;
   status(): WriteStatus;
+  wipe(): Promise<void>;
   on<T extends WriteEventType>(type: T, listener: (event: Extract<WriteEvent, { type: T }>) => void): () => void;
   close(options?: CloseOptions): Promise<void>;
 }
@@ -67,6 +68,11 @@ export interface SharedWrites<V> extends Writes<V> {
   flush(options?: { readonly due?: boolean }): Promise<void>;
   /** The status of the one `WriteBehind`. In other tabs, an error in it has only its name, message and code. */
   status(): Promise<WriteStatus>;
+  /**
+   * Gives up everything that is pending, whichever tab wrote it, and empties the queue: when a user signs out. All tabs forget
+   * it. Nothing of it is delivered any more, unless the sink has it already.
+   */
+  wipe(): Promise<void>;
   /**
    * Calls `listener` for each event of `type` of the one `WriteBehind`, in all tabs, until the returned function is called.
    *

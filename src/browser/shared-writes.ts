@@ -142,6 +142,10 @@ class TabWrites<V> implements SharedWrites<V> {
     return silenced(this.#call<WriteStatus>(['status']).then(fromPlainStatus));
   }
 
+  wipe(): Promise<void> {
+    return this.#call(['wipe']);
+  }
+
   on<T extends WriteEventType>(type: T, listener: (event: Extract<WriteEvent, { type: T }>) => void): () => void {
     if (!isWriteEventType(type)) throw misuse('type', 'the name of an event', type);
     if (typeof listener !== 'function') throw misuse('listener', 'a function', listener);

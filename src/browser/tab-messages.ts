@@ -11,6 +11,7 @@ type Method =
   | 'peek'
   | 'flush'
   | 'status'
+  | 'wipe'
   | 'listDead'
   | 'requeueDead'
   | 'dropDead';

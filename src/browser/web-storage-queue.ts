@@ -1,7 +1,8 @@
 import { systemClock } from '../base/clock.js';
 import { queueOwned } from '../base/owned.js';
 import { isThenable } from '../base/promises.js';
-import type { Codec, MaybePromise, Ownership, QueuedWrite, WriteQueue } from '../contracts.js';
+import type { Codec, MaybePromise, Ownership, QueuedWrite } from '../contracts.js';
+import type { BrowserQueue } from './browser-storage.js';
 import { onPageEnd } from './page-end.js';
 import { leaseFor, type QueueLease } from './queue-lease.js';
 import type { WebArea } from './web-area.js';
@@ -22,14 +23,14 @@ import { resolveWebStorage, type WebStorageOptions } from './web-storage-options
  * @see `sharedWrites`, which lets all tabs write.
  * @throws TypeError for an option that makes no sense.
  */
-export function webStorageQueue(options: WebStorageOptions = {}): WriteQueue {
+export function webStorageQueue(options: WebStorageOptions = {}): BrowserQueue {
   const { area, beside, codec } = resolveWebStorage(options, 'soloflight-writes');
   return new WebStorageQueue(area, beside, codec);
 }
 
 const OWNER = 'owner';
 
-class WebStorageQueue implements WriteQueue {
+class WebStorageQueue implements BrowserQueue {
   readonly name: string;
   readonly #area: WebArea;
   /** Where the owner is. */
@@ -59,6 +60,11 @@ class WebStorageQueue implements WriteQueue {
     for (const id of ids) this.#area.delete(id);
   }
 
+  wipe(): void {
+    this.#beside.delete(OWNER);
+    this.remove(this.#area.keys());
+  }
+
   own(owner: string, ms: number, takeOver: boolean): Ownership | undefined {
     const lease = leaseFor(this.#lease(), owner, ms, takeOver);
     if (lease === undefined) return undefined;
@@ -74,6 +80,10 @@ class WebStorageQueue implements WriteQueue {
       remove: (ids) => {
         check();
         this.remove(ids);
+      },
+      wipe: () => {
+        check();
+        this.remove(this.#area.keys());
       },
       renew: (more) => endAt(systemClock.now() + more),
       release: () => {

@@ -1,13 +1,15 @@
+import { systemClock } from '../base/clock.js';
 import { isThenable } from '../base/promises.js';
 import { chain } from '../codecs/chain.js';
-import type { Codec, MaybePromise, StorageAdapter, StorageTier, StorageWrite } from '../contracts.js';
+import type { Codec, MaybePromise, StorageAdapter, StorageWrite } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError } from '../errors.js';
 import { keyInStorage } from '../marks/namespace.js';
 import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
+import type { BrowserStorage } from './browser-storage.js';
 import type { WebArea } from './web-area.js';
 import { parseRow, readRow, writeRow } from './web-row.js';
-import { resolveWebStorage, type WebStorageOptions } from './web-storage-options.js';
+import { resolveWebStorage, type WebStorageOptions, type WebStorageSettings } from './web-storage-options.js';
 
 /**
  * A storage tier in localStorage or sessionStorage: synchronous, and small, about five million characters per origin.
@@ -26,10 +28,13 @@ import { resolveWebStorage, type WebStorageOptions } from './web-storage-options
  *
  * @throws TypeError for an option that makes no sense.
  */
-export function webStorageStorage(options: WebStorageOptions & TierOptions = {}): StorageTier {
-  const { area, codec } = resolveWebStorage(options, 'soloflight', TIER_OPTIONS);
-  return defineStorage(new WebStorageTier(area, codec), tierOptionsOf(options));
+export function webStorageStorage(options: WebStorageOptions & TierOptions = {}): BrowserStorage {
+  const tier = new WebStorageTier(resolveWebStorage(options, 'soloflight', TIER_OPTIONS));
+  return { ...defineStorage(tier, tierOptionsOf(options)), wipe: () => tier.wipe() };
 }
+
+/** Name of the instant of the last wipe, epoch milliseconds. */
+const WIPED = 'wiped';
 
 /** A sweep looks at this many names per entry it may remove. */
 const LOOKS_PER_REMOVAL = 16;
@@ -37,11 +42,14 @@ const LOOKS_PER_REMOVAL = 16;
 class WebStorageTier implements StorageAdapter {
   readonly name: string;
   readonly #area: WebArea;
+  /** Where the instant of the last wipe is. */
+  readonly #beside: WebArea;
   readonly #codec: Codec;
 
-  constructor(area: WebArea, codec: Codec) {
+  constructor({ area, beside, codec }: WebStorageSettings) {
     this.name = area.name;
     this.#area = area;
+    this.#beside = beside;
     this.#codec = codec;
   }
 
@@ -51,15 +59,16 @@ class WebStorageTier implements StorageAdapter {
   }
 
   set(key: string, entry: Entry, keepUntil: number): MaybePromise<void> {
-    return chain(writeRow({ key, entry, keepUntil }, this.#codec), (row) => this.#write(key, row));
+    return chain(writeRow({ key, entry, keepUntil }, this.#codec), (row) => {
+      this.#write(key, row, entry);
+    });
   }
 
   setIfNewer(key: string, entry: Entry, keepUntil: number): MaybePromise<boolean> {
     return chain(writeRow({ key, entry, keepUntil }, this.#codec), (row) => {
       const stored = parseRow(this.#area.get(key));
       if (stored !== undefined && stored.startedAt > entry.startedAt) return false;
-      this.#write(key, row);
-      return true;
+      return this.#write(key, row, entry);
     });
   }
 
@@ -76,7 +85,7 @@ class WebStorageTier implements StorageAdapter {
   setMany(writes: readonly StorageWrite[]): MaybePromise<void> {
     const rows = writes.map((write) => writeRow(write, this.#codec));
     const writeAll = (all: readonly string[]): void => {
-      for (const [index, { key }] of writes.entries()) this.#write(key, all[index] ?? '');
+      for (const [index, { key, entry }] of writes.entries()) this.#write(key, all[index] ?? '', entry);
     };
     return rows.some(isThenable) ? Promise.all(rows).then(writeAll) : writeAll(rows as string[]);
   }
@@ -87,6 +96,12 @@ class WebStorageTier implements StorageAdapter {
 
   clear(): void {
     this.deleteMany(this.#area.keys());
+  }
+
+  /** Other tabs have no other way to learn of it: a load that is under way there began before this instant. */
+  wipe(): void {
+    this.clear();
+    this.#beside.set(WIPED, String(systemClock.now()));
   }
 
   sweep(now: number, limit: number): number {
@@ -102,13 +117,18 @@ class WebStorageTier implements StorageAdapter {
   /** The browser opens and closes the storage. */
   close(): void {}
 
-  #write(key: string, row: string): void {
+  /** Tells whether the row was stored: not one from before the last wipe. */
+  #write(key: string, row: string, { startedAt }: Entry): boolean {
+    const wiped = Number(this.#beside.get(WIPED) ?? Number.NaN);
+    // An instant in the future: the clock was set back.
+    if (startedAt <= wiped && wiped <= systemClock.now()) return false;
     try {
       this.#area.set(key, row);
     } catch (error) {
       if (!isSoloflightError(error, 'SOLOFLIGHT_STORAGE_FULL') || !this.#makeRoom(key, row.length)) throw error;
       this.#area.set(key, row);
     }
+    return true;
   }
 
   /** Removes entries, outlived soonest first, until `needed` characters are free. Removes none if that is impossible. */

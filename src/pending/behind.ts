@@ -67,7 +67,7 @@ function sourceOf<V>(writes: PendingWrites<V>): WriteSource<V> {
     },
     watch(changed) {
       tell = changed;
-      const ends = (['accept', 'restore', 'conflict', 'dead-letter', 'queue-error'] as const).map((type) =>
+      const ends = (['accept', 'restore', 'conflict', 'dead-letter', 'discard', 'queue-error'] as const).map((type) =>
         writes.on(type, (event) => {
           const key = keyOf(event);
           if (key === undefined) return;

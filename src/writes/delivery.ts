@@ -37,6 +37,8 @@ export class Delivery<V> {
   #demands = 0;
   #passing: Promise<void> | undefined;
   #halted = false;
+  /** Calls of {@link discard}. */
+  #discards = 0;
   /** Ends the wait for the sink; set while a batch is under way. */
   #abandon: ((reason: unknown) => void) | undefined;
   inFlight = 0;
@@ -114,6 +116,17 @@ export class Delivery<V> {
     this.#abandon?.(reason);
   }
 
+  /** Gives up all writes so far, which the lanes hold no more. Aborts the signal of the batch under way. */
+  discard(reason: unknown): void {
+    this.#discards += 1;
+    this.#verdicts.clear();
+    this.#raiseGoal();
+    this.#pausedUntil = 0;
+    this.#failures = 0;
+    this.#abandon?.(reason);
+    this.#plan();
+  }
+
   async #wake(): Promise<void> {
     try {
       await this.#parts.open();
@@ -165,7 +178,9 @@ export class Delivery<V> {
 
   async #deliver(batch: readonly Held[]): Promise<boolean> {
     const { sink, clock, maxDuration } = this.#parts.settings;
+    const discards = this.#discards;
     const marked = await this.#mark(batch);
+    if (discards !== this.#discards) return true;
     if (marked.length === 0 || this.#halted) return this.#unsent(marked);
     const writes = marked.map(({ write }) => toPendingWrite<V>(isolated(write)));
     const controller = new AbortController();
@@ -187,11 +202,12 @@ export class Delivery<V> {
       // Not `writes`, which the sink may have emptied.
       outcomes = readOutcomes(answer, marked.length);
     } catch (error) {
-      return await this.#failed(marked, error, since);
+      return discards !== this.#discards || (await this.#failed(marked, error, since));
     } finally {
       this.inFlight = 0;
       this.#abandon = undefined;
     }
+    if (discards !== this.#discards) return true;
     return this.#answered(marked, outcomes, since);
   }
 

@@ -38,6 +38,11 @@ export class Doubts {
     this.#doubts.set(id, { id, key, stored });
   }
 
+  /** The queue has forgotten everything. */
+  clear(): void {
+    this.#doubts.clear();
+  }
+
   /** Asks the queue for the state from before. Returns nothing if that is over at once. Never throws or rejects. */
   settle(): MaybePromise<void> {
     const doubts = [...this.#doubts.values()];

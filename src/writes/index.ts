@@ -22,6 +22,7 @@ export {
   WriteConflictError,
   WriteQueueError,
   WritesClosedError,
+  WritesDiscardedError,
   WritesUndeliveredError,
 } from './write-errors.js';
 export type { WriteEvent, WriteEventType } from './write-events.js';

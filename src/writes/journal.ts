@@ -2,6 +2,7 @@ import { isThenable, rejection, resolvers, silenced, type Resolvers } from '../b
 import type { MaybePromise, QueuedWrite, WriteQueue } from '../contracts.js';
 import type { SoloflightError } from '../errors.js';
 import { Doubts } from './doubts.js';
+import { emptyQueue } from './empty-queue.js';
 import type { Held } from './lanes.js';
 import { isOwned, queueError } from './write-errors.js';
 
@@ -37,6 +38,8 @@ export class Journal {
   #next = new Map<Held, Resolvers<void>>();
   #running: Promise<void> | undefined;
   #isAsync = false;
+  /** Settles when the queue has been emptied; set until that begins. */
+  #emptying: Resolvers<void> | undefined;
 
   constructor(options: JournalOptions) {
     this.#options = options;
@@ -47,7 +50,7 @@ export class Journal {
   write(held: Held): MaybePromise<void> {
     // What is in doubt is settled first, which may take time.
     if (this.#doubts.size > 0) this.#isAsync = true;
-    if (this.#isAsync) return this.#join(held);
+    if (this.#isAsync || this.#running !== undefined) return this.#join(held);
     const { queue } = this.#options;
     const { write, done } = held;
     let answer: MaybePromise<void>;
@@ -58,6 +61,19 @@ export class Journal {
     }
     if (isThenable(answer)) return this.#becomeAsync(held, answer);
     held.stored = write;
+  }
+
+  /** Empties the queue. Refuses what is not stored yet with `reason`. Rejects with a {@link WriteQueueError}. */
+  wipe(reason: unknown): Promise<void> {
+    const dropped = this.#next;
+    this.#next = new Map();
+    for (const [{ done }, waiting] of dropped) {
+      if (done) waiting.resolve();
+      else waiting.reject(reason);
+    }
+    this.#emptying ??= resolvers<void>();
+    this.#running ??= Promise.resolve().then(() => this.#run());
+    return silenced(this.#emptying.promise);
   }
 
   /** Tries to settle what is in doubt. Resolves to whether nothing is any more. Never rejects. */
@@ -94,7 +110,11 @@ export class Journal {
   }
 
   async #run(): Promise<void> {
-    while (this.#next.size > 0) {
+    while (this.#emptying !== undefined || this.#next.size > 0) {
+      if (this.#emptying !== undefined) {
+        await this.#empty(this.#emptying);
+        continue;
+      }
       const group = this.#next;
       this.#next = new Map();
       const all = [...group.keys()];
@@ -108,6 +128,21 @@ export class Journal {
       );
     }
     this.#running = undefined;
+  }
+
+  async #empty(emptying: Resolvers<void>): Promise<void> {
+    const { queue, failed } = this.#options;
+    const operation = 'forget all writes';
+    this.#emptying = undefined;
+    try {
+      await emptyQueue(queue, queue);
+      this.#doubts.clear();
+      emptying.resolve();
+    } catch (cause) {
+      const error = queueError(queue.name, operation, cause);
+      failed(operation, error);
+      emptying.reject(error);
+    }
   }
 
   async #put(group: Map<Held, Resolvers<void>>, puts: readonly (readonly [Held, QueuedWrite])[]): Promise<void> {

@@ -180,11 +180,12 @@ export class Lanes {
     if (this.#lanes.delete(lane.key)) this.#lanes.set(lane.key, lane);
   }
 
-  /** Forgets everything. */
-  clear(): void {
-    for (const lane of this.#lanes.values()) lane.held.length = 0;
+  /** Forgets everything, and tells what that was. */
+  clear(): QueuedWrite[] {
+    const writes = [...this.#lanes.values()].flatMap((lane) => lane.held.splice(0).map(({ write }) => write));
     this.#lanes.clear();
     this.#size = 0;
+    return writes;
   }
 
   /** Ends the pauses of all keys. */

@@ -1,6 +1,7 @@
 import { QUEUE_OWNED, queueOwned } from '../base/owned.js';
 import type { Clock, MaybePromise, Ownership, QueuedWrite, WriteQueue } from '../contracts.js';
 import { isSoloflightError, type SoloflightError } from '../errors.js';
+import { emptyQueue } from './empty-queue.js';
 import { pause } from './within.js';
 
 /** Duration of an owner's lease, the interval of its renewals, and the pause between two questions for a lease. */
@@ -59,6 +60,10 @@ export class OwnedQueue implements WriteQueue {
     return this.#change((queue) => queue.remove(ids));
   }
 
+  wipe(): MaybePromise<void> {
+    return this.#change((owner) => emptyQueue(this.#options.queue, owner));
+  }
+
   listDead(): MaybePromise<readonly (QueuedWrite | Error)[]> {
     return this.#options.queue.listDead();
   }
@@ -80,7 +85,7 @@ export class OwnedQueue implements WriteQueue {
     }
   }
 
-  #change(run: (queue: Pick<Ownership, 'put' | 'remove'>) => MaybePromise<void>): MaybePromise<void> {
+  #change(run: (queue: Pick<Ownership, 'put' | 'remove' | 'wipe'>) => MaybePromise<void>): MaybePromise<void> {
     if (this.#isLost) throw queueOwned(this.name);
     try {
       const answer = run(this.#ownership ?? this.#options.queue);

@@ -21,6 +21,8 @@ interface Verdict {
 export class Verdicts<V> {
   readonly #parts: DeliveryParts<V>;
   #verdicts: Verdict[] = [];
+  /** Calls of {@link clear}. */
+  #discards = 0;
 
   constructor(parts: DeliveryParts<V>) {
     this.#parts = parts;
@@ -29,6 +31,12 @@ export class Verdicts<V> {
   /** Whether the queue has yet to learn of a verdict. */
   get pending(): boolean {
     return this.#verdicts.length > 0;
+  }
+
+  /** Forgets what the queue has yet to learn: all of it was given up. */
+  clear(): void {
+    this.#verdicts = [];
+    this.#discards += 1;
   }
 
   /** Notes the sink's outcome for `held`, and returns its error, if any. */
@@ -83,6 +91,7 @@ export class Verdicts<V> {
    */
   async store(): Promise<boolean> {
     const verdicts = this.#verdicts;
+    const discards = this.#discards;
     this.#verdicts = [];
     const stored = verdicts.map(({ held, dead }) => {
       if (dead === undefined) held.done = true;
@@ -92,7 +101,7 @@ export class Verdicts<V> {
     const results = stored.every((answer) => answer === undefined) ? undefined : await Promise.allSettled(stored);
     for (const [index, verdict] of verdicts.entries()) {
       if (results === undefined || results[index]?.status === 'fulfilled') this.#over(verdict);
-      else this.#verdicts.push(verdict);
+      else if (discards === this.#discards) this.#verdicts.push(verdict);
     }
     return this.#verdicts.length === 0;
   }

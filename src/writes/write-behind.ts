@@ -19,7 +19,7 @@ import { toPendingWrite, type PendingWrite } from './pending-write.js';
 import { Room } from './room.js';
 import { Settling } from './settling.js';
 import { Updates } from './updates.js';
-import { TooManyWritesError, WritesClosedError, WritesUndeliveredError } from './write-errors.js';
+import { TooManyWritesError, WritesClosedError, WritesDiscardedError, WritesUndeliveredError } from './write-errors.js';
 import { isWriteEventType, type WriteEvent, type WriteEventType } from './write-events.js';
 import { acceptedAt, newWriter, WriteIds } from './write-ids.js';
 import { resolveWriteOptions, type WriteBehindOptions, type WriteSettings } from './write-options.js';
@@ -115,6 +115,8 @@ export class WriteBehind<V> implements Writes<V> {
   readonly #updates: Updates<V>;
   readonly #alive: KeepAlive;
   #isAlive = false;
+  /** Calls of {@link wipe}. */
+  #wipes = 0;
   #closing: Promise<void> | undefined;
   #released: Promise<void> | undefined;
 
@@ -254,6 +256,22 @@ export class WriteBehind<V> implements Writes<V> {
   }
 
   /**
+   * Gives up everything that is pending, dead letters included, and empties the queue: when a user signs out.
+   *
+   * Nothing of it is delivered any more, unless the sink has it already: its signal aborts. Reads and caches forget it at
+   * once. Later writes are accepted as before. What waits to be accepted is rejected with a {@link WritesDiscardedError}.
+   *
+   * @throws {@link WriteQueueError} if the queue can't be emptied, {@link WritesClosedError}, and an error with code
+   * `SOLOFLIGHT_QUEUE_OWNED` if the queue has another owner.
+   */
+  wipe(): Promise<void> {
+    if (this.#closing !== undefined) return rejection(new WritesClosedError());
+    const refusal = this.#owned?.refusal;
+    if (refusal !== undefined) return rejection(refusal);
+    return this.#alive.during(this.#opening.after(() => this.#wipe()));
+  }
+
+  /**
    * Accepts no more writes, flushes, and closes the queue. What is not delivered then stays in the queue.
    *
    * A later call may shorten an earlier one, by `abort` or `within`.
@@ -306,8 +324,28 @@ export class WriteBehind<V> implements Writes<V> {
     checkFunction('current', current);
     checkKey(key);
     if (this.#closing !== undefined) throw new WritesClosedError(key);
+    const wipes = this.#wipes;
     await this.open();
-    return this.#updates.run({ key, fn, current, enter: (apply) => this.#enter(key, options, apply) });
+    const enter = <T>(apply: () => MaybePromise<T>): MaybePromise<T> => {
+      if (wipes !== this.#wipes) throw new WritesDiscardedError(key);
+      return this.#enter(key, options, apply);
+    };
+    return this.#updates.run({ key, fn, current, enter });
+  }
+
+  #wipe(): Promise<void> {
+    const reason = new WritesDiscardedError();
+    this.#wipes += 1;
+    this.#room.close(reason);
+    const discarded = this.#lanes.clear();
+    this.#delivery.discard(reason);
+    const wiped = this.#journal.wipe(reason);
+    this.#keepAlive();
+    for (const write of discarded) {
+      const { id, key } = toPendingWrite(write);
+      this.#events.emit({ type: 'discard', key, id });
+    }
+    return wiped;
   }
 
   #write(key: string, kind: Incoming['kind'], value: unknown, options: WriteOptions | undefined): Promise<void> {

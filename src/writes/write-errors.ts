@@ -28,6 +28,13 @@ export class WritesClosedError extends SoloflightError {
   }
 }
 
+/** `wipe` was called before the write was accepted: it never will be. */
+export class WritesDiscardedError extends SoloflightError {
+  constructor(key?: string) {
+    super('SOLOFLIGHT_WRITES_DISCARDED', 'The write was given up, with all that was pending, by `wipe`', { key });
+  }
+}
+
 /** `maxPending` writes are waiting already: the write was not accepted. */
 export class TooManyWritesError extends SoloflightError {
   readonly maxPending: number;

@@ -18,6 +18,8 @@ export type WriteEvent =
   /** The write conflicted with what the sink holds: it goes on with a resolved value, or was dropped for the remote one. */
   | { readonly type: 'conflict'; readonly key: string; readonly id: string; readonly resolution: 'local' | 'remote' }
   | { readonly type: 'dead-letter'; readonly key: string; readonly id: string; readonly reason: string }
+  /** The write was pending, and `wipe` gave it up. */
+  | { readonly type: 'discard'; readonly key: string; readonly id: string }
   /** The sink answered for a batch. */
   | { readonly type: 'batch'; readonly size: number; readonly durationMs: number }
   /** The sink failed for a batch as a whole. */
@@ -39,7 +41,7 @@ export type WriteEvent =
 export type WriteEventType = WriteEvent['type'];
 
 export const WRITE_EVENT_TYPES: readonly WriteEventType[] = [
-  ...(['accept', 'restore', 'deliver', 'retry', 'conflict', 'dead-letter'] as const),
+  ...(['accept', 'restore', 'deliver', 'retry', 'conflict', 'dead-letter', 'discard'] as const),
   ...(['batch', 'batch-error', 'queue-error', 'drain', 'error'] as const),
 ];
 

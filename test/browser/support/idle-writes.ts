@@ -11,7 +11,7 @@ export function idleWrites<V>(own: Partial<WritesLike<V>> = {}): WritesLike<V> {
   const nothing = async (): Promise<undefined> => undefined;
   return {
     deadLetters: { list: async () => [], requeue: nothing, drop: nothing },
-    ...{ open: nothing, put: nothing, delete: nothing, read: nothing, flush: nothing, close: nothing },
+    ...{ open: nothing, put: nothing, delete: nothing, read: nothing, flush: nothing, wipe: nothing, close: nothing },
     peek: () => undefined,
     status: () => STATUS,
     on: () => () => {},
