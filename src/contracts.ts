@@ -439,7 +439,12 @@ export interface WriteQueue {
   readonly name: string;
   /** All writes that are no dead letters, in any order. */
   load(): MaybePromise<readonly (QueuedWrite | Error)[]>;
-  /** Keeps `writes`, replacing those with the same `id`. No two have the same. */
+  /**
+   * Keeps `writes`, replacing those with the same `id`. No two have the same.
+   *
+   * **For implementors:** if there is no room, fail with an error whose `code` is `SOLOFLIGHT_STORAGE_FULL`: what is kept is
+   * then delivered all the same, to make room.
+   */
   put(writes: readonly QueuedWrite[]): MaybePromise<void>;
   /** Forgets the writes with these ids, dead letters included. One that is not there is not an error. */
   remove(ids: readonly string[]): MaybePromise<void>;

@@ -1,7 +1,9 @@
 import { pauseAfter } from '../base/backoff.js';
 import { resolvers } from '../base/promises.js';
+import type { QueuedWrite } from '../contracts.js';
 import type { DeliveryParts } from './delivery-parts.js';
 import { Due } from './due.js';
+import { isFull } from './full.js';
 import type { Held } from './lanes.js';
 import { readOutcomes } from './outcomes.js';
 import { isolated, toPendingWrite } from './pending-write.js';
@@ -161,6 +163,7 @@ export class Delivery<V> {
     const { lanes, settings } = this.#parts;
     this.#due.set(Infinity);
     this.#pausedUntil = 0;
+    this.#verdicts.retry();
     while (!this.#halted) {
       const demands = this.#demands;
       const tells = this.#verdicts.pending;
@@ -172,6 +175,7 @@ export class Delivery<V> {
       if (demands === this.#demands) break;
       this.#resume();
     }
+    if (this.#verdicts.left && this.#pausedUntil === 0) this.#pause();
     this.#passing = undefined;
     this.#plan();
   }
@@ -227,11 +231,14 @@ export class Delivery<V> {
       return journal.write(held);
     });
     if (stored.every((answer) => answer === undefined)) return batch;
+    const marked = batch.map(({ write }) => write);
     const results = await Promise.allSettled(stored);
     return batch.filter((held, index) => {
-      const isKnown = results[index]?.status === 'fulfilled';
-      if (!isKnown) this.#verdicts.postpone(held);
-      return isKnown;
+      const result = results[index];
+      if (result?.status !== 'rejected') return true;
+      const goes = isFull(result.reason) && goUnmarked(held, marked[index] as QueuedWrite);
+      if (!goes) this.#verdicts.postpone(held);
+      return goes;
     });
   }
 
@@ -285,4 +292,18 @@ export class Delivery<V> {
     if (this.#pausedUntil > 0) this.#due.set(this.#pausedUntil);
     else this.#due.set(Math.min(this.#windowEnd, lanes.earliestRetry));
   }
+}
+
+/**
+ * Lets a write go to the sink although a full queue did not take its mark, or it could never drain. Tells whether it may.
+ *
+ * The queue looked at its owner before it was full. What it did not accept is not delivered, only what a conflict made of
+ * it. After a crash, it comes again under the same id, and what is merged into it then has another one.
+ */
+function goUnmarked(held: Held, marked: QueuedWrite): boolean {
+  const { stored, lane } = held;
+  if (stored === undefined || held.write !== stored || !lane.held.includes(held)) return false;
+  const { attempts, triedFor, revision } = marked;
+  held.write = revision === stored.revision ? { ...stored, attempts, triedFor } : marked;
+  return true;
 }

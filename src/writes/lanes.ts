@@ -11,6 +11,8 @@ export interface Held {
   write: QueuedWrite;
   /** The state that the queue is known to hold. Written by the journal, and on restore. */
   stored: QueuedWrite | undefined;
+  /** Its state when the queue was read. Its sink may know the id, if the queue was too full for a mark. */
+  restored: QueuedWrite | undefined;
   /** Whether the write is over, and has only to be removed from the queue. */
   done: boolean;
   /** Monotonic milliseconds of the first attempt in this process. */
@@ -90,7 +92,7 @@ export class Lanes {
         value: merged,
         at,
         attempts: 0,
-        revision: write.revision,
+        revision: write.revision + (write === previous.restored ? 1 : 0),
         triedFor: 0,
         // After a delete there is no value to merge into.
         whole: replace || write.whole || write.kind === 'delete',
@@ -111,7 +113,7 @@ export class Lanes {
     const lane = this.#lanes.get(write.key);
     if (lane?.held.some((held) => held.write.id === write.id) === true) return;
     const held = this.#append(write, lane);
-    held.stored = write;
+    held.stored = held.restored = write;
     const { held: all, busy } = held.lane;
     all.pop();
     const place = all.findIndex((other, index) => !(busy && index === 0) && other.write.sequence > write.sequence);
@@ -212,12 +214,19 @@ export class Lanes {
   #append(write: QueuedWrite, known: Lane | undefined): Held {
     this.#size += 1;
     if (known !== undefined) {
-      const held: Held = { write, stored: undefined, done: false, triedSince: undefined, lane: known };
+      const held: Held = {
+        write,
+        stored: undefined,
+        restored: undefined,
+        done: false,
+        triedSince: undefined,
+        lane: known,
+      };
       known.held.push(held);
       return held;
     }
     const lane: Lane = { key: write.key, held: [], busy: false, failures: 0, notBefore: 0, alone: false };
-    const held: Held = { write, stored: undefined, done: false, triedSince: undefined, lane };
+    const held: Held = { write, stored: undefined, restored: undefined, done: false, triedSince: undefined, lane };
     // Most lanes never hold a second write; `push` would give the array room for many.
     lane.held = [held];
     this.#lanes.set(write.key, lane);

@@ -5,6 +5,7 @@ import { isError } from '../base/realm.js';
 import type { DeadReason, QueuedWrite } from '../contracts.js';
 import { misuse } from '../errors.js';
 import type { DeliveryParts } from './delivery-parts.js';
+import { isFull } from './full.js';
 import type { Held } from './lanes.js';
 import { isolated, toPendingWrite } from './pending-write.js';
 import type { WriteOutcome } from './write-options.js';
@@ -21,6 +22,8 @@ interface Verdict {
 export class Verdicts<V> {
   readonly #parts: DeliveryParts<V>;
   #verdicts: Verdict[] = [];
+  /** Whether the queue could not even forget, since it is full: writes of other keys go on all the same. */
+  #isFull = false;
   /** Calls of {@link clear}. */
   #discards = 0;
 
@@ -30,7 +33,17 @@ export class Verdicts<V> {
 
   /** Whether the queue has yet to learn of a verdict. */
   get pending(): boolean {
+    return this.left && !this.#isFull;
+  }
+
+  /** The same, also for what a full queue could not learn. */
+  get left(): boolean {
     return this.#verdicts.length > 0;
+  }
+
+  /** Lets a full queue be told again. */
+  retry(): void {
+    this.#isFull = false;
   }
 
   /** Forgets what the queue has yet to learn: all of it was given up. */
@@ -85,7 +98,7 @@ export class Verdicts<V> {
   }
 
   /**
-   * Tells the queue which writes are over. Resolves to whether it knows them all now.
+   * Tells the queue which writes are over. Resolves to whether delivery may go on: it knows them all now, or is full.
    *
    * The next write of a key waits for that: after a crash, the first one must not be delivered again behind the second.
    */
@@ -100,10 +113,14 @@ export class Verdicts<V> {
     });
     const results = stored.every((answer) => answer === undefined) ? undefined : await Promise.allSettled(stored);
     for (const [index, verdict] of verdicts.entries()) {
-      if (results === undefined || results[index]?.status === 'fulfilled') this.#over(verdict);
-      else if (discards === this.#discards) this.#verdicts.push(verdict);
+      const result = results?.[index];
+      if (result?.status !== 'rejected') this.#over(verdict);
+      else if (discards === this.#discards) {
+        this.#verdicts.push(verdict);
+        this.#isFull = isFull(result.reason);
+      }
     }
-    return this.#verdicts.length === 0;
+    return !this.pending;
   }
 
   #over({ held, dead, remote }: Verdict): void {

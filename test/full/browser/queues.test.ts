@@ -162,3 +162,45 @@ describe.each(['indexedDbQueue', 'webStorageQueue'] as const)('a suspended forme
     expect(read).toBe('kept');
   });
 });
+
+describe('an indexedDbQueue of an origin that may store nothing more', () => {
+  test('is drained', async () => {
+    const tab = await openTab();
+    const browser = await tab.context().newCDPSession(tab);
+    // Before anything is written: how much room there is, the browser remembers for a while.
+    await browser.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 200_000 });
+    await tab.evaluate(async () => {
+      const { indexedDbQueue, WriteBehind } = window.soloflight;
+      const delivered: string[] = [];
+      const writes = new WriteBehind<Uint8Array>({
+        queue: indexedDbQueue(),
+        flushEvery: Infinity,
+        sink: (batch) => void delivered.push(...batch.map(({ key }) => key)),
+      });
+      for (const key of ['a', 'b']) await writes.put(key, crypto.getRandomValues(new Uint8Array(30_000)));
+      Object.assign(window, { writes, delivered });
+    });
+    const outcome = await tab.evaluate(async () => {
+      const { writes, delivered } = window as unknown as {
+        readonly writes: InstanceType<typeof window.soloflight.WriteBehind<Uint8Array>>;
+        readonly delivered: string[];
+      };
+      let refused = false;
+      for (let tries = 0; tries < 100 && !refused; tries += 1) {
+        const noise = crypto.getRandomValues(new Uint8Array(tries < 5 ? 60_000 : 1_000));
+        await writes.put(`c${tries}`, noise).catch(() => (refused = tries >= 5));
+      }
+      await writes.flush();
+      const { pending } = writes.status();
+      await writes.close();
+      return {
+        refused,
+        pending,
+        ab: delivered.slice(0, 2),
+        left: (await window.soloflight.indexedDbQueue().load()).length,
+      };
+    });
+
+    expect(outcome).toEqual({ refused: true, pending: 0, ab: ['a', 'b'], left: 0 });
+  });
+});
