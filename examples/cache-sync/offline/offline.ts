@@ -35,8 +35,9 @@ async function openAsset(request: Request): Promise<Response> {
 async function fetchShell(): Promise<void> {
   const shell = await caches.open(SHELL);
   const page = await fetch('/', { cache: 'no-cache' });
-  if (!page.ok) throw new Error(`The page answered ${page.status}`);
   const assets = [...(await page.clone().text()).matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, url]) => url!);
+  // A sign-in page, or that of a hotel's network, has a good status, too.
+  if (!page.ok || page.redirected || assets.length === 0) throw new Error(`This is not the page: ${page.status}`);
   const known = new Set((await shell.keys()).map(({ url }) => new URL(url).pathname));
   await shell.addAll(assets.filter((url) => !known.has(url)));
   await shell.put('/', page);

@@ -1,5 +1,12 @@
 import { TieredCache } from 'soloflight';
-import { connectivity, sharedWrites, webStorageQueue, webStorageStorage, type SharedWrites } from 'soloflight/browser';
+import {
+  connectivity,
+  sharedWrites,
+  webStorageQueue,
+  webStorageStorage,
+  type ProbeContext,
+  type SharedWrites,
+} from 'soloflight/browser';
 import { WriteBehind, type PendingWrite, type WriteOutcome } from 'soloflight/writes';
 
 import {
@@ -15,7 +22,7 @@ import { author, conflictPolicy } from './settings.js';
 
 /* All that concerns soloflight in the page. */
 
-export const connection = connectivity({ probe: '/api/health', backoff: { initial: '1s', max: '15s' } });
+export const connection = connectivity({ probe: isHealthy, backoff: { initial: '1s', max: '15s' } });
 
 /** The edits of all tabs: one of them delivers, all see them, and they outlive reloads in localStorage. */
 export const edits: SharedWrites<EditableProfile> = sharedWrites<EditableProfile>({
@@ -71,20 +78,36 @@ export async function reload(id: string): Promise<void> {
   await profiles.refresh(id);
 }
 
+/** Asks the API. What something else answers (a sign-in page, the network of a hotel) is no answer, whatever its status. */
+function ask(url: string, init: RequestInit): Promise<Response> {
+  return connection.track(async () => {
+    const response = await fetch(url, init);
+    const isOwn = !response.redirected && response.headers.get('content-type')?.startsWith('application/json') === true;
+    if (isOwn || response.status >= 500) return response;
+    throw new TypeError(`${url} was answered by something else: ${response.status}`);
+  });
+}
+
+/** Whether the API itself answers. */
+async function isHealthy({ signal }: ProbeContext): Promise<boolean> {
+  const { status, redirected } = await fetch('/api/health', { method: 'HEAD', cache: 'no-store', signal });
+  return status === 204 && !redirected;
+}
+
 async function load<T>(url: string, signal: AbortSignal): Promise<T> {
-  const response = await connection.fetch(url, { signal });
+  const response = await ask(url, { signal });
   if (response.status === 404) return undefined as never;
   if (!response.ok) throw new Error(`${url} answered ${response.status}`);
   return response.json() as Promise<T>;
 }
 
-/** Sends one edit to the object of its profile. Rejects if there is no answer. */
+/** Sends one edit to the object of its profile. Rejects if there is no answer of the API: then the edit is not taken. */
 async function deliver(
   { key, value }: PendingWrite<EditableProfile>,
   signal: AbortSignal,
 ): Promise<WriteOutcome<EditableProfile>> {
   if (value === undefined) return { reject: 'Profiles are not deleted here' };
-  const response = await connection.fetch(`/api/profiles/${key}`, {
+  const response = await ask(`/api/profiles/${key}`, {
     method: 'PATCH',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(changeOf(value)),

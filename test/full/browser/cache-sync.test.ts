@@ -365,6 +365,33 @@ describe('connections that are ended at once', () => {
   });
 });
 
+describe('an edit that something else than the API answers', () => {
+  test.each([
+    ['a page with status 200', { status: 200, contentType: 'text/html', body: '<h1>Sign in</h1>' }],
+    ['a page with status 403', { status: 403, contentType: 'text/html', body: '<h1>Blocked</h1>' }],
+    ['nothing, with status 204', { status: 204 }],
+  ])('is kept, and delivered when the API answers (%s)', async (_which, answer) => {
+    const profile = await newProfile();
+    const user = app.newUser();
+    const tab = await app.open(profile, user);
+    let isAway = true;
+    let asked = 0;
+    await profile.route('**/api/profiles/*', (route) => {
+      if (!isAway || route.request().method() !== 'PATCH') return route.continue();
+      asked += 1;
+      return route.fulfill(answer);
+    });
+
+    await editField(tab, 'name', 'Kept');
+    await expect.poll(() => asked).toBeGreaterThan(1);
+    expect(await panel(tab, 'Pending writes')).toBe('1');
+    isAway = false;
+
+    await expect.poll(() => stored(user)).toEqual(['Kept', `${user}@example.org`]);
+    await expect.poll(() => panel(tab, 'Pending writes')).toBe('0');
+  });
+});
+
 describe('an edit that the server refuses', () => {
   test('is told and taken back, and can be tried again or discarded', async () => {
     const profile = await newProfile();

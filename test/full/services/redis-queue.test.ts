@@ -136,10 +136,11 @@ describe('while Redis is full', () => {
       await command(client, ['CONFIG', 'SET', 'maxmemory', '1']);
       await expect(writes.put('refused', 1)).rejects.toMatchObject({ code: 'SOLOFLIGHT_WRITE_QUEUE' });
       expect(await writes.read('refused')).toBeUndefined();
-      await command(client, ['CONFIG', 'SET', 'maxmemory', '0']);
       await writes.flush();
+      const { pending } = writes.status();
       await writes.close();
 
+      expect(pending).toBe(0);
       expect(delivered).toEqual(['accepted']);
     } finally {
       await end();
