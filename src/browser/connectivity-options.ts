@@ -12,6 +12,12 @@ export interface ConnectivityOptions {
    * not answer it. Left out: nothing is probed, and requests find out.
    */
   readonly probe?: string | URL | ((context: ProbeContext) => MaybePromise<unknown>);
+  /**
+   * Tells this server from others that the origin's tabs watch. Tabs that give the same name probe for each other.
+   *
+   * @default the URL in `probe`; with a function, each tab probes for itself
+   */
+  readonly name?: string;
   /** How long one probe may take. @default '5s' */
   readonly probeTimeout?: Duration;
   /** The pause after a first failure, doubled by each further one, and the longest pause. Half of each is random. @default { initial: '1s', max: '1m' } */
@@ -34,6 +40,7 @@ export type Probe = (context: ProbeContext) => MaybePromise<unknown>;
 /** {@link ConnectivityOptions} with the defaults filled in. Durations are milliseconds. */
 export interface ConnectivitySettings {
   readonly probe: Probe | undefined;
+  readonly name: string | undefined;
   readonly probeTimeout: number;
   readonly initial: number;
   readonly max: number;
@@ -44,7 +51,7 @@ export interface ConnectivitySettings {
 /** @throws TypeError for an option that makes no sense. */
 export function resolveConnectivity(options: ConnectivityOptions): ConnectivitySettings {
   checkObject('options', options);
-  checkNames(options, ['probe', 'probeTimeout', 'backoff', 'isFailure', 'clock']);
+  checkNames(options, ['probe', 'name', 'probeTimeout', 'backoff', 'isFailure', 'clock']);
   const { backoff = {}, isFailure = isNetworkFailure, clock = systemClock } = options;
   checkObject('backoff', backoff);
   checkNames(backoff, ['initial', 'max']);
@@ -54,7 +61,10 @@ export function resolveConnectivity(options: ConnectivityOptions): ConnectivityS
   const max = parseDuration('backoff.max', backoff.max ?? Math.max(60_000, initial), { zero: false });
   if (max < initial) throw misuse('backoff.max', 'at least `backoff.initial`', backoff.max);
   const probeTimeout = parseDuration('probeTimeout', options.probeTimeout ?? '5s', { zero: false });
-  return { probe: toProbe(options.probe), probeTimeout, initial, max, isFailure, clock };
+  const { probe, name = typeof probe === 'function' || probe === undefined ? undefined : String(probe) } = options;
+  if (name !== undefined && (typeof name !== 'string' || name === ''))
+    throw misuse('name', 'a name of at least one character', name);
+  return { probe: toProbe(probe), name, probeTimeout, initial, max, isFailure, clock };
 }
 
 function toProbe(probe: unknown): Probe | undefined {

@@ -2,9 +2,15 @@ import { checkSignal } from '../base/checks.js';
 import { rejection, silenced } from '../base/promises.js';
 import type { MaybePromise } from '../contracts.js';
 import { misuse, SoloflightError } from '../errors.js';
-import { resolveConnectivity, type ConnectivityOptions, type ConnectivitySettings } from './connectivity-options.js';
+import {
+  resolveConnectivity,
+  type ConnectivityOptions,
+  type ConnectivitySettings,
+  type Probe,
+} from './connectivity-options.js';
 import { onlineSchedule } from './online-schedule.js';
 import { Prober } from './prober.js';
+import { SharedProbes } from './shared-probes.js';
 
 /**
  * Whether the server can be reached, as far as known.
@@ -42,13 +48,15 @@ export interface Connectivity {
 }
 
 /**
- * Watches whether the server can be reached: by the browser's `online` and `offline` events, and by failing requests.
+ * Watches whether the server can be reached: by the browser's `online` and `offline` events, and by requests.
  *
  * With a `probe`, the probe decides: a failed request or an `online` event starts it, and while the server can't be reached
- * it runs again after growing pauses. Without one, requests decide: after a failure the state is `'unreachable'` for such a
- * pause, then `'online'` again, so that the next request may find out.
+ * it runs again after growing pauses, in one tab of the origin for all. Without one, requests decide: after a failure the
+ * state is `'unreachable'` for such a pause, then `'online'` again, so that the next request may find out. Browsers
+ * are mistaken at times: also while they report no network, the probe runs after such pauses, and a request that succeeds
+ * starts it, or decides. A page that somebody looks at again ends a pause.
  *
- * No timer runs while the state is `'online'` or `'offline'`. Outside of a browser, it is `'online'` until something fails.
+ * No timer runs while the state is `'online'`. Outside of a browser, it is `'online'` until something fails.
  *
  * @throws TypeError for an option that makes no sense.
  */
@@ -59,10 +67,14 @@ export function connectivity(options: ConnectivityOptions = {}): Connectivity {
 /** The part of a window, or of a worker's global scope, that is used here. */
 interface Platform {
   readonly navigator?: { readonly onLine?: boolean };
-  addEventListener?(type: 'online' | 'offline', listener: () => void): void;
-  removeEventListener?(type: 'online' | 'offline', listener: () => void): void;
+  readonly document?: { readonly visibilityState: string };
+  addEventListener?(type: string, listener: () => void): void;
+  removeEventListener?(type: string, listener: () => void): void;
   reportError?(error: unknown): void;
 }
+
+/** Events after which a page is looked at that was not before. */
+const GLANCES = ['visibilitychange', 'focus', 'pageshow'] as const;
 
 class ConnectivitySignal implements Connectivity {
   readonly fetch: typeof fetch = (input, init) => this.track(() => globalThis.fetch(input, init));
@@ -70,20 +82,32 @@ class ConnectivitySignal implements Connectivity {
   readonly #prober: Prober;
   readonly #listeners = new Set<(state: ConnectivityState) => void>();
   readonly #closing = new AbortController();
+  readonly #shared: SharedProbes | undefined;
   #state: ConnectivityState;
   #since: number;
   /** Whether the browser reports a network. */
   #network: boolean;
+  /** How long another tab may take to probe, milliseconds. */
+  #patience: number;
 
   constructor(settings: ConnectivitySettings) {
     this.#settings = settings;
-    this.#prober = new Prober({ settings, settled: (reached) => this.#probed(reached) });
+    const { name } = settings;
+    const shared = name === undefined ? undefined : new SharedProbes(name, (reached) => this.#heard(reached));
+    this.#shared = shared;
+    this.#prober = new Prober({
+      ...{ settings, shared, settled: (reached) => this.#probed(reached) },
+      elsewhere: () => this.#prober.wait(this.#patience, () => this.#ask(settings.probe, true)),
+    });
     const platform = globalThis as Platform;
     this.#network = platform.navigator?.onLine !== false;
     this.#state = this.#network ? 'online' : 'offline';
     this.#since = settings.clock.now();
+    this.#patience = settings.probeTimeout;
     platform.addEventListener?.('online', this.#wentOnline);
     platform.addEventListener?.('offline', this.#wentOffline);
+    for (const event of GLANCES) platform.addEventListener?.(event, this.#wake);
+    if (!this.#network) this.#pause();
   }
 
   get state(): ConnectivityState {
@@ -117,7 +141,7 @@ class ConnectivitySignal implements Connectivity {
 
   async check(): Promise<ConnectivityState> {
     const { probe } = this.#settings;
-    if (probe !== undefined && !this.#closing.signal.aborted) await this.#prober.ask(probe);
+    if (probe !== undefined && !this.#closing.signal.aborted) await this.#ask(probe, true);
     return this.#state;
   }
 
@@ -156,7 +180,8 @@ class ConnectivitySignal implements Connectivity {
   schedule(run: (options: { readonly due: boolean }) => MaybePromise<unknown>): (dueAt: number) => void {
     if (typeof run !== 'function') throw misuse('run', 'a function', run);
     const { clock } = this.#settings;
-    const schedule = onlineSchedule({ connection: this, clock, closing: this.#closing.signal, run });
+    const closing = this.#closing.signal;
+    const schedule = onlineSchedule({ connection: this, clock, closing, run });
     // Nobody knows yet what an earlier page left in the queue.
     schedule(clock.now());
     return schedule;
@@ -166,7 +191,9 @@ class ConnectivitySignal implements Connectivity {
     const platform = globalThis as Platform;
     platform.removeEventListener?.('online', this.#wentOnline);
     platform.removeEventListener?.('offline', this.#wentOffline);
+    for (const event of GLANCES) platform.removeEventListener?.(event, this.#wake);
     this.#prober.stop();
+    this.#shared?.close();
     this.#listeners.clear();
     this.#closing.abort(new SoloflightError('SOLOFLIGHT_CONNECTIVITY_CLOSED', 'Connectivity is not watched any more'));
   }
@@ -174,16 +201,49 @@ class ConnectivitySignal implements Connectivity {
   readonly #wentOffline = (): void => {
     this.#network = false;
     this.#prober.stop();
+    this.#pause();
     this.#become('offline');
+  };
+
+  /** Somebody looks at the page again, or it is back from the history: a pause that was meant for a server is over. */
+  readonly #wake = (): void => {
+    if ((globalThis as Platform).document?.visibilityState === 'hidden') return;
+    this.#patience = this.#settings.initial;
+    this.#prober.wake();
   };
 
   /** A network does not yet mean a server. */
   readonly #wentOnline = (): void => {
     this.#network = true;
     this.#prober.stop();
+    this.#patience = this.#settings.initial;
     if (this.#settings.probe === undefined) this.#become('online');
-    else void this.#prober.ask(this.#settings.probe);
+    else if (this.#state !== 'online') void this.#ask(this.#settings.probe, false);
   };
+
+  #ask(probe: Probe | undefined, alone: boolean): Promise<void> {
+    return probe === undefined ? Promise.resolve() : this.#prober.ask(probe, alone);
+  }
+
+  /** Plans what may find out that there is a network, or a server. */
+  #pause(): void {
+    const { probe, probeTimeout } = this.#settings;
+    if (probe === undefined && !this.#network) return;
+    this.#prober.pause(() => {
+      if (probe === undefined) this.#become('online');
+      else void this.#ask(probe, false);
+    });
+    this.#patience = probeTimeout;
+  }
+
+  /** Another tab has probed. */
+  #heard(reached: boolean): void {
+    if (this.#closing.signal.aborted || this.#state === 'online') return;
+    if (reached) {
+      this.#prober.stop();
+      this.#probed(true);
+    } else if (!this.#prober.asking) this.#pause();
+  }
 
   /** An exception in `isFailure` must not replace the failure of the request. */
   #look(error: unknown): void {
@@ -195,13 +255,11 @@ class ConnectivitySignal implements Connectivity {
   }
 
   #succeeded(): void {
-    // Without a network, a service worker may have answered.
-    if (!this.#network || this.#closing.signal.aborted) return;
+    if (this.#closing.signal.aborted) return;
     const { probe } = this.#settings;
-    if (probe === undefined) {
-      this.#prober.succeed();
-      this.#become('online');
-    } else if (this.#state !== 'online') void this.#prober.ask(probe);
+    if (probe === undefined) this.#probed(true);
+    // A service worker may have answered.
+    else if (this.#state !== 'online') void this.#ask(probe, false);
   }
 
   #failed(): void {
@@ -210,13 +268,12 @@ class ConnectivitySignal implements Connectivity {
     if (this.#prober.busy) return;
     const { probe } = this.#settings;
     if (probe === undefined) {
-      this.#prober.pause(() => this.#become('online'));
+      this.#pause();
       this.#become('unreachable');
-    } else void this.#prober.ask(probe);
+    } else void this.#ask(probe, false);
   }
 
   #probed(reached: boolean): void {
-    const { probe } = this.#settings;
     if (reached) {
       // Even if the browser reports no network.
       this.#network = true;
@@ -224,9 +281,8 @@ class ConnectivitySignal implements Connectivity {
       this.#become('online');
       return;
     }
-    if (!this.#network || probe === undefined) return;
-    this.#prober.pause(() => void this.#prober.ask(probe));
-    this.#become('unreachable');
+    this.#pause();
+    this.#become(this.#network ? 'unreachable' : 'offline');
   }
 
   #become(state: ConnectivityState): void {

@@ -18,10 +18,33 @@ describe('what the browser says', () => {
   test.each([
     [true, 'online'],
     [false, 'offline'],
-  ])('is the state at first, and no timer runs (%s)', (onLine, state) => {
-    const { connection, clock } = setup({ onLine, probe });
+  ])('is the state at first, and no timer runs without a probe (%s)', (onLine, state) => {
+    const { connection, clock } = setup({ onLine });
 
-    expect([connection.state, clock.pending, asked.length]).toEqual([state, 0, 0]);
+    expect([connection.state, clock.pending]).toEqual([state, 0]);
+  });
+
+  test('may be wrong: without a network, the probe goes on after growing pauses', async () => {
+    const { clock, told } = setup({ onLine: false, probe });
+
+    for (const [index, pause] of [1_000, 2_000, 4_000].entries()) {
+      await clock.advanceAsync(pause - 1);
+      expect(asked.length).toBe(index);
+      await clock.advanceAsync(1);
+      asked[index]!.answer(index === 2);
+      await settle();
+    }
+
+    expect([told, clock.pending]).toEqual([['online'], 0]);
+  });
+
+  test('may be wrong: without a probe, a request that succeeds decides', async () => {
+    const { connection, told, browser } = setup({ onLine: false });
+
+    await connection.track(() => 'from the server');
+    browser.go('offline');
+
+    expect(told).toEqual(['online', 'offline']);
   });
 
   test('is the state after its events where nothing can be asked', () => {
@@ -54,7 +77,7 @@ describe('what the browser says', () => {
     await settle();
 
     browser.go('offline');
-    expect([asked[0]!.signal.aborted, clock.pending]).toEqual([true, 0]);
+    expect([asked[0]!.signal.aborted, clock.pending]).toEqual([true, 1]);
     asked[0]!.answer(true);
     await settle();
 
@@ -74,14 +97,14 @@ describe('what the browser says', () => {
     expect([told, asked.length]).toEqual([['online'], 2]);
   });
 
-  test('stands when a probe by hand fails, and nothing is asked again', async () => {
+  test('stands when a probe by hand fails, which is asked again later', async () => {
     const { connection, clock } = setup({ probe, onLine: false });
 
     const state = connection.check();
     await settle();
     asked[0]!.fail(undefined);
 
-    expect([await state, clock.pending]).toEqual(['offline', 0]);
+    expect([await state, clock.pending]).toEqual(['offline', 1]);
   });
 });
 
@@ -160,14 +183,58 @@ describe('a request that fails, with a probe', () => {
     expect([told, asked.length]).toEqual([['unreachable', 'online', 'unreachable'], 4]);
   });
 
-  test('is nothing new while there is no network', async () => {
+  test('is nothing new while there is no network; one that succeeds is, if the probe agrees', async () => {
     const parts = setup({ probe, onLine: false });
 
     await failRequest(parts);
-    await parts.connection.track(() => 'from a service worker');
+    expect(asked.length).toBe(0);
+    await parts.connection.track(() => 'perhaps from a service worker');
+    await settle();
+    expect(parts.told).toEqual([]);
+    asked[0]!.answer(true);
     await settle();
 
-    expect([parts.told, asked.length]).toEqual([[], 0]);
+    expect(parts.told).toEqual(['online']);
+  });
+});
+
+describe.each(['visibilitychange', 'focus', 'pageshow'])('a page that is looked at again (%s)', (event) => {
+  test('probes at once while the server can not be reached, and else not', async () => {
+    const parts = setup({ probe });
+    parts.browser.dispatchEvent(new Event(event));
+    await settle();
+    expect(asked.length).toBe(0);
+    await failRequest(parts);
+    asked[0]!.answer(false);
+    await settle();
+
+    parts.browser.dispatchEvent(new Event(event));
+    parts.browser.dispatchEvent(new Event('focus'));
+    await settle();
+    expect(asked.length).toBe(2);
+    asked[1]!.answer(true);
+    await settle();
+
+    expect(parts.told).toEqual(['unreachable', 'online']);
+  });
+
+  test('lets the next request find out, without a probe', async () => {
+    const parts = setup();
+    await failRequest(parts);
+
+    parts.browser.dispatchEvent(new Event(event));
+
+    expect(parts.told).toEqual(['unreachable', 'online']);
+  });
+
+  test('does nothing as long as it is hidden', async () => {
+    vi.stubGlobal('document', { visibilityState: 'hidden' });
+    const parts = setup({ probe, onLine: false });
+
+    parts.browser.dispatchEvent(new Event(event));
+    await settle();
+
+    expect(asked.length).toBe(0);
   });
 });
 
