@@ -1,12 +1,14 @@
 import type { Clock } from '../contracts.js';
 import { SoloflightError } from '../errors.js';
 import { openDatabase, type Schema } from './open-database.js';
-import { full, isQuotaError } from './storage-errors.js';
+import { storageError } from './storage-errors.js';
 
 /** Options of a {@link Database}. */
 export interface DatabaseOptions extends Schema {
   /** How long to wait for the browser to open it, milliseconds. */
   readonly openTimeout: number;
+  /** After so many milliseconds an opening counts as hung: further calls fail at once until it is over. */
+  readonly hangsAfter: number;
   /** `'strict'`: stored data is on the disk, not only on its way there. */
   readonly durability: IDBTransactionDurability;
   readonly clock: Clock;
@@ -35,6 +37,8 @@ export class Database {
   readonly #options: DatabaseOptions;
   #connection: IDBDatabase | undefined;
   #opening: Promise<IDBDatabase> | undefined;
+  /** Monotonic milliseconds. */
+  #openingSince = 0;
   #closed = false;
 
   constructor(options: DatabaseOptions) {
@@ -49,8 +53,12 @@ export class Database {
     try {
       return await this.#run(mode, work);
     } catch (error) {
-      if (!isAbort(error)) throw error;
-      return this.#run(mode, work);
+      if (!isAbort(error)) throw storageError('IndexedDB', error);
+    }
+    try {
+      return await this.#run(mode, work);
+    } catch (error) {
+      throw isAbort(error) ? this.#closedAgain(error) : storageError('IndexedDB', error);
     }
   }
 
@@ -89,7 +97,7 @@ export class Database {
         const error = failure === undefined ? transaction.error : failure.error;
         if (failure === undefined && isAbort(error)) return closed();
         end.abort();
-        reject(isQuotaError(error) ? full('IndexedDB', error) : error);
+        reject(error);
       });
       attempt(() =>
         work({
@@ -129,7 +137,11 @@ export class Database {
     const { name } = this.#options;
     if (this.#closed)
       throw new SoloflightError('SOLOFLIGHT_DATABASE_CLOSED', `The IndexedDB database '${name}' was closed`);
-    return this.#connection ?? this.#inTime((this.#opening ??= this.#open()));
+    if (this.#connection !== undefined) return this.#connection;
+    const { clock, hangsAfter } = this.#options;
+    if (this.#opening === undefined) this.#openingSince = clock.monotonic();
+    else if (clock.monotonic() - this.#openingSince >= hangsAfter) throw this.#blocked(hangsAfter);
+    return this.#inTime((this.#opening ??= this.#open()));
   }
 
   async #open(): Promise<IDBDatabase> {
@@ -146,18 +158,23 @@ export class Database {
 
   /** An opening that takes too long goes on, and serves the calls that come after it is over. */
   #inTime(opening: Promise<IDBDatabase>): Promise<IDBDatabase> {
-    const { name, openTimeout, clock } = this.#options;
+    const { openTimeout, clock } = this.#options;
     return new Promise((resolve, reject) => {
-      const cancel = clock.after(openTimeout, () =>
-        reject(
-          new SoloflightError(
-            'SOLOFLIGHT_DATABASE_BLOCKED',
-            `The IndexedDB database '${name}' could not be opened within ${openTimeout} ms (\`openTimeout\`). Another tab may hold an older version of it open: close or reload that tab`,
-          ),
-        ),
-      );
+      const cancel = clock.after(openTimeout, () => reject(this.#blocked(openTimeout)));
       void opening.then(resolve, reject).then(cancel);
     });
+  }
+
+  #closedAgain(cause: unknown): SoloflightError {
+    const message = `The browser closed the IndexedDB database '${this.#options.name}' under a transaction, and once more when it was repeated`;
+    return new SoloflightError('SOLOFLIGHT_STORAGE_UNAVAILABLE', message, { cause });
+  }
+
+  #blocked(ms: number): SoloflightError {
+    return new SoloflightError(
+      'SOLOFLIGHT_DATABASE_BLOCKED',
+      `The IndexedDB database '${this.#options.name}' could not be opened within ${ms} ms. Another tab may hold an older version of it open: close or reload that tab. Later calls fail at once until it opens`,
+    );
   }
 
   #lost(connection: IDBDatabase): void {

@@ -25,7 +25,8 @@ import { leaseFor, type QueueLease } from './queue-lease.js';
  */
 export function indexedDbQueue(options: IndexedDbOptions = {}): BrowserQueue {
   const settings = resolveDatabase(options, 'soloflight-writes');
-  const database = new Database({ ...settings, store: STORE, version: 1, create, durability: 'strict' });
+  const hangsAfter = settings.openTimeout;
+  const database = new Database({ ...settings, hangsAfter, store: STORE, version: 1, create, durability: 'strict' });
   return new IndexedDbQueue(database, new LeftOwner(settings.name));
 }
 

@@ -24,13 +24,17 @@ import { alterVersions, beginVersions, readVersion } from './stored-versions.js'
  */
 export function indexedDbStorage(options: IndexedDbOptions & TierOptions = {}): BrowserStorage {
   const settings = resolveDatabase(options, 'soloflight', TIER_OPTIONS);
-  const database = new Database({ ...settings, store: STORE, version: 1, create, durability: 'relaxed' });
+  const hangsAfter = Math.min(HANGS_AFTER, settings.openTimeout);
+  const database = new Database({ ...settings, hangsAfter, store: STORE, version: 1, create, durability: 'relaxed' });
   const tier = new IndexedDbTier(database);
   // It begins the versions of all keys anew: what is being loaded, in whichever tab, is refused.
   return { ...defineStorage(tier, tierOptionsOf(options)), wipe: () => tier.clear() };
 }
 
 const STORE = 'entries';
+
+/** A cache that waits for each read of a hanging database is worse than one without it. */
+const HANGS_AFTER = 1_000;
 
 /** Version of the records. Those of another version are neither read nor removed, only replaced or swept. */
 const FORMAT = 1;

@@ -35,7 +35,6 @@ async function openNewest(schema: Schema): Promise<IDBDatabase> {
     return await request(factory, schema, schema.version);
   } catch (error) {
     if (nameOf(error) === 'VersionError') return request(factory, schema, undefined);
-    if (nameOf(error) === 'SecurityError') throw unavailable('IndexedDB', error);
     throw error;
   }
 }

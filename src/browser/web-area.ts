@@ -1,5 +1,5 @@
 import { isWellFormed } from '../codecs/payload.js';
-import { full, isQuotaError, unavailable } from './storage-errors.js';
+import { storageError, unavailable } from './storage-errors.js';
 
 /** One of the two web storages: `'local'` outlives the tab and is shared by the whole origin, `'session'` is the tab's own. */
 export type WebStorageArea = 'local' | 'session';
@@ -41,7 +41,7 @@ export class WebArea {
     try {
       this.#storage().setItem(this.#nameOf(key), text);
     } catch (error) {
-      throw isQuotaError(error) ? full(this.#title, error, key) : error;
+      throw storageError(this.#title, error, key);
     }
   }
 

@@ -1,5 +1,6 @@
 import * as browser from '../../src/browser/index.js';
 import { isSoloflightError, TieredCache } from '../../src/index.js';
+import { manualClock } from '../../src/testing/index.js';
 import { WriteBehind } from '../../src/writes/index.js';
 import { runSuiteTest } from './suites.js';
 import { codeOf } from './support/code-of.js';
@@ -12,6 +13,7 @@ const inside = {
   TieredCache,
   WriteBehind,
   isSoloflightError,
+  manualClock,
   runSuiteTest,
   sampleEntry,
   sampleWrite,

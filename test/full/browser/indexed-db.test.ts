@@ -427,6 +427,71 @@ describe('a database that is not as it should be', () => {
   });
 });
 
+describe('a browser that fails', () => {
+  test.each(['InvalidStateError', 'UnknownError', 'AbortError', 'SecurityError'])(
+    'with %s when it opens the database has a code for that',
+    async (name) => {
+      const tab = await openTab();
+
+      const codes = await tab.evaluate(async (name) => {
+        const { codeOf, indexedDbQueue, indexedDbStorage } = window.soloflight;
+        IDBFactory.prototype.open = () => {
+          const request = new EventTarget();
+          Object.assign(request, { error: new DOMException('Internal error', name) });
+          queueMicrotask(() => request.dispatchEvent(new Event('error')));
+          return request as IDBOpenDBRequest;
+        };
+        return [await codeOf(() => indexedDbStorage().get('k')), await codeOf(() => indexedDbQueue().load())];
+      }, name);
+
+      expect(codes).toEqual(['SOLOFLIGHT_STORAGE_UNAVAILABLE', 'SOLOFLIGHT_STORAGE_UNAVAILABLE']);
+    },
+  );
+
+  test.each(['InvalidStateError', 'UnknownError'])('with %s in a transaction has a code for that', async (name) => {
+    const tab = await openTab();
+
+    const code = await tab.evaluate(async (name) => {
+      const { codeOf, indexedDbStorage } = window.soloflight;
+      const tier = indexedDbStorage();
+      await tier.get('k');
+      IDBDatabase.prototype.transaction = () => {
+        throw new DOMException('Internal error', name);
+      };
+      return codeOf(() => tier.get('k'));
+    }, name);
+
+    expect(code).toBe('SOLOFLIGHT_STORAGE_UNAVAILABLE');
+  });
+
+  test('so that the opening hangs costs one wait, not one per call, and the database is used once it opens', async () => {
+    const tab = await openTab();
+
+    const outcome = await tab.evaluate(async () => {
+      const { codeOf, indexedDbStorage, manualClock } = window.soloflight;
+      const clock = manualClock();
+      const held = await new Promise<IDBDatabase>((resolve) => {
+        const opening = indexedDB.open('soloflight', 1);
+        opening.addEventListener('success', () => resolve(opening.result));
+      });
+      await new Promise((resolve) => indexedDB.deleteDatabase('soloflight').addEventListener('blocked', resolve));
+      const tier = indexedDbStorage({ clock });
+      const first = codeOf(() => tier.get('k'));
+      await clock.advanceAsync(1_000);
+      // The clock stands still: these fail at once.
+      const later = [await codeOf(() => tier.get('k')), await codeOf(() => tier.delete('k'))];
+      await clock.advanceAsync(4_000);
+      held.close();
+      const reopened = indexedDbStorage({ openTimeout: '1m' });
+      await reopened.get('k');
+      return [await first, ...later, await codeOf(() => tier.get('k'))];
+    });
+
+    const blocked = 'SOLOFLIGHT_DATABASE_BLOCKED';
+    expect(outcome).toEqual([blocked, blocked, blocked, undefined]);
+  });
+});
+
 describe('closing', () => {
   test('lets what is under way finish, refuses what comes later, and holds nothing open', async () => {
     const tab = await openTab();
