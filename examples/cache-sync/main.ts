@@ -10,7 +10,7 @@ import { startDatabase, type Batch } from './database/server.ts';
 
 /* Builds the page, and starts the main database and the Worker that serves the page. All of it on loopback. */
 
-const { PORT = '8787', DATABASE_PORT = '8788', FLUSH_EVERY_MS = '10000' } = process.env;
+const { PORT = '8787', DATABASE_PORT = '8788', FLUSH_EVERY_MS = '60000' } = process.env;
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const DATA = process.env['DATA'] ?? here('.data');
 

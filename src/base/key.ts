@@ -135,7 +135,8 @@ function text(value: string): string {
 }
 
 function sorted(items: readonly string[]): string {
-  return items.toSorted().map(text).join('');
+  // Not `toSorted`, which Safari 15 lacks.
+  return [...items].sort().map(text).join('');
 }
 
 function bytes(view: Uint8Array): string {

@@ -97,7 +97,7 @@ class ConnectivitySignal implements Connectivity {
     this.#shared = shared;
     this.#prober = new Prober({
       ...{ settings, shared, settled: (reached) => this.#probed(reached) },
-      elsewhere: () => this.#prober.wait(this.#patience, () => this.#ask(settings.probe, true)),
+      elsewhere: () => this.#prober.wait(this.#patience, () => void this.#ask(settings.probe, true)),
     });
     const platform = globalThis as Platform;
     this.#network = platform.navigator?.onLine !== false;

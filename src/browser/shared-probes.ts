@@ -16,7 +16,7 @@ interface Locks {
 
 interface Channel {
   postMessage(message: unknown): void;
-  addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void;
+  addEventListener(type: 'message', listener: (event: object) => void): void;
   close(): void;
 }
 
@@ -31,7 +31,8 @@ export class SharedProbes {
     const { location, BroadcastChannel } = globalThis as Platform;
     if (location === undefined || BroadcastChannel === undefined) return;
     this.#channel = new BroadcastChannel(this.#name);
-    this.#channel.addEventListener('message', ({ data }) => {
+    this.#channel.addEventListener('message', (event) => {
+      const { data } = event as { readonly data?: unknown };
       if (typeof data === 'boolean') heard(data);
     });
   }

@@ -13,8 +13,9 @@ import { resolveWebStorage, type WebStorageOptions } from './web-storage-options
  * A queue for a `WriteBehind` in localStorage or sessionStorage. It accepts at once and holds little: an origin has about
  * five million characters for everything. Beyond that, writes are refused with `SOLOFLIGHT_STORAGE_FULL`.
  *
- * An accepted write survives a reload and the end of its tab, crashes included. The browser writes it to the disk at a time
- * of its own: a power cut may take the last seconds, where `indexedDbQueue` loses nothing.
+ * An accepted write survives a reload, the end of its tab, and a crash of its tab. The browser itself writes it to the disk
+ * seconds later: when the browser is killed or crashes, or the power fails, the writes of the last seconds are gone, though
+ * they were accepted. `indexedDbQueue` loses nothing then: use that for what must not be lost.
  *
  * One `WriteBehind` at a time owns it: with several tabs, that of the leading tab. A second one waits (`ownerWait`) until the
  * first is closed, its page is gone, or it has not said for ten seconds that it lives. Web storage has no transactions: a tab

@@ -73,9 +73,10 @@ export function toMeta(key: string, meta: unknown): string {
   throw new UnencodableError(key, `its \`meta\` is no JSON data`, misuse('meta', 'JSON data', meta));
 }
 
-/** Every supported runtime has this method, but the library that TypeScript is told to assume has not. */
+/** Whether `text` has no lone surrogates. Node has a method for that, older browsers don't. */
 export function isWellFormed(text: string): boolean {
-  return (text as string & { isWellFormed(): boolean }).isWellFormed();
+  const own = (text as string & { isWellFormed?(): boolean }).isWellFormed?.();
+  return own ?? !/\p{Surrogate}/u.test(text);
 }
 
 function checked(payload: unknown, codec: Codec): Payload {

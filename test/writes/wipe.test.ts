@@ -92,7 +92,8 @@ describe.each([
     const wiped = writes.wipe();
     const put = writes.put('a', 'mine');
     await Promise.all([wiped, put]);
-    expect(await queue?.load()).toEqual(queue && [expect.objectContaining({ value: 'mine' })]);
+    const held = await queue?.load();
+    expect(held?.map((write) => 'value' in write && write.value)).toEqual(queue && ['mine']);
     calls[0]!.answer(['ok']);
     void writes.flush();
     await settle();

@@ -3,9 +3,10 @@ import { Banner } from './banner.js';
 import { element, say } from './elements.js';
 import { log } from './event-log.js';
 import { listen } from './live.js';
-import { ProfileForm } from './profile-form.js';
+import { ProfileForm, type Draft } from './profile-form.js';
 import { connection, edit, edits, profiles, receive, reload, users } from './profiles.js';
 import { showRefused } from './refused-edits.js';
+import { beginSaving, savingOf, watchSaving } from './saving.js';
 import { author, noteSync, setShownUser, shownUser } from './settings.js';
 import { showSync, startPolicyChoice } from './sync-panel.js';
 
@@ -17,12 +18,16 @@ const LABELS = { name: 'name', mail: 'e-mail' } as const;
 const banner = new Banner();
 const choice = element('user', HTMLSelectElement);
 const form = new ProfileForm(async (values, seen) => {
-  await edit(user, values, seen);
-  return connection.state === 'online' ? 'Saved.' : 'Kept in this browser, to be sent later.';
+  const id = user;
+  beginSaving(id);
+  await edit(id, values, seen);
+  return savingOf(id);
 });
 /** Whose profile is shown. */
 let user = '';
 let shown: EditableProfile | undefined;
+/** What was typed and not saved, by the profile in which it was. */
+const drafts = new Map<string, Draft>();
 let stopListening = (): void => {};
 let retry: ReturnType<typeof setTimeout> | undefined;
 
@@ -72,10 +77,11 @@ async function showStatus(): Promise<void> {
 }
 
 function choose(id: string): void {
+  drafts.set(user, form.draft());
   user = id;
   shown = undefined;
   setShownUser(id);
-  form.reset();
+  form.reset(drafts.get(id));
   form.show(undefined);
   stopListening();
   stopListening = listen(id, {
@@ -96,6 +102,9 @@ async function showUsers(): Promise<void> {
 function start(): void {
   startPolicyChoice();
   choice.addEventListener('change', () => choose(choice.value));
+  watchSaving((key, text) => {
+    if (key === user) form.tell(text);
+  });
   edits.on('accept', ({ key }) => {
     if (key === user) void show();
     else void showStatus();

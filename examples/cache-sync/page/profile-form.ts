@@ -4,6 +4,9 @@ import { element, say } from './elements.js';
 /** Resolves with what is to be told. `seen` is what was shown. */
 type Save = (values: Partial<Record<FieldName, string>>, seen: EditableProfile) => Promise<string>;
 
+/** What was typed into the fields, and not saved. */
+export type Draft = Readonly<Partial<Record<FieldName, string>>>;
+
 /** Shows one profile, and what its user makes of it. */
 export class ProfileForm {
   readonly #form = element('profile', HTMLFormElement);
@@ -14,10 +17,12 @@ export class ProfileForm {
   };
   /** What the profile was when it was shown last. */
   #shown: EditableProfile | undefined;
+  /** What was typed into the profile before it was left. */
+  #draft: Draft = {};
   /** Counts whose turn it is to be edited. */
   #turn = 0;
 
-  /** `save` resolves with what is to be told; what it rejects with is told as well. */
+  /** `save` resolves with what is to be told; if it rejects, that is told as well. */
   constructor(save: Save) {
     this.#form.addEventListener('submit', (event) => {
       event.preventDefault();
@@ -26,9 +31,18 @@ export class ProfileForm {
     this.show(undefined);
   }
 
-  /** Forgets what is being edited. */
-  reset(): void {
+  /** What is being typed now. */
+  draft(): Draft {
+    const shown = this.#shown;
+    if (shown === undefined) return this.#draft;
+    const typed = FIELDS.map((name) => [name, this.#inputs[name].value] as const);
+    return Object.fromEntries(typed.filter(([name, value]) => value.trim() !== shown[name].value));
+  }
+
+  /** Forgets what is being edited. `draft` is typed into the profile that is shown next. */
+  reset(draft: Draft = {}): void {
     this.#shown = undefined;
+    this.#draft = draft;
     this.#turn += 1;
     this.tell('');
     for (const name of FIELDS) {
@@ -49,6 +63,11 @@ export class ProfileForm {
     for (const name of FIELDS) {
       const input = this.#inputs[name];
       const { value } = profile[name];
+      const draft = before === undefined ? this.#draft[name] : undefined;
+      if (draft !== undefined) {
+        input.value = draft;
+        continue;
+      }
       const typed = input.value.trim();
       const isTyped = before !== undefined && typed !== before[name].value && typed !== value;
       if (!isTyped) {
@@ -74,8 +93,9 @@ export class ProfileForm {
       const told = await save(values, shown);
       if (turn === this.#turn) this.tell(told);
     } catch (error) {
+      console.error('An edit could not be kept:', error);
       if (turn === this.#turn)
-        this.tell(`That could not be saved: ${error instanceof Error ? error.message : String(error)}`);
+        this.tell('That could not be saved: this browser has no room for it, or lets nothing be kept.');
     }
   }
 

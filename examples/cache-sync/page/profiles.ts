@@ -2,7 +2,7 @@ import { TieredCache } from 'soloflight';
 import {
   connectivity,
   sharedWrites,
-  webStorageQueue,
+  indexedDbQueue,
   webStorageStorage,
   type ProbeContext,
   type SharedWrites,
@@ -24,12 +24,12 @@ import { author, conflictPolicy } from './settings.js';
 
 export const connection = connectivity({ probe: isHealthy, backoff: { initial: '1s', max: '15s' } });
 
-/** The edits of all tabs: one of them delivers, all see them, and they outlive reloads in localStorage. */
+/** The edits of all tabs: one of them delivers, all see them, and they outlive reloads and crashes in IndexedDB. */
 export const edits: SharedWrites<EditableProfile> = sharedWrites<EditableProfile>({
   name: 'cache-sync-edits',
   open: () =>
     new WriteBehind<EditableProfile>({
-      queue: webStorageQueue({ prefix: 'cache-sync-edits' }),
+      queue: indexedDbQueue({ database: 'cache-sync-edits' }),
       flushEvery: '200ms',
       schedule: connection.schedule((options) => edits.flush(options)), // nothing is tried while the server can't be reached
       retry: { initial: '1s', max: '15s' },

@@ -37,6 +37,17 @@ function watchEdits(profile: BrowserContext): string[] {
   return sent;
 }
 
+/** What is in the queue of the browser, as text. */
+const queued = (tab: Page): Promise<string> =>
+  tab.evaluate(async () => {
+    const done = <T>(request: IDBRequest<T>): Promise<T> =>
+      new Promise((resolve) => request.addEventListener('success', () => resolve(request.result)));
+    const database = await done(indexedDB.open('cache-sync-edits'));
+    const writes = await done(database.transaction('writes').objectStore('writes').getAll());
+    database.close();
+    return JSON.stringify(writes);
+  });
+
 const stored = (user: string): unknown => {
   const profile = app.database().table.get(user);
   return profile === undefined ? undefined : [profile.name.value, profile.mail.value];
@@ -122,7 +133,7 @@ describe('without network', () => {
     expect(await panel(tab, 'Pending writes')).toBe('2');
     await tab.getByLabel('User', { exact: true }).selectOption(first);
     await expect.poll(() => valueOf(tab, 'name')).toBe('Offline');
-    expect(await tab.evaluate(() => JSON.stringify(Object.entries(localStorage)))).toContain('second@example.org');
+    expect(await queued(tab)).toContain('second@example.org');
     expect(sent).toEqual([]);
 
     await profile.setOffline(false);
@@ -281,6 +292,38 @@ describe('a page that is open for longer than its profiles are fresh', () => {
 });
 
 describe('the form', () => {
+  test('calls saved only what the server has taken', async () => {
+    const profile = await newProfile();
+    const tab = await app.open(profile, app.newUser());
+    let isDown = true;
+    await profile.route('**/api/profiles/*', (route) =>
+      isDown && route.request().method() === 'PATCH' ? route.fulfill({ status: 500 }) : route.continue(),
+    );
+
+    await editField(tab, 'name', 'Kept');
+    await expect.poll(() => saved(tab)).toBe('Kept in this browser, to be sent later.');
+    isDown = false;
+
+    await expect.poll(() => saved(tab)).toBe('Saved.');
+  });
+
+  test('keeps what was typed and not saved while another user is shown', async () => {
+    const profile = await newProfile();
+    const [first, second] = [app.newUser(), app.newUser()];
+    const tab = await app.open(profile, first);
+    const choice = tab.getByLabel('User', { exact: true });
+    await tab.getByLabel('Name').fill('half-typed');
+
+    await choice.selectOption(second);
+    await expect.poll(() => valueOf(tab, 'name')).toBe(`Name of ${second}`);
+    await choice.selectOption(first);
+
+    await expect.poll(() => valueOf(tab, 'name')).toBe('half-typed');
+    await expect.poll(() => valueOf(tab, 'mail')).toBe(`${first}@example.org`);
+    await tab.getByLabel('Name').press('Enter');
+    await expect.poll(() => stored(first)).toEqual(['half-typed', `${first}@example.org`]);
+  });
+
   test('keeps what is being typed when an edit is refused and the server fails', async () => {
     const profile = await newProfile();
     const tab = await app.open(profile, app.newUser());

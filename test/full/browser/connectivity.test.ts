@@ -123,6 +123,7 @@ describe('a server that comes back without an event', () => {
     await tabs[0].evaluate(() => window.dispatchEvent(new Event('focus')));
 
     for (const tab of tabs) await reach(tab, 'online');
+    expect(await states(tabs[1])).toEqual(['unreachable', 'online']);
     server.stop();
   });
 

@@ -186,7 +186,7 @@ describe('an indexedDbQueue of an origin that may store nothing more', () => {
         readonly delivered: string[];
       };
       let refused = false;
-      for (let tries = 0; tries < 100 && !refused; tries += 1) {
+      for (const tries of Array.from({ length: 60 }).keys()) {
         const noise = crypto.getRandomValues(new Uint8Array(tries < 5 ? 60_000 : 1_000));
         await writes.put(`c${tries}`, noise).catch(() => (refused = tries >= 5));
       }
