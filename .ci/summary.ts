@@ -16,7 +16,7 @@ const outside = [...errors, ...files.flatMap(({ file, errors }) => errors.map((e
 
 const failures = [
   // One that failed says more than those that did not run because of it.
-  ...outside.map((error) => `error outside of any test: ${firstLine(error)}`),
+  ...outside.map((error) => `error outside of any test: ${error.replaceAll('\n', '\n      ')}`),
   ...notPassed
     .toSorted((a, b) => Number(b.state === 'failed') - Number(a.state === 'failed'))
     .map(({ file, name, state, errors }) => [`${state}: ${file} > ${name}`, ...errors.map(firstLine)].join('\n      ')),

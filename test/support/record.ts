@@ -5,7 +5,7 @@ import type { Reporter, TestModule } from 'vitest/node';
 /** The record of a run of Vitest. */
 export interface RunRecord {
   readonly files: readonly FileRecord[];
-  /** The messages of errors outside of any file. */
+  /** The messages of errors that no test was asked for, such as rejections that nobody handled: where, and whence. */
   readonly errors: readonly string[];
 }
 
@@ -30,7 +30,7 @@ interface TestRecord {
 export function recordTo(path: string): Reporter {
   return {
     onTestRunEnd: (modules, errors) => {
-      const run: RunRecord = { files: modules.map(recordOf), errors: errors.map(messageOf) };
+      const run: RunRecord = { files: modules.map(recordOf), errors: errors.map(strayOf) };
       writeFileSync(path, JSON.stringify(run));
     },
   };
@@ -57,4 +57,16 @@ function recordOf(module: TestModule): FileRecord {
 
 function messageOf({ name = 'Error', message }: { readonly name?: string; readonly message: string }): string {
   return `${name}: ${message}`;
+}
+
+/** Vitest names the file that ran, and the last test in it, beside a stray error. */
+function strayOf(error: {
+  readonly name?: string;
+  readonly message: string;
+  readonly stack?: string;
+  readonly [extra: string]: unknown;
+}): string {
+  const { VITEST_TEST_PATH: file = 'unknown file', VITEST_TEST_NAME: test = 'no test', stack = '' } = error;
+  const frames = stack.split('\n').filter((line) => /^\s*at /.test(line));
+  return [`${messageOf(error)} (${String(file)}, ${String(test)})`, ...frames.slice(0, 8)].join('\n');
 }
