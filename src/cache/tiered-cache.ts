@@ -219,8 +219,9 @@ export class TieredCache<V> implements ReadableCache<V> {
   }
 
   /**
-   * Loads `key` anew and waits for it, or joins a load under way. The stored value stands in only if that fails, or the
-   * caller's `timeout` ends before it, and `staleIfError` allows. `softTimeout` does not apply.
+   * Brings what a load that began after this call brings. While an older load runs, all refreshes of the key wait for it and
+   * share the next one. The stored value stands in only if that fails, or the caller's `timeout` ends before it, and
+   * `staleIfError` allows. `softTimeout` does not apply.
    */
   refresh(key: string, options?: ReadOptions): Promise<V> {
     return guarded(async () => {

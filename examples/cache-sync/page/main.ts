@@ -4,7 +4,7 @@ import { element, say } from './elements.js';
 import { log } from './event-log.js';
 import { listen } from './live.js';
 import { ProfileForm, type Draft } from './profile-form.js';
-import { connection, edit, edits, profiles, receive, reload, users } from './profiles.js';
+import { connection, edit, edits, profiles, receive, refresh, reload, users } from './profiles.js';
 import { showRefused } from './refused-edits.js';
 import { beginSaving, savingOf, watchSaving } from './saving.js';
 import { author, noteSync, setShownUser, shownUser } from './settings.js';
@@ -85,7 +85,7 @@ function choose(id: string): void {
   form.show(undefined);
   stopListening();
   stopListening = listen(id, {
-    connected: () => void reload(id).then(show, () => {}),
+    connected: () => void refresh(id).then(show, () => {}),
     changed: (profile) => void receive(id, profile).then(show, () => {}),
     outdated: () => void reload(id).then(show, () => {}),
   });

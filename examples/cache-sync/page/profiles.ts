@@ -72,7 +72,12 @@ export async function receive(id: string, profile: Profile): Promise<void> {
   await profiles.getOrLoad(id, () => profile, { reload: true });
 }
 
-/** Asks the server anew; what is known stays until it answers. */
+/** Asks the server anew, since changes may have been missed. What is known, and what is being loaded, stays until it answers. */
+export async function refresh(id: string): Promise<void> {
+  await profiles.refresh(id);
+}
+
+/** Asks the server anew, since what is known is not what is. It is shown until the server answers. */
 export async function reload(id: string): Promise<void> {
   void profiles.expire(id);
   await profiles.refresh(id);

@@ -10,6 +10,7 @@ import { expect } from 'vitest';
 import { startDatabase, type MainDatabase } from '../../../examples/cache-sync/database/server.js';
 import type { FieldName } from '../../../examples/cache-sync/profile.js';
 import { startWrangler, type RunningWorker } from '../../examples/start-wrangler.js';
+import { freePort } from '../../support/ports.js';
 
 /** How long edits wait in an object before they go to the main database, milliseconds. */
 const FLUSH_EVERY = 1_500;
@@ -40,18 +41,19 @@ export async function startCacheSync(): Promise<CacheSync> {
   const page = join(folder, 'page');
   await build({ configFile, logLevel: 'warn', build: { outDir: page } });
   const file = join(folder, 'profiles.sqlite');
-  let database = await startDatabase(file);
+  // Both are ended and started again where they were, so nobody else may get their ports meanwhile.
+  const ports = { database: await freePort(), worker: await freePort() };
+  let database = await startDatabase(file, { port: ports.database });
   for (let id = 1; id <= SPARE_USERS; id += 1)
     database.table.add(`user-${id}`, `Name of user-${id}`, `user-${id}@example.org`);
-  const databasePort = Number(new URL(database.url).port);
 
-  const start = (port: number): Promise<RunningWorker> =>
+  const start = (): Promise<RunningWorker> =>
     startWrangler(
       'cache-sync',
       { DATABASE_URL: database.url, FLUSH_EVERY_MS: `${FLUSH_EVERY}` },
-      { port, storage: join(folder, 'objects'), args: ['--assets', page] },
+      { port: ports.worker, storage: join(folder, 'objects'), args: ['--assets', page] },
     );
-  let worker = await start(0);
+  let worker = await start();
   const { url } = worker;
   let users = 0;
 
@@ -68,11 +70,11 @@ export async function startCacheSync(): Promise<CacheSync> {
     },
     stopWorker: () => worker.stop(),
     startWorker: async () => {
-      worker = await start(Number(new URL(url).port));
+      worker = await start();
     },
     stopDatabase: () => database.close(),
     startDatabase: async () => {
-      database = await startDatabase(file, { port: databasePort });
+      database = await startDatabase(file, { port: ports.database });
     },
     close: async () => {
       await worker.stop();

@@ -194,6 +194,36 @@ describe('without the server', () => {
     await expect.poll(() => valueOf(tab, 'mail')).toBe('live@example.org');
   });
 
+  test('that vanishes while a new tab asks it a second time leaves what it said the first time', async () => {
+    const user = app.newUser();
+    const tab = await (await newProfile()).newPage();
+    await tab.addInitScript(() => {
+      const { WebSocket } = window;
+      window.WebSocket = class extends WebSocket {
+        constructor(url: string | URL) {
+          super(url);
+          this.addEventListener('open', () => (document.body.dataset['connectedTo'] = String(url)));
+        }
+      };
+    });
+    let asked = 0;
+    await tab.route(`**/api/profiles/${user}`, async (route) => {
+      asked += 1;
+      if (asked > 1) return route.abort('connectionrefused');
+      // The page hears of changes before the first answer is there.
+      await tab.waitForFunction((user) => document.body.dataset['connectedTo']?.endsWith(user), `/${user}`);
+      await route.continue();
+    });
+    await tab.goto(app.url);
+    await tab.getByLabel('User', { exact: true }).selectOption(user);
+    await expect.poll(() => valueOf(tab, 'name')).toBe(`Name of ${user}`);
+    await expect.poll(() => asked).toBeGreaterThan(1);
+
+    await tab.reload();
+
+    await expect.poll(() => valueOf(tab, 'name')).toBe(`Name of ${user}`);
+  });
+
   test('the database may be away too: objects take edits, and deliver them when it is back', async () => {
     const profile = await newProfile();
     const user = app.newUser();

@@ -5,6 +5,7 @@ import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 
 import { newProfile, openTab } from '../../browser/support/tabs.js';
+import { freePort } from '../../support/ports.js';
 
 /** Watches `url` in `tab`; `states` there grows with each change. */
 async function watch(tab: Page, probe: string | null): Promise<void> {
@@ -50,8 +51,8 @@ describe('a tab', () => {
   test('whose server is killed says that it is unreachable, until it is back', async () => {
     const answer = createServer((_request, response) => response.setHeader('access-control-allow-origin', '*').end());
     const listen = (port: number) => new Promise<void>((resolve) => answer.listen(port, '127.0.0.1', resolve));
-    await listen(0);
-    const { port } = answer.address() as AddressInfo;
+    const port = await freePort();
+    await listen(port);
     const url = `http://127.0.0.1:${port}/`;
     const tab = await openTab();
     await watch(tab, url);
