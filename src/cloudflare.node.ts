@@ -9,7 +9,8 @@ export { Alarms } from './cloudflare/alarms.js';
 export { cacheApiStorage } from './cloudflare/cache-api.js';
 export { durableQueue } from './cloudflare/durable-queue.js';
 export { durableStorage } from './cloudflare/durable-storage.js';
-export { tokenOf } from './cloudflare/sockets.js';
+export { objectWrites } from './cloudflare/object-writes.js';
+export { tokenOf } from './cloudflare/token.js';
 export { workersKvStorage } from './cloudflare/workers-kv.js';
 export { WriteConflictError } from './writes/write-errors.js';
 

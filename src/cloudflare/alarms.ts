@@ -30,6 +30,9 @@ export interface AlarmsOptions {
   readonly clock?: Clock;
 }
 
+/** Name of the alarm that delivers an object's writes. */
+export const FLUSH = 'soloflight:flush';
+
 /** The platform ends a run after 15 minutes. Attempts that began before this still have time. */
 const LONGEST_RUN = 600_000;
 

@@ -8,22 +8,21 @@ import type { Lookup } from '../read/outcome.js';
 import type { CacheStats } from '../read/stats.js';
 import { defineStorage } from '../tiers/define-storage.js';
 import type { WriteBehind } from '../writes/write-behind.js';
-import { Alarms } from './alarms.js';
+import { Alarms, FLUSH } from './alarms.js';
 import { preflight, withCors } from './cors.js';
-import { DurableQueue } from './durable-queue.js';
 import { DurableStorage } from './durable-storage.js';
 import { toErrorData } from './error-data.js';
 import { failure, respond } from './json-face.js';
 import { checkKey, checkKeyOrKeys, checkKeys, checkLifetime, optionsOf, readOptions } from './object-arguments.js';
 import { resolveObjectOptions, type DurableCacheOptions, type ObjectSettings } from './object-options.js';
-import { FLUSH, ObjectWriter } from './object-writer.js';
+import type { Writing } from './object-writes.js';
 import { plainValue } from './plain-values.js';
 import type { ObjectLifetimeOptions, ObjectReadOptions, Question, Reply, TagOptions } from './question.js';
 import type { SentLookup, SentOutcome, SentWriteStatus } from './sent.js';
-import { Sockets, type Socket } from './sockets.js';
+import { closeAll, end, isOurs, type Socket } from './sockets.js';
+import { hasWrites } from './stored-writes.js';
 import { Upkeep, type Kept } from './upkeep.js';
-import { isWriteRequest, respondToWrite } from './write-face.js';
-import { WriteGate } from './write-gate.js';
+import type { Writable } from './write-gate.js';
 
 /** The parts of an object, made at its first use. */
 interface Engine<V> {
@@ -31,12 +30,6 @@ interface Engine<V> {
   readonly cache: TieredCache<V>;
   readonly kept: Kept;
   readonly writing: Writing<V> | undefined;
-}
-
-/** The parts that serve the option `writes`. */
-interface Writing<V> {
-  readonly writer: ObjectWriter<V>;
-  readonly gate: WriteGate<V>;
 }
 
 /** Finds a table that is not the platform's own. Key-value pairs of a subclass are in one of its tables. */
@@ -73,7 +66,6 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
   /** The alarms of this object. Register handlers in the constructor: `this.alarms.on('report', …)`. */
   protected readonly alarms: Alarms;
   readonly #upkeep: Upkeep;
-  readonly #sockets: Sockets;
   #engine: Engine<V> | undefined;
   #requests = 0;
   /** The clock of the options. Reads them late, since alarms are made before anything else. */
@@ -91,8 +83,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
       onError: (name, error) => this.#use().settings.onAlarmError(name, error),
     });
     this.#upkeep = new Upkeep(this.alarms, () => this.#use().kept);
-    this.#sockets = new Sockets(ctx);
-    this.alarms.on(FLUSH, () => this.#use().writing?.writer.ring());
+    this.alarms.on(FLUSH, () => this.#use().writing?.ring());
     this.#rearm();
   }
 
@@ -110,7 +101,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
 
   /** The pending writes and dead letters, for subclasses. @throws TypeError without the option `writes`. */
   protected get writes(): WriteBehind<V> {
-    return this.#writer().behind;
+    return this.#writing().behind;
   }
 
   /** See `TieredCache.get`. */
@@ -138,26 +129,26 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
 
   /** Writes the result of `writes.apply` for the current value and `change`. Resolves with it when it is accepted. */
   async update(key: string, change: unknown): Promise<V> {
-    const { apply } = this.#use().settings.writes?.face ?? {};
+    const { apply } = this.#use().writing ?? {};
     if (apply === undefined) throw misuse('writes.apply', 'set for `update`: it makes the new value', apply);
     return this.#update(key, (current) => apply(current, change, key));
   }
 
   /** Deletes `key`, as a write. */
   async delete(key: string): Promise<void> {
-    this.#writer();
+    this.#writing();
     return this.#serve(() => this.cache.set(checkKey(key), undefined as V));
   }
 
   /** Delivers all pending writes now. Resolves when each was tried, or the sink failed: see `getWriteStatus`. */
   async flush(): Promise<void> {
-    const writer = this.#writer();
-    return this.#serve(() => writer.flush());
+    const writing = this.#writing();
+    return this.#serve(() => writing.flush());
   }
 
   /** The state of this object's writes. The `lastError` is plain data here. */
   async getWriteStatus(): Promise<SentWriteStatus> {
-    const { behind } = this.#writer();
+    const { behind } = this.#writing();
     await behind.open();
     const status = behind.status();
     return status.lastError === undefined ? status : { ...status, lastError: toErrorData(status.lastError) };
@@ -168,7 +159,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
    * of nothing more, and write nothing more. Does not keep the client from connecting again: that is for `authorize`.
    */
   async closeSockets(client?: string): Promise<number> {
-    return this.#sockets.closeAll(client);
+    return closeAll(this.ctx, client);
   }
 
   /** See `TieredCache.invalidate`. */
@@ -223,10 +214,8 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
   async #answer(request: Request): Promise<Response> {
     try {
       const { settings, writing } = this.#use();
-      if (writing !== undefined && isUpgrade(request))
-        return await this.#serve(() => this.#sockets.connect(request, writing.gate));
-      if (writing !== undefined && isWriteRequest(request))
-        return await this.#serve(() => respondToWrite(request, writing.gate));
+      const answer = writing?.answer(request);
+      if (answer !== undefined) return await this.#serve(() => answer);
       const methods = writing === undefined ? METHODS.reads : METHODS.writes;
       if (settings.cors !== undefined && request.method === 'OPTIONS') return preflight(request, methods);
       const lookup = (key: string): Promise<Lookup<V>> => this.#serve(() => this.cache.lookup(key));
@@ -239,23 +228,23 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
 
   /** Handles a message of a WebSocket. An override must call it; so must overrides of the next two. */
   override async webSocketMessage(socket: Socket, message: string | ArrayBuffer): Promise<void> {
-    if (!this.#sockets.has(socket)) return;
+    if (!isOurs(this.ctx, socket)) return;
     try {
       const { writing } = this.#use();
-      if (writing === undefined) this.#sockets.end(socket, 'NO_WRITES');
-      else await this.#serve(() => this.#sockets.receive(socket, message, writing.gate));
+      if (writing === undefined) end(socket, 'NO_WRITES');
+      else await this.#serve(() => writing.receive(socket, message));
     } catch (error) {
       reportError(error);
-      this.#sockets.end(socket, 'INTERNAL_ERROR');
+      end(socket, 'INTERNAL_ERROR');
     }
   }
 
   override webSocketClose(socket: Socket, _code: number, _reason: string, _wasClean: boolean): void {
-    if (this.#sockets.has(socket)) this.#sockets.end(socket);
+    if (isOurs(this.ctx, socket)) end(socket);
   }
 
   override webSocketError(socket: Socket, _error: unknown): void {
-    if (this.#sockets.has(socket)) this.#sockets.end(socket);
+    if (isOurs(this.ctx, socket)) end(socket);
   }
 
   /** Runs the alarms that are due. A subclass that overrides it must call it. */
@@ -298,7 +287,7 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     if (this.#engine !== undefined) return this.#engine;
     const engine = (this.#engine = this.#start());
     // Nobody awaits this: the platform holds answers back until earlier writes to the storage are safe.
-    engine.writing?.writer.resume().catch((error: unknown) => reportError(error));
+    engine.writing?.resume().catch((error: unknown) => reportError(error));
     return engine;
   }
 
@@ -311,11 +300,8 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     const storage = new DurableStorage(this.ctx.storage, codec === undefined ? {} : { codec }, (keepUntil) =>
       this.#upkeep.wrote(keepUntil),
     );
-    // Made even without writes: those accepted by an earlier version of the program must not be deleted.
-    const queueCodec = settings.writes?.codec;
-    const queue = new DurableQueue(this.ctx.storage, queueCodec === undefined ? {} : { codec: queueCodec }, true);
-    const writing = this.#startWriting(settings, queue);
-    const writes = writing?.writer.behind;
+    const writing = this.#startWriting(settings);
+    const writes = writing?.behind;
     const cache = new TieredCache<V>({
       ...settings.cache,
       ...(writes === undefined ? {} : { writes }),
@@ -326,33 +312,27 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
     const kept: Kept = {
       ...{ ...settings, clock, storage },
       isStoring: () => this.ctx.storage.sql.exec(ANY_TABLE).toArray().length > 0,
-      isBusy: () => this.#requests > 0 || cache.getStats().inFlight > 0 || !queue.isEmpty,
+      isBusy: () => this.#requests > 0 || cache.getStats().inFlight > 0 || hasWrites(this.ctx.storage),
       deleteAll: () => this.#deleteAll(),
     };
     return { settings, cache, kept, writing };
   }
 
-  #startWriting({ writes, clock }: ObjectSettings<V>, queue: DurableQueue): Writing<V> | undefined {
-    if (writes === undefined) return undefined;
-    const { alarms } = this;
-    const writer = new ObjectWriter<V>({
-      ...{ settings: writes, queue, alarms, clock },
-      changed: (change) => this.#sockets.broadcast(change),
-    });
-    const gate = new WriteGate<V>(writes.face, clock, {
+  #startWriting({ writes, clock, codec }: ObjectSettings<V>): Writing<V> | undefined {
+    const object: Writable<V> = {
       get: (key) => this.get(key),
       set: (key, value) => this.set(key, value),
       update: (key, change) => this.#update(key, change),
       delete: (key) => this.delete(key),
-    });
-    return { writer, gate };
+    };
+    return writes?.start({ state: this.ctx, alarms: this.alarms, clock, codec, object });
   }
 
-  #writer(): ObjectWriter<V> {
+  #writing(): Writing<V> {
     const { writing } = this.#use();
     if (writing === undefined)
       throw misuse('writes', 'set in the options that `configure` returns: they say where writes go', writing);
-    return writing.writer;
+    return writing;
   }
 
   #update(key: string, change: (current: V | undefined) => V): Promise<V> {
@@ -413,8 +393,4 @@ export abstract class CacheObject<Env = unknown, V = unknown> extends DurableObj
 /** `story` with its error, which may be anything, as plain data. */
 function sendable<S extends { readonly error?: unknown }>(story: S): S {
   return 'error' in story ? { ...story, error: toErrorData(story.error) } : story;
-}
-
-function isUpgrade({ method, headers }: Request): boolean {
-  return method === 'GET' && headers.get('upgrade')?.toLowerCase() === 'websocket';
 }

@@ -9,6 +9,7 @@ import { toKey } from '../storage/sqlite-row.js';
 import { checkStorage, checkStorageCodec, checkTableName } from './durable-checks.js';
 import { checkPayload } from './payload-size.js';
 import { QueueRows } from './queue-rows.js';
+import { WRITES_TABLE } from './stored-writes.js';
 
 /** Options of {@link durableQueue}. */
 export interface DurableQueueOptions {
@@ -48,7 +49,7 @@ export class DurableQueue implements WriteQueue {
   /** `sole`: each new owner takes over, since the object has forgotten the one before. */
   constructor(storage: DurableObjectStorage, options: DurableQueueOptions = {}, sole = false) {
     checkStorage(storage, options);
-    const { table = 'soloflight_writes', codec = structuredCloneCodec } = options;
+    const { table = WRITES_TABLE, codec = structuredCloneCodec } = options;
     checkTableName(table);
     checkStorageCodec(codec);
     this.#storage = storage;
@@ -56,11 +57,6 @@ export class DurableQueue implements WriteQueue {
     this.#table = table;
     this.#rows = new QueueRows(storage, table);
     this.#codec = codec;
-  }
-
-  /** Whether nothing is stored, not even a dead letter. */
-  get isEmpty(): boolean {
-    return this.#rows.isEmpty;
   }
 
   /** Whether a write is stored that is not a dead letter. */

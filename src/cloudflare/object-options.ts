@@ -5,13 +5,13 @@ import type { TieredCacheOptions } from '../cache/options.js';
 import type { Clock, Codec, Duration } from '../contracts.js';
 import { misuse } from '../errors.js';
 import { checkCors, type Cors } from './cors.js';
+import type { ObjectWrites } from './object-writes.js';
 import { plainLoadMany, plainUpstream } from './plain-values.js';
-import { resolveWriteOptions, type ObjectWriteOptions, type ObjectWriteSettings } from './write-options.js';
 
 /** Options of a `CacheObject`: those of a `TieredCache`, whose storage is the object's own. */
 export interface DurableCacheOptions<V> extends Omit<TieredCacheOptions<V>, 'storage' | 'writes' | 'scope'> {
-  /** Takes writes, keeps them in the object and delivers them to a main database in batches. @default none are taken */
-  readonly writes?: ObjectWriteOptions<V>;
+  /** `objectWrites({ sink, … })`: takes writes, keeps them in the object and delivers them in batches. @default none are taken */
+  readonly writes?: ObjectWrites<V>;
   /**
    * Time without any request after which the object deletes everything stored, a subclass's data included, and takes no
    * space any more. That may come up to a sixteenth later, so that most requests need not store their time. @default Infinity
@@ -38,7 +38,7 @@ export interface DurableCacheOptions<V> extends Omit<TieredCacheOptions<V>, 'sto
 /** {@link DurableCacheOptions}, checked where the cache does not check them itself. */
 export interface ObjectSettings<V> {
   readonly cache: Omit<TieredCacheOptions<V>, 'storage' | 'writes' | 'scope'>;
-  readonly writes: ObjectWriteSettings<V> | undefined;
+  readonly writes: ObjectWrites<V> | undefined;
   readonly name: string;
   readonly codec: Codec | undefined;
   readonly cacheControl: string | undefined;
@@ -66,6 +66,8 @@ export function resolveObjectOptions<V>(options: DurableCacheOptions<V>): Object
   checkFunction('upstream', upstream);
   checkFunction('loadMany', loadMany);
   checkFunction('onAlarmError', onAlarmError);
+  if (writes !== undefined && typeof (writes as ObjectWrites<V> | null)?.start !== 'function')
+    throw misuse('writes', 'the result of `objectWrites({ sink, … })`', writes);
   if (cacheControl !== undefined && !(typeof cacheControl === 'string' && /^[\x20-\x7e]+$/.test(cacheControl)))
     throw misuse('cacheControl', 'the text of a header', cacheControl);
   return {
@@ -74,9 +76,7 @@ export function resolveObjectOptions<V>(options: DurableCacheOptions<V>): Object
       ...(upstream === undefined ? {} : { upstream: plainUpstream(upstream) }),
       ...(loadMany === undefined ? {} : { loadMany: plainLoadMany(loadMany) }),
     },
-    writes: writes === undefined ? undefined : resolveWriteOptions(writes, codec),
-    name,
-    ...{ codec, cors },
+    ...{ writes, name, codec, cors },
     cacheControl: cacheControl ?? (writes === undefined ? undefined : 'private, no-cache'),
     idleTtl: parseDuration('idleTtl', idleTtl, { zero: false, infinite: true }),
     sweepEvery: parseDuration('sweepEvery', sweepEvery, { zero: false }),

@@ -1,13 +1,10 @@
 import type { Clock, MaybePromise } from '../contracts.js';
 import { isSoloflightError } from '../errors.js';
 import { WriteBehind } from '../writes/write-behind.js';
-import type { Alarms } from './alarms.js';
+import { FLUSH, type Alarms } from './alarms.js';
+import type { ChangeMessage } from './connections.js';
 import type { DurableQueue } from './durable-queue.js';
-import type { ChangeMessage } from './sockets.js';
 import type { ObjectWriteSettings } from './write-options.js';
-
-/** Name of the alarm that flushes. */
-export const FLUSH = 'soloflight:flush';
 
 /** Milliseconds that an alarm waits for its flush, less than its `maxDuration`. A longer flush goes on, and another alarm looks at it. */
 const PATIENCE = 45_000;
@@ -15,7 +12,7 @@ const SOON = 5_000;
 
 /** The parts that {@link ObjectWriter} works with. */
 export interface ObjectWriterParts<V> {
-  readonly settings: ObjectWriteSettings<V>;
+  readonly settings: Pick<ObjectWriteSettings<V>, 'face' | 'behind'>;
   readonly queue: DurableQueue;
   readonly alarms: Alarms;
   readonly clock: Clock;

@@ -21,11 +21,6 @@ export class QueueRows {
     this.#name = name;
   }
 
-  /** Whether there is no row at all, not even a dead letter or an unreadable one. */
-  get isEmpty(): boolean {
-    return this.#read('SELECT 1 FROM $ LIMIT 1').length === 0;
-  }
-
   /** Whether there is a row that is not a dead letter. */
   get hasPending(): boolean {
     return this.#read('SELECT 1 FROM $ WHERE dead_at IS NULL LIMIT 1').length > 0;

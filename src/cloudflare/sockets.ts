@@ -1,265 +1,56 @@
-import { byteLength, failure, keyOf } from './json-face.js';
-import { includesKey, type Client } from './object-client.js';
-import { Refusal, toRefusal } from './refusal.js';
-import type { Allowance, AskedWrite, WriteGate } from './write-gate.js';
+import type { Client } from './object-client.js';
+import type { Allowance } from './write-gate.js';
 
 /** A WebSocket of the platform. */
 export type Socket = ReturnType<DurableObjectState['getWebSockets']>[number];
 
-/** The message to all connected clients. Values are in their JSON form; `at` is epoch milliseconds. */
-export type ChangeMessage =
-  | {
-      readonly type: 'change';
-      readonly kind: 'put';
-      readonly key: string;
-      readonly value: unknown;
-      readonly at: number;
-    }
-  | { readonly type: 'change'; readonly kind: 'delete'; readonly key: string; readonly at: number }
-  /** The value when the client connected, with the option `snapshot`. None if nothing was there. */
-  | { readonly type: 'snapshot'; readonly key: string; readonly value?: unknown }
-  /** The value has changed: read it again. */
-  | { readonly type: 'invalidate'; readonly key: string };
-
 /** Tells our sockets from those that a subclass accepts. */
-const TAG = 'soloflight';
+export const TAG = 'soloflight';
 
-const CLOSE = { normal: 1_000, policy: 1_008, tooLarge: 1_009, failed: 1_011, restart: 1_012 } as const;
+export const CLOSE = { normal: 1_000, policy: 1_008, tooLarge: 1_009, failed: 1_011, restart: 1_012 } as const;
 
 /** The attachment of a WebSocket: its client, bound to keys, and the rest of its allowance. */
-interface Connection extends Allowance, Client {
+export interface Connection extends Allowance, Client {
   readonly keys: NonNullable<Client['keys']>;
   /** Whether it was closed here. What its client sent before it knew is refused. */
   readonly closed?: true;
 }
 
-/** The subprotocol that a browser names before its token, and hears back. */
-const PROTOCOL = 'soloflight';
+/** Whether `socket` was accepted here, and not by a subclass. */
+export function isOurs(state: DurableObjectState, socket: Socket): boolean {
+  return state.getTags(socket).includes(TAG);
+}
 
-/** The longest `id` of a message that comes back in its answer. */
-const LONGEST_ID = 256;
+/** Ends a connection: because the other side did, or because of `failure`. */
+export function end(socket: Socket, failure?: string): void {
+  close(socket, failure === undefined ? CLOSE.normal : CLOSE.failed, failure ?? '');
+}
 
-/** The WebSockets of an object. The platform holds all state, since hibernation takes the memory. */
-export class Sockets {
-  readonly #state: DurableObjectState;
-  /** Ends when all earlier messages of a WebSocket are permitted or refused. */
-  readonly #permitted = new WeakMap<Socket, Promise<void>>();
-  /** The keys that a new connection has still heard nothing of. */
-  readonly #awaited = new Map<Socket, Set<string>>();
-
-  constructor(state: DurableObjectState) {
-    this.#state = state;
-  }
-
-  /** Whether `socket` was accepted here. */
-  has(socket: Socket): boolean {
-    return this.#state.getTags(socket).includes(TAG);
-  }
-
-  /** Connects the sender of `request` if it is authorized. */
-  async connect<V>(request: Request, gate: WriteGate<V>): Promise<Response> {
-    try {
-      const client = await gate.authorize(request);
-      const key = keyOf(request);
-      if (client.keys === undefined && key instanceof Response) return key;
-      const own = key instanceof Response ? [] : [key];
-      const connection: Connection = { ...gate.allowance, ...client, keys: client.keys ?? own };
-      this.#checkRoom(gate);
-      const { 0: webSocket, 1: server } = new WebSocketPair();
-      this.#state.acceptWebSocket(server, [TAG]);
-      // The platform answers without waking the object up. A subclass may have said what.
-      if (this.#state.getWebSocketAutoResponse() === null)
-        this.#state.setWebSocketAutoResponse(new WebSocketRequestResponsePair('ping', 'pong'));
-      server.serializeAttachment(connection);
-      const { keys } = connection;
-      if (gate.settings.snapshot) void this.#show(server, keys === 'all' ? own : keys, gate);
-      const headers = protocolsOf(request).includes(PROTOCOL) ? { 'sec-websocket-protocol': PROTOCOL } : {};
-      return new Response(null, { status: 101, webSocket, headers } as ResponseInit);
-    } catch (error) {
-      const { status, code, message, headers } = toRefusal(error, gate.settings.onError);
-      return failure(status, code, message, headers);
-    }
-  }
-
-  #checkRoom<V>({ settings: { maxConnections } }: WriteGate<V>): void {
-    if (this.#state.getWebSockets(TAG).length < maxConnections) return;
-    throw new Refusal(503, 'TOO_MANY_CONNECTIONS', `At most ${maxConnections} connections at a time`, {
-      'retry-after': '10',
-    });
-  }
-
-  /** Tells a new connection the values of `keys`, unless a change comes first, which is newer. Never rejects. */
-  async #show<V>(socket: Socket, keys: readonly string[], gate: WriteGate<V>): Promise<void> {
-    const awaited = new Set(keys);
-    this.#awaited.set(socket, awaited);
-    const show = async (key: string): Promise<void> => {
-      let message: ChangeMessage;
-      try {
-        message = { type: 'snapshot', key, value: await gate.read(key) };
-      } catch {
-        // The client may read it by HTTP, and learn there why it can't be had.
-        message = { type: 'invalidate', key };
-      }
-      if (awaited.delete(key)) send(socket, toText(message));
-    };
-    await Promise.all(keys.map(show));
-    this.#awaited.delete(socket);
-  }
-
-  /** Answers `message`. Never rejects. */
-  async receive<V>(socket: Socket, message: string | ArrayBuffer, gate: WriteGate<V>): Promise<void> {
-    let id: string | number | undefined;
+/** Closes the connections of the client with this name, or all, at once. Returns how many these were. */
+export function closeAll(state: DurableObjectState, name: string | undefined): number {
+  let count = 0;
+  for (const socket of state.getWebSockets(TAG)) {
     const connection = connectionOf(socket);
-    if (connection === undefined) return;
-    try {
-      this.#count(socket, connection, gate);
-      if (typeof message !== 'string') throw new Refusal(400, 'BAD_MESSAGE', 'Expected text, not bytes');
-      // A text never takes fewer bytes than units.
-      gate.checkSize(message.length);
-      gate.checkSize(byteLength(message));
-      const asked = gate.parseJson(message);
-      if (typeof asked !== 'object' || asked === null || Array.isArray(asked))
-        throw new Refusal(400, 'BAD_MESSAGE', 'Expected a JSON object');
-      id = idOf(asked);
-      const write = gate.toWrite(asked as Record<string, unknown>);
-      await this.#permit(socket, write, gate);
-      if (connectionOf(socket) === undefined) return;
-      const value = await gate.write(write, connection.name);
-      tell(socket, { type: 'accepted', id, key: write.key, ...(hasJson(value) ? { value } : {}) });
-    } catch (error) {
-      const { code, message: reason, status, details } = toRefusal(error, gate.settings.onError);
-      tell(socket, { type: 'error', id, error: { code, message: reason }, ...details });
-      // A conflict is nobody's fault.
-      const isBad = status >= 400 && status < 500 && status !== 409;
-      if (isBad && gate.settings.closeBad) close(socket, status === 413 ? CLOSE.tooLarge : CLOSE.policy, code);
-    }
+    if (connection === undefined || (name !== undefined && connection.name !== name)) continue;
+    socket.serializeAttachment({ ...connection, closed: true } satisfies Connection);
+    close(socket, CLOSE.policy, 'CLOSED');
+    count += 1;
   }
-
-  /** Sends `message` to all clients connected for its key. One that can't be reached is closed, and holds up none of the others. */
-  broadcast(message: ChangeMessage): void {
-    const sockets = this.#state.getWebSockets(TAG);
-    if (sockets.length === 0) return;
-    const text = toText(message);
-    for (const socket of sockets) {
-      try {
-        const connection = connectionOf(socket);
-        if (connection === undefined || !includesKey(connection.keys, message.key)) continue;
-        this.#awaited.get(socket)?.delete(message.key);
-        socket.send(text);
-      } catch {
-        close(socket, CLOSE.failed, 'BROKEN');
-      }
-    }
-  }
-
-  /** Ends a connection: because the other side did, or because of `failure`. */
-  end(socket: Socket, failure?: string): void {
-    close(socket, failure === undefined ? CLOSE.normal : CLOSE.failed, failure ?? '');
-  }
-
-  /** Closes the connections of the client with this name, or all, at once. Returns how many these were. */
-  closeAll(name: string | undefined): number {
-    let count = 0;
-    for (const socket of this.#state.getWebSockets(TAG)) {
-      const connection = connectionOf(socket);
-      if (connection === undefined || (name !== undefined && connection.name !== name)) continue;
-      socket.serializeAttachment({ ...connection, closed: true } satisfies Connection);
-      close(socket, CLOSE.policy, 'CLOSED');
-      count += 1;
-    }
-    return count;
-  }
-
-  /** Asks for one message after the other, so that a slow answer lets no later write overtake an earlier one. */
-  #permit<V>(socket: Socket, write: AskedWrite, gate: WriteGate<V>): Promise<void> {
-    const ask = async (): Promise<void> => {
-      const connection = connectionOf(socket);
-      if (connection !== undefined) await gate.permit(write, connection);
-    };
-    const before = this.#permitted.get(socket);
-    const permitted = before === undefined ? ask() : before.then(ask, ask);
-    this.#permitted.set(socket, permitted);
-    return permitted;
-  }
-
-  #count<V>(socket: Socket, connection: Connection, gate: WriteGate<V>): void {
-    const allowance = gate.spend(connection);
-    socket.serializeAttachment({ ...connection, ...allowance } satisfies Connection);
-    if (allowance.left >= 0) return;
-    // A client that goes on after so many refusals won't stop for another one.
-    if (allowance.left <= -gate.settings.rate.messages) close(socket, CLOSE.policy, 'TOO_MANY_MESSAGES');
-    throw gate.tooMany();
-  }
+  return count;
 }
 
 /** The connection of `socket`; `undefined` if it was closed here, or by an earlier version that bound it to no keys. */
-function connectionOf(socket: Socket): Connection | undefined {
+export function connectionOf(socket: Socket): Connection | undefined {
   const connection = socket.deserializeAttachment() as Partial<Connection> | null;
   if (connection?.keys === undefined) close(socket, CLOSE.restart, 'RECONNECT');
   else if (connection.closed !== true) return connection as Connection;
   return undefined;
 }
 
-function idOf(asked: object): string | number | undefined {
-  const { id } = asked as { readonly id?: unknown };
-  if (id === undefined || typeof id === 'number') return id;
-  if (typeof id === 'string' && id.length <= LONGEST_ID) return id;
-  throw new Refusal(
-    400,
-    'BAD_MESSAGE',
-    `Expected \`id\` to be a number or a string of at most ${LONGEST_ID} characters`,
-  );
-}
-
-function toText(message: ChangeMessage): string {
-  try {
-    return JSON.stringify(message);
-  } catch {
-    // The value has no JSON form.
-    return JSON.stringify({ type: 'invalidate', key: message.key } satisfies ChangeMessage);
-  }
-}
-
-/** A value without a JSON form is left out of an answer, which is true without it. */
-function hasJson(value: unknown): boolean {
-  try {
-    return JSON.stringify(value) !== undefined;
-  } catch {
-    return false;
-  }
-}
-
-function protocolsOf({ headers }: Request): string[] {
-  return (headers.get('sec-websocket-protocol') ?? '').split(',').map((name) => name.trim());
-}
-
-/** Sends `message`, and closes the socket of a client that has left. */
-function tell(socket: Socket, message: object): void {
-  send(socket, JSON.stringify(message));
-}
-
-function send(socket: Socket, text: string): void {
-  try {
-    socket.send(text);
-  } catch {
-    close(socket, CLOSE.failed, 'BROKEN');
-  }
-}
-
-function close(socket: Socket, code: number, reason: string): void {
+export function close(socket: Socket, code: number, reason: string): void {
   try {
     socket.close(code, reason);
   } catch {
     // It is closed already.
   }
-}
-
-/**
- * The token that `request` shows: in `authorization: Bearer …`, or, since browsers send no headers with a WebSocket, as the
- * subprotocol after `soloflight`: `new WebSocket(url, ['soloflight', token])`. For the option `authorize`.
- */
-export function tokenOf(request: Request): string | undefined {
-  const [, bearer] = /^Bearer +(\S+)$/i.exec(request.headers.get('authorization') ?? '') ?? [];
-  const [protocol, token] = protocolsOf(request);
-  return bearer ?? (protocol === PROTOCOL ? token : undefined);
 }

@@ -1,8 +1,6 @@
 import { checkCount, checkFunction, checkNames, checkObject } from '../base/checks.js';
 import { parseDuration } from '../base/duration.js';
-import { gzip } from '../codecs/gzip.js';
-import { structuredCloneCodec } from '../codecs/structured-clone.js';
-import type { Codec, Duration, MaybePromise } from '../contracts.js';
+import type { Duration, MaybePromise } from '../contracts.js';
 import { misuse } from '../errors.js';
 import type { WriteBehindOptions } from '../writes/write-options.js';
 import type { ObjectClient } from './object-client.js';
@@ -26,7 +24,7 @@ export interface ClientWrite {
 }
 
 /**
- * The option `writes` of a `CacheObject`: those of a `WriteBehind` whose queue is the object's SQLite and whose timer is
+ * Options of `objectWrites`: those of a `WriteBehind` whose queue is the object's SQLite and whose timer is
  * the object's alarm.
  */
 export interface ObjectWriteOptions<V> extends Omit<
@@ -101,7 +99,8 @@ export interface FaceSettings<V> {
 /** {@link ObjectWriteOptions} with the defaults filled in. */
 export interface ObjectWriteSettings<V> {
   readonly face: FaceSettings<V>;
-  readonly codec: Codec;
+  /** Bytes. */
+  readonly compressAbove: number;
   /** Passed to the `WriteBehind`, which checks them. */
   readonly behind: Omit<WriteBehindOptions<V>, 'queue' | 'schedule' | 'clock' | 'current'>;
 }
@@ -143,12 +142,9 @@ const NAMES = [
   ],
 ];
 
-/** Checks the options that the `WriteBehind` does not check itself. `codec` is that of the object. */
-export function resolveWriteOptions<V>(
-  options: ObjectWriteOptions<V>,
-  codec: Codec = structuredCloneCodec,
-): ObjectWriteSettings<V> {
-  checkObject('writes', options);
+/** Checks the options that the `WriteBehind` does not check itself. */
+export function resolveWriteOptions<V>(options: ObjectWriteOptions<V>): ObjectWriteSettings<V> {
+  checkObject('options of objectWrites', options);
   for (const [name, value] of Object.entries(options)) {
     if (OWN.has(name)) throw misuse(`writes.${name}`, "left out: the object's own is used", value);
   }
@@ -174,7 +170,7 @@ export function resolveWriteOptions<V>(
       ...{ maxConnections, snapshot, closeBad: badMessages === 'close' },
       onError: onError ?? ((error) => reportError(error)),
     },
-    codec: gzip(codec, { above }),
+    compressAbove: above,
     behind: { ...behind, flushEvery, maxPending, overflow },
   };
 }

@@ -96,6 +96,7 @@ import {
   durableCache,
   durableQueue,
   durableStorage,
+  objectWrites,
   workerCache,
   workersKvStorage,
   WriteConflictError,
@@ -120,7 +121,7 @@ export class Profiles extends CacheObject<Env, Product> {
       if (product === undefined) throw new WriteConflictError(key, product);
       return product;
     };
-    return { ttl: '10s', writes: { sink, apply, flushEvery: '1m', authorize: ({ headers }) => headers.get('cookie') ?? false } };
+    return { ttl: '10s', writes: objectWrites({ sink, apply, flushEvery: '1m', authorize: ({ headers }) => headers.get('cookie') ?? false }) };
   }
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
     await super.webSocketMessage(socket, message);
@@ -130,9 +131,13 @@ export class Profiles extends CacheObject<Env, Product> {
 export const pending = async (env: Env): Promise<number> => (await products(env).getWriteStatus('1')).pending;
 export const renamed = async (env: Env): Promise<string> => (await products(env).update('1', 'name')).name;
 // @ts-expect-error The queue is the object's own.
-export const queued: DurableCacheOptions<Product> = { ttl: '1s', writes: { sink: () => {}, queue: null } };
+export const queued: DurableCacheOptions<Product> = { ttl: '1s', writes: objectWrites({ sink: () => {}, queue: null }) };
 // @ts-expect-error Writes go somewhere.
-export const nowhere: DurableCacheOptions<Product> = { ttl: '1s', writes: {} };
+export const nowhere: DurableCacheOptions<Product> = { ttl: '1s', writes: objectWrites({}) };
+// @ts-expect-error The options alone are not what takes writes.
+export const bare: DurableCacheOptions<Product> = { ttl: '1s', writes: { sink: () => {} } };
+// @ts-expect-error Writes of another type of value.
+export const others: DurableCacheOptions<Product> = { ttl: '1s', writes: objectWrites<number>({ sink: () => {} }) };
 export const stub = (env: Env) => env.PRODUCTS.getByName('1');
 export const story = async (env: Env): Promise<number> => (await stub(env).lookup('1')).freshFor;
 export const stories = async (env: Env): Promise<string[]> => (await stub(env).lookupMany(['1'])).map(({ key }) => key);

@@ -83,6 +83,7 @@ export const NAMES: Readonly<Record<string, readonly string[]>> = {
     'durableCache',
     'durableQueue',
     'durableStorage',
+    'objectWrites',
     'tokenOf',
     'workerCache',
     'workersKvStorage',

@@ -16,6 +16,8 @@ interface Script {
   readonly clock: ManualClock;
   upstream: (key: string, load: LoadContext<Product>) => MaybePromise<Product | Loaded<Product>>;
   writes: ObjectWriteOptions<Note>;
+  /** A version of the program may take none. */
+  takesWrites: boolean;
   /** Further options of objects that take writes. */
   object: Pick<DurableCacheOptions<Note>, 'cors'>;
   /** What the main database behind objects that take writes gives. */
@@ -29,6 +31,7 @@ export const script: Script = {
   },
   object: {},
   loadNote: () => ({ from: 'upstream' }),
+  takesWrites: true,
   writes: {
     sink: () => {
       throw new Error('No test said where writes go');

@@ -1,6 +1,6 @@
 import { DurableObject } from 'cloudflare:workers';
 
-import { CacheObject, type DurableCacheOptions } from '../../src/cloudflare/index.js';
+import { CacheObject, objectWrites, type DurableCacheOptions } from '../../src/cloudflare/index.js';
 import { loaded } from '../../src/index.js';
 import { script, type Note, type Product } from './script.js';
 
@@ -121,7 +121,7 @@ export class WritingObject extends CacheObject<Cloudflare.Env, Note> {
         staleIfError: '1h',
         idleTtl: '1d',
         clock: script.clock,
-        writes: script.writes,
+        ...(script.takesWrites ? { writes: objectWrites(script.writes) } : {}),
         ...script.object,
       },
       upstream: () => script.loadNote(),
@@ -137,7 +137,7 @@ export class WritingObject extends CacheObject<Cloudflare.Env, Note> {
 /** The same by the platform's own clock and alarm. */
 export class PromptObject extends CacheObject<Cloudflare.Env, Note> {
   protected override configure(): DurableCacheOptions<Note> {
-    return { ttl: '1m', writes: { ...script.writes, flushEvery: '50ms' } };
+    return { ttl: '1m', writes: objectWrites({ ...script.writes, flushEvery: '50ms' }) };
   }
 }
 

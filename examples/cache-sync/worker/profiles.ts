@@ -1,4 +1,4 @@
-import { CacheObject, WriteConflictError, type DurableCacheOptions } from 'soloflight/cloudflare';
+import { CacheObject, objectWrites, WriteConflictError, type DurableCacheOptions } from 'soloflight/cloudflare';
 
 import { applied, newest, parseChange, type Profile } from '../profile.js';
 import { fetchProfile, deliver } from './main-database.js';
@@ -20,7 +20,7 @@ export class Profiles extends CacheObject<Env, Profile> {
       staleIfError: Infinity, // while the database is down, what was known last
       idleTtl: '30d', // nobody looked for a month: all is deleted but what is not delivered yet
       upstream: (id, { signal }) => fetchProfile(DATABASE_URL, id, signal),
-      writes: {
+      writes: objectWrites({
         flushEvery: Number(FLUSH_EVERY_MS),
         retry: { initial: '1s', max: '1m' },
         sink: (writes, { signal }) => deliver(DATABASE_URL, writes, signal),
@@ -36,7 +36,7 @@ export class Profiles extends CacheObject<Env, Profile> {
         authorizeWrite: ({ type }) => type === 'update',
         authorize: isOwnPage,
         badMessages: 'close',
-      },
+      }),
     };
   }
 }

@@ -373,14 +373,14 @@ describe('a version of the program that takes no writes', () => {
   test('keeps what an earlier one accepted, and the next one delivers it', async () => {
     const object = setup();
     await object.cache.set('k', { version: 1 });
-    const { writes } = script;
-    script.writes = undefined as never;
+    script.takesWrites = false;
+    onTestFinished(() => void (script.takesWrites = true));
     await evictDurableObject(object.stub);
     await object.ring(60_000);
     await object.ring(2 * 86_400_000);
     expect([await rowsOf(object, 'soloflight_writes'), database.batches]).toEqual([1, []]);
 
-    script.writes = writes;
+    script.takesWrites = true;
     await evictDurableObject(object.stub);
     await object.cache.lookup('other');
     await object.ring(0);
@@ -486,7 +486,7 @@ describe('pressure', () => {
 
 describe('misuse', () => {
   test.each([
-    [null, /Expected `writes` to be an object/],
+    [null, /Expected `options of objectWrites` to be an object/],
     [{}, /Expected `sink` to be a function/],
     [{ queue: {} }, /Expected `writes.queue` to be left out/],
     [{ schedule: 1 }, /Expected `writes.schedule` to be left out/],
@@ -502,6 +502,15 @@ describe('misuse', () => {
     script.writes = writes as never;
 
     await expect(setup().cache.set('k', {})).rejects.toThrow(message);
+  });
+
+  test('options that were not made into what takes writes are answered with the cure', async () => {
+    script.object = { writes: { sink: () => {} } } as never;
+    onTestFinished(() => void (script.object = {}));
+
+    await expect(setup().cache.get('k')).rejects.toThrow(
+      /Expected `writes` to be the result of `objectWrites\(\{ sink/,
+    );
   });
 
   test('writes to an object that takes none are named', async () => {

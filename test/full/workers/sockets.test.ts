@@ -1,9 +1,9 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 
+import { Connections } from '../../../src/cloudflare/connections.js';
 import { tokenOf, WriteConflictError } from '../../../src/cloudflare/index.js';
-import { Sockets } from '../../../src/cloudflare/sockets.js';
 import { WriteGate } from '../../../src/cloudflare/write-gate.js';
 import { resolveWriteOptions } from '../../../src/cloudflare/write-options.js';
 import { eventually, waitPatiently } from '../../support/patience.js';
@@ -148,7 +148,8 @@ describe('a connection', () => {
   test('is closed when the next version of the program takes no writes', async () => {
     const stub = open();
     const ann = await connect(stub);
-    script.writes = undefined as never;
+    script.takesWrites = false;
+    onTestFinished(() => void (script.takesWrites = true));
     await evictDurableObject(stub);
     ann.say({ type: 'delete', key: 'k' });
 
@@ -170,7 +171,7 @@ describe('a connection', () => {
       },
     };
     const whole = { deserializeAttachment, send: (text: string) => void heard.push(text) };
-    const sockets = new Sockets({ getWebSockets: () => [broken, whole] } as never);
+    const sockets = new Connections({ getWebSockets: () => [broken, whole] } as never);
 
     sockets.broadcast({ type: 'change', kind: 'put', key: 'k', value: 1n, at: 0 });
 
