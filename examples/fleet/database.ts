@@ -24,6 +24,7 @@ export async function startDatabase(ms: number): Promise<Database> {
     const text = textOf(id);
     void setTimeout(ms).then(() => response.end(text));
   }).listen(0, '127.0.0.1');
+  server.keepAliveTimeout = 0; // as in server.ts
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

@@ -19,6 +19,7 @@ export async function startFront(
     forwarded.on('error', (error) => response.writeHead(502).end(String(error)));
     request.pipe(forwarded);
   }).listen(0, '127.0.0.1');
+  server.keepAliveTimeout = 0; // as in server.ts
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

@@ -28,6 +28,8 @@ const front = await startFront(ports);
 const broken: string[] = [];
 
 try {
+  // All are connected, and have run once what is measured.
+  await Promise.all(ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/posts/first`)).text()));
   await stampede(database);
   await disagreement(database);
   await outage(redis);
@@ -42,14 +44,14 @@ process.exitCode = broken.length === 0 ? 0 : 1;
 
 /** Many visitors want the same posts, and no process has any of them yet. */
 async function stampede({ queries }: Database): Promise<void> {
-  const answers = await Promise.all(Array.from({ length: VISITORS }, (_, visitor) => statusOf(`${visitor % POSTS}`)));
-  const most = Math.max(...queries.values());
-  const failed = answers.filter((status) => status !== 200).length;
+  const failures: string[] = [];
+  await Promise.all(Array.from({ length: VISITORS }, (_, visitor) => visit(`${visitor % POSTS}`, failures)));
+  const most = Math.max(...Array.from({ length: POSTS }, (_, post) => queries.get(`${post}`) ?? 0));
   console.log(
-    `${VISITORS} visitors, ${POSTS} cold posts, ${PROCESSES} processes: ${most} load per post, ${failed} failed.`,
+    `${VISITORS} visitors, ${POSTS} cold posts, ${PROCESSES} processes: ${most} load per post, ${failures.length} failed.`,
   );
   if (most !== 1) broken.push(`a post was loaded ${most} times`);
-  if (failed > 0) broken.push(`${failed} visitors got no answer`);
+  tell(failures, 'visitors got no answer');
 }
 
 /** A post changes, and one process is told. How long do others show the old one? */
@@ -74,12 +76,12 @@ async function disagreement({ change }: Database): Promise<void> {
 /** Redis is killed, and comes back empty, while visitors come and go. */
 async function outage({ kill, start }: Redis): Promise<void> {
   let asked = 0;
-  let failed = 0;
+  const failures: string[] = [];
   const over = new AbortController();
   const visitors = Array.from({ length: 20 }, async () => {
     while (!over.signal.aborted) {
       asked += 1;
-      if ((await statusOf(`${asked % (2 * POSTS)}`)) !== 200) failed += 1;
+      await visit(`${asked % (2 * POSTS)}`, failures);
     }
   });
   await pause(500);
@@ -89,18 +91,23 @@ async function outage({ kill, start }: Redis): Promise<void> {
   await pause(1_000);
   over.abort();
   await Promise.all(visitors);
-  console.log(`Redis killed and started again: ${asked} requests meanwhile, ${failed} failed.`);
-  if (failed > 0) broken.push(`${failed} requests failed while Redis was away`);
+  console.log(`Redis killed and started again: ${asked} requests meanwhile, ${failures.length} failed.`);
+  tell(failures, 'requests failed while Redis was away');
 }
 
-async function statusOf(id: string): Promise<number> {
+/** Notes in `failures` why there was no answer, if there was none. */
+async function visit(id: string, failures: string[]): Promise<void> {
   try {
     const response = await fetch(`${front.url}/posts/${id}`);
-    await response.text();
-    return response.status;
-  } catch {
-    return 0;
+    const text = await response.text();
+    if (response.status !== 200) failures.push(`${response.status} ${text}`);
+  } catch (error) {
+    failures.push(`${String(error)} ${String((error as Error).cause)}`);
   }
+}
+
+function tell(failures: readonly string[], what: string): void {
+  if (failures.length > 0) broken.push(`${failures.length} ${what}, the first with: ${failures[0]}`);
 }
 
 async function untilSays(url: string, text: string): Promise<void> {

@@ -40,7 +40,8 @@ const server = createServer((request, response) => {
       if (typeof answer !== 'string') response.setHeader('Cache-Status', toCacheStatus(answer));
       response.end(typeof answer === 'string' ? answer : answer.value);
     },
-    (error: unknown) => response.writeHead(503).end(String(error)),
+    (error: unknown) => response.writeHead(503).end(`${String(error)}: ${String((error as Error).cause)}`),
   );
 });
+server.keepAliveTimeout = 0; // only who sends the next request ends a connection: none is sent into a closing one
 server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port));
