@@ -27,6 +27,9 @@ const posts = new TieredCache<string>({
   },
 });
 
+// Your logs, or your metrics. Here it is expected: Redis is killed.
+posts.on('tier-error', () => {});
+
 /** Deadlines for a machine that is too busy for soloflight's defaults. */
 function patience(ms: string | undefined): Partial<TieredCacheOptions<string>> {
   return ms === undefined ? {} : { readTimeout: Number(ms), writeTimeout: Number(ms), leaseWait: Number(ms) };
