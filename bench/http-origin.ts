@@ -31,7 +31,11 @@ function serve(): void {
     const headers = { 'cache-control': 'max-age=3600', 'content-type': 'text/plain', etag: `"${name}"` };
     setTimeout(() => response.writeHead(200, { ...headers, 'content-length': body.length }).end(body), 5);
   });
-  server.listen(0, '127.0.0.1', () => parentPort?.postMessage((server.address() as AddressInfo).port));
+  // Longer than any run, and room for a crowd: a request on a connection that is being closed would fail.
+  server.keepAliveTimeout = 600_000;
+  server.listen({ port: 0, host: '127.0.0.1', backlog: 4_096 }, () =>
+    parentPort?.postMessage((server.address() as AddressInfo).port),
+  );
 }
 
 if (!isMainThread) serve();

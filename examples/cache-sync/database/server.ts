@@ -68,6 +68,7 @@ export async function startDatabase(
     }
   }
 
+  server.keepAliveTimeout = 60_000; // longer than the Worker keeps its connections
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

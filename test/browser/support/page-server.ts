@@ -22,6 +22,8 @@ export async function servePage(): Promise<Server> {
     if (pathname === '/page.js') return response.setHeader('content-type', 'text/javascript').end(script);
     return response.writeHead(pathname === '/health' ? 204 : 404).end();
   });
+  // Longer than a browser keeps its connections.
+  server.keepAliveTimeout = 600_000;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return server;
 }

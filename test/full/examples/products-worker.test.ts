@@ -13,6 +13,8 @@ const api = createServer(({ url = '' }, response) => {
   asked.push(url);
   answer(url, response);
 });
+// Else a request may be sent on a connection that is just being closed.
+api.keepAliveTimeout = 600_000;
 /** Products expire as soon as they are there. */
 let worker: RunningWorker;
 /** Products are stale as soon as they are there. */
