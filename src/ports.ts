@@ -339,6 +339,8 @@ export interface OutboxPort {
   readonly kept: number;
   /** What storage is to hold for `key`, unless it is sure to hold that already. */
   intentFor(key: string): Intent | undefined;
+  /** Whether storage has missed a change of `key` that somebody was told of, and has yet to take it. */
+  lacks(key: string): boolean;
   /** What a read is to find where storage answered `entry`. `before` was intended when storage was asked. */
   corrected(key: string, entry: Entry | undefined, before: Intent | undefined): Entry | undefined;
   /**

@@ -238,7 +238,7 @@ class Storage implements StoragePort {
     const permit = options.permit as Permit | undefined;
     const doubt = options.change === true ? this.#doubted.get(key) : permit?.doubt;
     let stored = 0;
-    const report = await everywhere(this.#tiers.slice(0, above), later, async (tier, taken, depth) => {
+    const report = await everywhere(this.#tiers.slice(0, above), { key, later }, async (tier, taken, depth) => {
       const terms = { condition: permit?.at(depth), since: permit?.since[depth] };
       const outcome = await tier.put(key, entry, { ...how, ...terms, later: taken });
       if (outcome.held) stored += 1;
@@ -251,12 +251,12 @@ class Storage implements StoragePort {
   }
 
   remove(key: string, later?: () => void): Promise<StorageReport> {
-    return everywhere(this.#tiers, later, (tier, taken) => tier.remove(key, taken));
+    return everywhere(this.#tiers, { key, later }, (tier, taken) => tier.remove(key, taken));
   }
 
   async mark(mark: StorageMark, later?: () => void): Promise<StorageReport> {
     if (mark.kind === 'expire')
-      return everywhere(this.#tiers, later, (tier, taken) => tier.expire(mark.key, mark.at, taken));
+      return everywhere(this.#tiers, { key: mark.key, later }, (tier, taken) => tier.expire(mark.key, mark.at, taken));
     if (mark.kind === 'elsewhere') {
       this.#changedElsewhere(mark.key, mark.change);
       return reportOf([]);
@@ -277,16 +277,26 @@ function settles(change: RemoteChange, known: RemoteChange, clockSkew: number): 
   return change.pending !== true && change.at > known.at + clockSkew;
 }
 
-/** Makes one change in all of `tiers`. `later` is called when the last of those that missed it has taken it after all. */
+/** A change of one key, and who is called when the last of the tiers that missed it has taken it after all. */
+interface KeyChange {
+  readonly key: string;
+  readonly later: (() => void) | undefined;
+}
+
+/** Makes one change in all of `tiers`. */
 async function everywhere(
   tiers: readonly NamespacedTier[],
-  later: (() => void) | undefined,
+  { key, later }: KeyChange,
   write: (tier: NamespacedTier, taken: (() => void) | undefined, depth: number) => Promise<WriteOutcome>,
 ): Promise<StorageReport> {
   const lacking = new Set(tiers);
+  const told = (): void => {
+    // Another change of the key may be missing elsewhere: others would believe that tier again. It is told by itself.
+    if (lacking.size === 0 && !tiers.some((tier) => tier.lacks(key))) later?.();
+  };
   const outcomes = await Promise.all(
     tiers.map(async (tier, depth) => {
-      const taken = later && (() => void (lacking.delete(tier) && lacking.size === 0 && later()));
+      const taken = later && (() => void (lacking.delete(tier) && told()));
       const outcome = await write(tier, taken, depth);
       if (outcome.done) lacking.delete(tier);
       return outcome;

@@ -135,6 +135,30 @@ describe('a change that storage missed', () => {
     expect(takenKeys(channel.sent)).toEqual(['m']);
   });
 
+  test('is not told as taken while another change of the key is missing in another storage', async () => {
+    const [near, far]: Deletions[] = [{ m: FAIL }, {}];
+    const { here, there, clock, channel, stored } = setup(near!, far!);
+    await fill(here, clock, ['m']);
+    expect(await there.cache.getIfCached('m')).toBe('old');
+    const old = (await stored[1]!.get('m'))!;
+    await here.cache.invalidate('m');
+    // A load of another process, which began before.
+    await stored[1]!.set('m', old, Infinity);
+    far!['m'] = FAIL;
+    await here.cache.invalidate('m');
+    expect(pendingKeys(channel.sent)).toEqual(['m', 'm']);
+
+    delete near!['m'];
+    await clock.advanceAsync(3_000);
+
+    expect(takenKeys(channel.sent)).toEqual([]);
+    expect(await there.cache.getIfCached('m')).toBeUndefined();
+    delete far!['m'];
+    await clock.advanceAsync(3_000);
+    expect(takenKeys(channel.sent)).toContain('m');
+    expect(await there.cache.getIfCached('m')).toBeUndefined();
+  });
+
   test.each(['fails', 'hangs'] as const)(
     'is told again in a plain Worker, by the request that finds storage well again (it %s)',
     async (trouble) => {
