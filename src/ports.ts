@@ -225,6 +225,8 @@ export interface PeersContext {
   readonly clock: Clock;
   /** Deadline of one attempt to publish or to listen, milliseconds. */
   readonly timeout: number;
+  /** Whether a caller may vanish without a trace, and what it waits for with it. */
+  readonly mayVanish: boolean;
   /** Does to memory and flights what `message` says was done elsewhere. */
   readonly apply: (message: BackplaneMessage) => void;
   /** Called when messages were lost: what is under way may be out of date. */

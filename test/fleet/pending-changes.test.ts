@@ -85,6 +85,7 @@ describe('a change that storage missed', () => {
       origin: () => 'o',
       clock: manualClock(),
       timeout: 1_000,
+      mayVanish: false,
       report: () => {},
     });
     const news = { kind: 'invalidate', at: 1, space: [] } as const;
