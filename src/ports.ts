@@ -134,7 +134,7 @@ export interface PeersPort {
   /** A promise while messages of others may still be missed. Never rejects. */
   start(): Promise<void> | undefined;
   /** Tells the others what was done here. Never rejects. */
-  tell(news: Omit<BackplaneMessage, 'origin' | 'sequence'>): Promise<void>;
+  tell(news: Omit<BackplaneMessage, 'origin' | 'sequence' | 'previous'>): Promise<void>;
   /** The memory tier, as what others may have done leaves it. */
   watch<V>(memory: MemoryTier<V>): MemoryTier<V>;
   close(): Promise<void>;
@@ -223,6 +223,8 @@ export interface TierSettings {
 /** What peers need to know of the cache that tells them, and whom they tell. */
 export interface PeersContext {
   readonly clock: Clock;
+  /** How far clocks of processes may be apart, milliseconds. */
+  readonly clockSkew: number;
   /** Deadline of one attempt to publish or to listen, milliseconds. */
   readonly timeout: number;
   /** Whether a caller may vanish without a trace, and what it waits for with it. */

@@ -29,7 +29,7 @@ export class Coherence implements PeersPort {
   constructor(backplane: BackplaneAdapter, context: PeersContext) {
     this.#backplane = backplane;
     this.#context = context;
-    const { clock, timeout, mayVanish } = context;
+    const { clock, clockSkew, timeout, mayVanish } = context;
     this.#outgoing = new Outgoing({
       backplane,
       clock,
@@ -38,7 +38,7 @@ export class Coherence implements PeersPort {
       origin: () => (this.#origin ??= crypto.randomUUID()),
       report: (error) => this.#report('publish', error),
     });
-    this.#incoming = new Incoming(clock, () => this.#doubt());
+    this.#incoming = new Incoming(clock, clockSkew, () => this.#doubt());
   }
 
   watch<V>(memory: MemoryTier<V>): MemoryTier<V> {
@@ -115,6 +115,7 @@ export class Coherence implements PeersPort {
       this.#leave = leave;
       // Others were let go on without it, and may have put something into memory that has changed since.
       if (this.#state === 'away') this.#doubt();
+      this.#incoming.begin();
       this.#state = 'listening';
     }, ignore);
     const overdue = (): Error =>
@@ -142,7 +143,7 @@ export class Coherence implements PeersPort {
   #receive(message: BackplaneMessage): void {
     if (this.#state === 'closed' || message.origin === this.#origin) return;
     try {
-      if (this.#incoming.isNew(message.origin, message.sequence)) this.#context.apply(message);
+      if (this.#incoming.isNew(message)) this.#context.apply(message);
     } catch (error) {
       this.#report('receive', error);
     }

@@ -3,7 +3,7 @@ import { withDeadline } from '../base/race.js';
 import type { BackplaneAdapter, BackplaneMessage, Clock } from '../contracts.js';
 
 /** What is to be told, without what makes a message of it. */
-export type News = Omit<BackplaneMessage, 'origin' | 'sequence'>;
+export type News = Omit<BackplaneMessage, 'origin' | 'sequence' | 'previous'>;
 
 /** What outgoing messages need to know, and whom they tell. */
 export interface OutgoingOptions {
@@ -35,6 +35,8 @@ const LONGEST = 60_000;
 export class Outgoing {
   readonly #options: OutgoingOptions;
   #sequence = 0;
+  /** When the backplane last took messages, epoch milliseconds. */
+  #takenAt: number | undefined;
   /** Not a message yet: more may be added. */
   #fresh: News[] = [];
   /** Tried already, or about to be. Their numbers stay. */
@@ -94,16 +96,26 @@ export class Outgoing {
       const batch = this.#pending.slice(0, MESSAGES_AT_ONCE);
       this.#movedAt = clock.monotonic();
       try {
-        const published = promised(() => backplane.publish(batch));
+        const published = promised(() => backplane.publish(this.#dated(batch)));
         await withDeadline(clock, timeout, published, overdue);
       } catch (error) {
         report(error);
         this.#cancelRetry = clock.after(RETRY_PAUSE, () => void this.#round());
         return;
       }
+      this.#takenAt = clock.now();
       // Another request may have taken this one for gone, and sent them too.
       this.#pending = this.#pending.filter((message) => !batch.includes(message));
     }
+  }
+
+  /** `batch` as it goes now: those that go together are on their way now, too. */
+  #dated(batch: readonly BackplaneMessage[]): readonly BackplaneMessage[] {
+    const now = this.#options.clock.now();
+    return batch.map((message, index) => {
+      const previous = index === 0 ? this.#takenAt : now;
+      return previous === undefined ? message : { ...message, previous };
+    });
   }
 
   #numbered(news: News): BackplaneMessage {
