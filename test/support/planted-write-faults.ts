@@ -69,6 +69,17 @@ function unforgetting(queue: WriteQueue): WriteQueue {
   return { ...watched(queue), own };
 }
 
+/** A queue that everybody may change at any time. */
+function ownerless(queue: WriteQueue): WriteQueue {
+  return {
+    name: queue.name,
+    load: () => queue.load(),
+    put: (writes) => queue.put(writes),
+    remove: (ids) => queue.remove(ids),
+    listDead: () => queue.listDead(),
+  };
+}
+
 const LOSSY: FaultPlan = { requestLoss: 0.05, replyLoss: 0.15 };
 
 export const PLANTED_WRITE_FAULTS: readonly PlantedWriteFault[] = [
@@ -94,7 +105,7 @@ export const PLANTED_WRITE_FAULTS: readonly PlantedWriteFault[] = [
       const crash: FaultEvent = { at: 200 + chance.below(200), fault: 'crash', process: 'a' };
       return { faults: { events: [crash] }, scripts: [first, second] };
     },
-    plant: (writers) => ({ ...writers, queue: ({ own: _, ...queue }) => queue }),
+    plant: (writers) => ({ ...writers, queue: ownerless }),
   },
   {
     name: 'a value that stays its caller’s after it was accepted',
