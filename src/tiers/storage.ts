@@ -255,8 +255,11 @@ class Storage implements StoragePort {
   }
 
   async mark(mark: StorageMark, later?: () => void): Promise<StorageReport> {
-    if (mark.kind === 'expire')
-      return everywhere(this.#tiers, { key: mark.key, later }, (tier, taken) => tier.expire(mark.key, mark.at, taken));
+    if (mark.kind === 'expire') {
+      // Stale by every clock, also by one that is behind.
+      const at = mark.at - this.#context.clockSkew;
+      return everywhere(this.#tiers, { key: mark.key, later }, (tier, taken) => tier.expire(mark.key, at, taken));
+    }
     if (mark.kind === 'elsewhere') {
       this.#changedElsewhere(mark.key, mark.change);
       return reportOf([]);

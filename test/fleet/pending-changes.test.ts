@@ -260,6 +260,7 @@ describe('the doubt in a key', () => {
 
   test('ends with the word of the process that caused it', async () => {
     const { there, channel, now } = await doubting();
+    expect(await there.cache.getIfCached('k')).toBeUndefined();
 
     channel.deliver({ ...change, origin: 'one', sequence: 2, at: now });
 

@@ -437,6 +437,25 @@ export const SCENARIOS: readonly Scenario[] = [
     }),
   },
   {
+    name: 'an expiry, and a reader whose clock is behind',
+    rules: '12.1, 5.5',
+    expected: 'holds',
+    seeds: [1, 2, 5],
+    fleet: {
+      processes: TWO,
+      storage: 'redis',
+      cache: { memory: false, clockSkew: '1s', staleWhileRevalidate: '10m' },
+      freshness: { backplaneDelay: SOON },
+    },
+    make: (chance) => ({
+      faults: { events: [at(0, { fault: 'skew', process: 'b', ms: -chance.below(1_000) })] },
+      scripts: [
+        ...randomScripts(chance, { processes: ['a'], verbs: ['expire', 'get'], commands: 8, pause: 400 }),
+        ...randomScripts(chance, { processes: ['b'], verbs: ['get'], commands: 60, pause: 50 }),
+      ],
+    }),
+  },
+  {
     name: 'everything at once',
     rules: '12.1 to 12.6',
     expected: 'violated',
