@@ -172,7 +172,10 @@ async function versions(): Promise<void> {
   const caches: Pick<TieredCache<unknown>, 'get' | 'set' | 'invalidate'>[] = [ours];
   if (first !== undefined)
     caches.push(
-      new first.TieredCache({ ...made('first'), storage: first.redisStorage({ ...client, prefix: 'first:' }) }) as never,
+      new first.TieredCache({
+        ...made('first'),
+        storage: first.redisStorage({ ...client, prefix: 'first:' }),
+      }) as never,
     );
   const keys = Array.from({ length: BURST }, (_, number) => `post:${number}`);
   const many = Array.from({ length: 10_000 }, (_, number) => `many:${number}`);

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 
+import { TieredCache, type TieredCacheOptions } from '../../src/index.js';
 import type { NodeRedisLike } from '../../src/redis/client.js';
 import { redisStorage } from '../../src/redis/index.js';
-import { TieredCache, type TieredCacheOptions } from '../../src/index.js';
 import { manualClock } from '../../src/testing/index.js';
 import { FIRST } from '../support/redis-clients.ts';
 import { connections, newName, sharedRedis } from '../support/redis-suites.ts';
