@@ -250,6 +250,19 @@ describe('the doubt in a key', () => {
     return { ...parts, now };
   }
 
+  test('lasts also in a namespace that nobody uses when it comes', async () => {
+    const { there, here, clock, channel } = setup({});
+    await here.cache.namespace('n').set('k', 'old');
+    await there.cache.getIfCached('so that it listens');
+    clock.advance(10);
+
+    channel.deliver({ ...change, space: ['n'], origin: 'one', sequence: 1, at: clock.now(), pending: true });
+
+    expect(await there.cache.namespace('n').getIfCached('k')).toBeUndefined();
+    channel.deliver({ ...change, space: ['n'], origin: 'one', sequence: 2, at: clock.now() });
+    expect(await there.cache.namespace('n').getIfCached('k')).toBe('old');
+  });
+
   test('outlives the word of another process about a change before that one', async () => {
     const { there, channel, now } = await doubting();
 
