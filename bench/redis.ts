@@ -13,9 +13,11 @@ import { createClient } from 'redis';
 import { defineBackplane, TieredCache } from 'soloflight';
 import { redisBackplane, redisStorage } from 'soloflight/redis';
 
+import { firstVersion } from './first-version.ts';
+
 /*
  * `npm run bench:redis` measures what stands between a program and its Redis, beside bare commands and other libraries.
- * Everything in one run over one Redis; a candidate and the bare commands on its own client take turns, and ratios are
+ * With `--versions` only this version and 0.1.0, in turns. Everything in one run over one Redis; a candidate and the bare commands on its own client take turns, and ratios are
  * medians over rounds. Needs redis-server, and writes nothing.
  */
 
@@ -117,6 +119,15 @@ function peers(): Candidate[] {
   ];
 }
 
+if (process.argv.includes('--versions')) {
+  try {
+    await versions();
+  } finally {
+    end();
+  }
+  process.exit();
+}
+
 try {
   const keys = Array.from({ length: BURST }, (_, number) => `post:${number}`);
   for (const key of keys) await nodeRedis.set(`bare:${key}`, JSON.stringify(VALUE));
@@ -143,9 +154,84 @@ try {
   }
   await visibility();
 } finally {
+  end();
+}
+
+function end(): void {
   nodeRedis.destroy();
   ioredis.disconnect();
   server.kill('SIGKILL');
+}
+
+/** This version and 0.1.0 beside bare commands, all in turns. */
+async function versions(): Promise<void> {
+  const first = await firstVersion();
+  const made = (prefix: string) => ({ ttl: '1h', memory: false, upstream: load, name: prefix }) as const;
+  const client = { client: nodeRedis };
+  const ours = new TieredCache<unknown>({ ...made('now'), storage: redisStorage({ ...client, prefix: 'now:' }) });
+  const caches: Pick<TieredCache<unknown>, 'get' | 'set' | 'invalidate'>[] = [ours];
+  if (first !== undefined)
+    caches.push(
+      new first.TieredCache({
+        ...made('first'),
+        storage: first.redisStorage({ ...client, prefix: 'first:' }),
+      }) as never,
+    );
+  const keys = Array.from({ length: BURST }, (_, number) => `post:${number}`);
+  const many = Array.from({ length: 10_000 }, (_, number) => `many:${number}`);
+  const payload = JSON.stringify(VALUE);
+  for (const key of keys) await nodeRedis.set(`bare:${key}`, payload);
+  for (const cache of caches) await Promise.all(keys.map((key) => cache.set(key, VALUE)));
+
+  const hits = [
+    () => oneByOne(bareNodeRedis, keys.slice(0, HITS)),
+    ...caches.map((cache) => () => oneByOne((key) => cache.get(key), keys.slice(0, HITS))),
+  ];
+  const bursts = [
+    () => Promise.all(keys.map(bareNodeRedis)),
+    ...caches.map((cache) => () => Promise.all(keys.map((key) => cache.get(key)))),
+  ];
+  let misses = 0;
+  const loads = [
+    () => oneByOne(bareNodeRedis, keys.slice(0, HITS)),
+    ...caches.map((cache) => () => oneByOne(() => cache.get(`cold:${(misses += 1)}`), keys.slice(0, HITS))),
+  ];
+  const fill = [
+    () => Promise.all(many.map((key) => nodeRedis.set(`bare:${key}`, payload))),
+    ...caches.map((cache) => () => Promise.all(many.map((key) => cache.set(key, VALUE)))),
+  ];
+  const removals = [
+    () => Promise.all(many.map((key) => nodeRedis.unlink(`bare:${key}`))),
+    ...caches.map((cache) => () => cache.invalidate(many)),
+  ];
+  console.log('| over Redis, node-redis, memory empty | now | 0.1.0 |\n| --- | ---: | ---: |');
+  await row('a hit × a bare `GET`', hits, ROUNDS);
+  await row('a load that takes no time × a bare `GET`', loads, ROUNDS);
+  await row('1,000 reads at once × 1,000 bare `GET`s', bursts, ROUNDS);
+  await row('`invalidate` of 10,000 keys × 10,000 bare `UNLINK`s', removals, 9, fill);
+}
+
+/** Prints medians of ratios to the first of `runs`. All take turns, each time in another order. */
+async function row(
+  name: string,
+  runs: readonly (() => Promise<unknown>)[],
+  rounds: number,
+  before: readonly (() => Promise<unknown>)[] = [],
+): Promise<void> {
+  const ratios: number[][] = runs.map(() => []);
+  for (let round = -2; round < rounds; round += 1) {
+    const times: number[] = [];
+    for (let turn = 0; turn < runs.length; turn += 1) {
+      const index = (turn + round + 2) % runs.length;
+      await before[index]?.();
+      const start = performance.now();
+      await runs[index]!();
+      times[index] = performance.now() - start;
+    }
+    if (round >= 0) for (const [index, time] of times.entries()) ratios[index]!.push(time / times[0]!);
+  }
+  const [, ...found] = ratios.map((all) => `${quantile(all, 0.5).toFixed(2)} ×`);
+  console.log(`| ${name} | ${[...found, '-'].slice(0, 2).join(' | ')} |`);
 }
 
 /** Commands sent to Redis by `run` and what follows from it. What a script does inside Redis costs no trip. */

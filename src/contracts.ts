@@ -262,6 +262,11 @@ export interface BackplaneMessage {
   readonly origin: string;
   /** 1, 2, 3 … per origin. The same number means the same message. */
   readonly sequence: number;
+  /**
+   * The latest instant at which the message before this one was on its way, epoch milliseconds by the sender's clock. Who has
+   * listened since, and has not got it, has lost it. Absent of the first message, and of senders of 0.1.0.
+   */
+  readonly previous?: number;
   readonly kind: 'set' | 'invalidate' | 'expire' | 'tags' | 'clear';
   /** Name of the cache, if it has one, and of its namespaces from the outermost to the innermost. */
   readonly space: readonly string[];

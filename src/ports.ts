@@ -134,7 +134,7 @@ export interface PeersPort {
   /** A promise while messages of others may still be missed. Never rejects. */
   start(): Promise<void> | undefined;
   /** Tells the others what was done here. Never rejects. */
-  tell(news: Omit<BackplaneMessage, 'origin' | 'sequence'>): Promise<void>;
+  tell(news: Omit<BackplaneMessage, 'origin' | 'sequence' | 'previous'>): Promise<void>;
   /** The memory tier, as what others may have done leaves it. */
   watch<V>(memory: MemoryTier<V>): MemoryTier<V>;
   close(): Promise<void>;
@@ -223,8 +223,12 @@ export interface TierSettings {
 /** What peers need to know of the cache that tells them, and whom they tell. */
 export interface PeersContext {
   readonly clock: Clock;
+  /** How far clocks of processes may be apart, milliseconds. */
+  readonly clockSkew: number;
   /** Deadline of one attempt to publish or to listen, milliseconds. */
   readonly timeout: number;
+  /** Whether a caller may vanish without a trace, and what it waits for with it. */
+  readonly mayVanish: boolean;
   /** Does to memory and flights what `message` says was done elsewhere. */
   readonly apply: (message: BackplaneMessage) => void;
   /** Called when messages were lost: what is under way may be out of date. */
@@ -339,6 +343,8 @@ export interface OutboxPort {
   readonly kept: number;
   /** What storage is to hold for `key`, unless it is sure to hold that already. */
   intentFor(key: string): Intent | undefined;
+  /** Whether storage has missed a change of `key` that somebody was told of, and has yet to take it. */
+  lacks(key: string): boolean;
   /** What a read is to find where storage answered `entry`. `before` was intended when storage was asked. */
   corrected(key: string, entry: Entry | undefined, before: Intent | undefined): Entry | undefined;
   /**

@@ -29,28 +29,37 @@ interface Kind {
   readonly cure: string;
 }
 
+/** Without iterators over all kinds of parts: each read of a storage comes by. Of a large value, only the first parts are looked at. */
 function find(value: object, depth: number, left: { parts: number }): Found | undefined {
   const kind = kindOf(value);
   if (kind !== undefined) return { ...kind, path: '' };
   if (depth === DEEPEST || ArrayBuffer.isView(value)) return undefined;
-  for (const [path, part] of partsOf(value)) {
-    if ((left.parts -= 1) < 0) return undefined;
-    const inner = typeof part === 'object' && part !== null ? find(part, depth + 1, left) : undefined;
-    if (inner !== undefined) return { ...inner, path: path + inner.path };
+  if (Array.isArray(value)) {
+    // Not by name: the engine would make a list of all indices first.
+    for (let index = 0; index < value.length && left.parts > 0; index += 1) {
+      const inner = findIn(value[index], depth, left);
+      if (inner !== undefined) return { ...inner, path: `[${index}]${inner.path}` };
+    }
+  } else if (value instanceof Map || value instanceof Set) {
+    for (const member of value.values()) {
+      if (left.parts <= 0) return undefined;
+      const inner = findIn(member, depth, left);
+      if (inner !== undefined) return { ...inner, path: ` (a member)${inner.path}` };
+    }
+  } else {
+    for (const name in value) {
+      if (left.parts <= 0) return undefined;
+      const inner = findIn((value as Readonly<Record<string, unknown>>)[name], depth, left);
+      if (inner !== undefined) return { ...inner, path: `.${name}${inner.path}` };
+    }
   }
   return undefined;
 }
 
-/** The parts of `value`, made one at a time: of a large value, only the first are looked at. */
-function* partsOf(value: object): Generator<readonly [path: string, part: unknown]> {
-  if (value instanceof Map || value instanceof Set) {
-    for (const member of value.values()) yield [' (a member)', member];
-  } else if (Array.isArray(value)) {
-    // Not by name: the engine would make a list of all indices first.
-    for (const [index, item] of value.entries()) yield [`[${index}]`, item];
-  } else {
-    for (const name in value) yield [`.${name}`, (value as Readonly<Record<string, unknown>>)[name]];
-  }
+/** What a part holds that lies one deeper than `depth`. */
+function findIn(part: unknown, depth: number, left: { parts: number }): Found | undefined {
+  left.parts -= 1;
+  return typeof part === 'object' && part !== null ? find(part, depth + 1, left) : undefined;
 }
 
 /** By what it does and not by class: there are many kinds of streams and responses, and several realms. */
@@ -59,7 +68,7 @@ function kindOf(value: object): Kind | undefined {
   if (typeof then === 'function') return { what: 'a promise', cure: '`await`' };
   if (typeof bodyUsed === 'boolean' && typeof clone === 'function')
     return { what: 'a Response or Request', cure: '`await response.json()`, or use `soloflight/http`' };
-  if ([getReader, getWriter, pipe].some(isFunction))
+  if (isFunction(getReader) || isFunction(getWriter) || isFunction(pipe))
     return { what: 'a stream', cure: '`await new Response(stream).bytes()`' };
   const iterates = Symbol.iterator in value || Symbol.asyncIterator in value;
   return iterates && isFunction(next) ? { what: 'an iterator', cure: '`Array.from(iterator)`' } : undefined;

@@ -79,7 +79,7 @@ export function share<V>(settings: CacheSettings<V>, elsewhere: Elsewhere): Shar
     events.emit({ type: 'tier-error', ...failure, ...(known === undefined ? {} : { key: known }) });
   };
   const peers = settings.peers?.connector.connect(settings.peers.adapter, {
-    ...{ clock, timeout: readTimeout, report },
+    ...{ clock, clockSkew, timeout: readTimeout, report, mayVanish: scope !== undefined },
     ...elsewhere,
   });
   const memory = settings.memory === false ? noMemory() : (settings.memory ?? lruMemory<V>());

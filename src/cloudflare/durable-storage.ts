@@ -161,8 +161,9 @@ export class DurableStorage implements StorageAdapter {
         // Written by another version of the program. To this one, there is no entry.
         entry === undefined ? this.#lease(leases, key, ms, Infinity) : { kind: 'entry', entry },
       );
-    const token = leases.take(key, ms);
-    if (token === undefined) return { kind: 'held' };
+    const taken = leases.take(key, ms);
+    if (typeof taken === 'string') return { kind: taken };
+    const { token } = taken;
     const lease: Lease = {
       token,
       renew: (more) => leases.renew(key, token, more),
@@ -172,7 +173,7 @@ export class DurableStorage implements StorageAdapter {
           if (stored) this.#wrote(keepUntil);
           return stored;
         }),
-      release: () => void leases.finish(key, token),
+      release: (open) => void (open === true ? leases.open(key, token) : leases.finish(key, token)),
     };
     return { kind: 'lease', lease };
   }

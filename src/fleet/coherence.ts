@@ -7,6 +7,8 @@ import { Incoming } from './incoming.js';
 import { Outgoing, type News } from './outgoing.js';
 
 const RETRY_PAUSE = 1_000;
+/** What an attempt to listen is taken to last at most where the cache sets no limit, milliseconds. */
+const LONGEST = 60_000;
 
 /** Keeps the memory of this cache in step with those of other processes, through a backplane. */
 export class Coherence implements PeersPort {
@@ -19,21 +21,24 @@ export class Coherence implements PeersPort {
   readonly #incoming: Incoming;
   #state: 'idle' | 'starting' | 'away' | 'listening' | 'closed' = 'idle';
   #starting: Promise<void> | undefined;
+  /** When nobody waits for that any more, by the monotonic clock. */
+  #startsUntil = Infinity;
   #leave: (() => unknown) | undefined;
   #cancelRetry: () => void = ignore;
 
   constructor(backplane: BackplaneAdapter, context: PeersContext) {
     this.#backplane = backplane;
     this.#context = context;
-    const { clock, timeout } = context;
+    const { clock, clockSkew, timeout, mayVanish } = context;
     this.#outgoing = new Outgoing({
       backplane,
       clock,
       timeout,
+      mayVanish,
       origin: () => (this.#origin ??= crypto.randomUUID()),
       report: (error) => this.#report('publish', error),
     });
-    this.#incoming = new Incoming(clock, () => this.#doubt());
+    this.#incoming = new Incoming(clock, clockSkew, () => this.#doubt());
   }
 
   watch<V>(memory: MemoryTier<V>): MemoryTier<V> {
@@ -56,8 +61,23 @@ export class Coherence implements PeersPort {
    * may miss a message. It never rejects, and takes no longer than its deadline.
    */
   start(): Promise<void> | undefined {
-    if (this.#state === 'idle') this.#starting = this.#listen();
-    return this.#state === 'starting' ? this.#starting : undefined;
+    if (this.#state === 'idle') {
+      const { clock, timeout } = this.#context;
+      this.#startsUntil = clock.monotonic() + 2 * Math.min(timeout, LONGEST);
+      return (this.#starting = this.#listen());
+    }
+    if (this.#state !== 'starting' || this.#starting === undefined) return undefined;
+    return this.#context.mayVanish ? this.#outwait(this.#starting) : this.#starting;
+  }
+
+  /** Waits for another request to listen, with a timer of this one's. Where that seems to be gone, this one takes over. */
+  async #outwait(starting: Promise<void>): Promise<void> {
+    const { clock } = this.#context;
+    const left = Math.max(0, this.#startsUntil - clock.monotonic());
+    await withDeadline(clock, left, starting, ignore).catch(ignore);
+    if (this.#state !== 'starting' || clock.monotonic() < this.#startsUntil) return;
+    this.#state = 'away';
+    void this.#listen();
   }
 
   /** Tells the others; resolves when that was tried once. Never rejects. */
@@ -95,6 +115,7 @@ export class Coherence implements PeersPort {
       this.#leave = leave;
       // Others were let go on without it, and may have put something into memory that has changed since.
       if (this.#state === 'away') this.#doubt();
+      this.#incoming.begin();
       this.#state = 'listening';
     }, ignore);
     const overdue = (): Error =>
@@ -122,7 +143,7 @@ export class Coherence implements PeersPort {
   #receive(message: BackplaneMessage): void {
     if (this.#state === 'closed' || message.origin === this.#origin) return;
     try {
-      if (this.#incoming.isNew(message.origin, message.sequence)) this.#context.apply(message);
+      if (this.#incoming.isNew(message)) this.#context.apply(message);
     } catch (error) {
       this.#report('receive', error);
     }

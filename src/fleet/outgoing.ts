@@ -3,7 +3,7 @@ import { withDeadline } from '../base/race.js';
 import type { BackplaneAdapter, BackplaneMessage, Clock } from '../contracts.js';
 
 /** What is to be told, without what makes a message of it. */
-export type News = Omit<BackplaneMessage, 'origin' | 'sequence'>;
+export type News = Omit<BackplaneMessage, 'origin' | 'sequence' | 'previous'>;
 
 /** What outgoing messages need to know, and whom they tell. */
 export interface OutgoingOptions {
@@ -12,6 +12,8 @@ export interface OutgoingOptions {
   readonly clock: Clock;
   /** Deadline of one attempt, milliseconds. */
   readonly timeout: number;
+  /** Whether a caller may vanish without a trace, and what it waits for with it. */
+  readonly mayVanish: boolean;
   /** Told of every attempt that failed. */
   readonly report: (error: unknown) => void;
 }
@@ -21,6 +23,8 @@ const MESSAGES_AT_ONCE = 16;
 /** Messages kept while nobody takes them. */
 const MOST_KEPT = 1_000;
 const RETRY_PAUSE = 1_000;
+/** What one attempt is taken to last at most where the cache sets no limit, milliseconds. */
+const LONGEST = 60_000;
 
 /**
  * The messages on their way to a backplane.
@@ -31,6 +35,8 @@ const RETRY_PAUSE = 1_000;
 export class Outgoing {
   readonly #options: OutgoingOptions;
   #sequence = 0;
+  /** When the backplane last took messages, epoch milliseconds. */
+  #takenAt: number | undefined;
   /** Not a message yet: more may be added. */
   #fresh: News[] = [];
   /** Tried already, or about to be. Their numbers stay. */
@@ -38,6 +44,8 @@ export class Outgoing {
   /** The round that takes what is fresh along, until it begins. */
   #next: Promise<void> | undefined;
   #last: Promise<void> = Promise.resolve();
+  /** When a round last began or got on, by the monotonic clock. */
+  #movedAt = -Infinity;
   #cancelRetry: () => void = ignore;
 
   constructor(options: OutgoingOptions) {
@@ -60,11 +68,22 @@ export class Outgoing {
   }
 
   #round(): Promise<void> {
+    if (this.#options.mayVanish) return (this.#last = this.#outwait(this.#last).then(() => this.#send()));
     this.#next ??= this.#last = this.#last.then(() => {
       this.#next = undefined;
       return this.#send();
     });
     return this.#next;
+  }
+
+  /** Waits for `round` of another request, with a timer of this one's, unless nobody seems to be left to end it. */
+  async #outwait(round: Promise<void>): Promise<void> {
+    const { clock, timeout } = this.#options;
+    const over = round.then(() => true);
+    for (;;) {
+      const left = this.#movedAt + 2 * Math.min(timeout, LONGEST) - clock.monotonic();
+      if (left <= 0 || (await withDeadline(clock, left, over, ignore).catch(() => false))) return;
+    }
   }
 
   async #send(): Promise<void> {
@@ -75,16 +94,28 @@ export class Outgoing {
     const overdue = (): Error => new Error(`The backplane ${backplane.name} took longer than ${timeout} ms to publish`);
     while (this.#pending.length > 0) {
       const batch = this.#pending.slice(0, MESSAGES_AT_ONCE);
+      this.#movedAt = clock.monotonic();
       try {
-        const published = promised(() => backplane.publish(batch));
+        const published = promised(() => backplane.publish(this.#dated(batch)));
         await withDeadline(clock, timeout, published, overdue);
       } catch (error) {
         report(error);
         this.#cancelRetry = clock.after(RETRY_PAUSE, () => void this.#round());
         return;
       }
-      this.#pending.splice(0, batch.length);
+      this.#takenAt = clock.now();
+      // Another request may have taken this one for gone, and sent them too.
+      this.#pending = this.#pending.filter((message) => !batch.includes(message));
     }
+  }
+
+  /** `batch` as it goes now: those that go together are on their way now, too. */
+  #dated(batch: readonly BackplaneMessage[]): readonly BackplaneMessage[] {
+    const now = this.#options.clock.now();
+    return batch.map((message, index) => {
+      const previous = index === 0 ? this.#takenAt : now;
+      return previous === undefined ? message : { ...message, previous };
+    });
   }
 
   #numbered(news: News): BackplaneMessage {

@@ -78,6 +78,10 @@ export class RequestOutbox implements OutboxPort {
     await this.#slots.get(key)?.last;
   }
 
+  lacks(key: string): boolean {
+    return this.#slots.get(key)?.missed === true;
+  }
+
   hide(key: string): void {
     const slot = this.#slots.get(key);
     if (slot?.intent.kind === 'put') slot.hidden = slot.intent;

@@ -33,6 +33,7 @@ const DEFAULTS: Supports = Object.freeze({
   clear: true,
   sweep: true,
   lease: false,
+  leaseOpen: true,
   close: true,
 });
 

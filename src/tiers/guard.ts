@@ -302,6 +302,11 @@ export class GuardedTier {
     return this.#outbox.kept;
   }
 
+  /** See {@link OutboxPort.lacks}. */
+  lacks(key: string): boolean {
+    return this.#outbox.lacks(key);
+  }
+
   /** Shows reads no entry that is on its way for `key`. */
   hide(key: string): void {
     this.#outbox.hide(key);

@@ -79,7 +79,8 @@ export class MarkerTokens {
       markers.map((marker, index) => {
         const reading = readings[index];
         if (reading === UNREADABLE || tokenOf(reading) !== undefined) return undefined;
-        return this.#known.once(marker, () => this.#plantOne(marker));
+        // What a request does that may vanish is waited for by nobody else.
+        return this.#guard.mayVanish ? this.#plantOne(marker) : this.#known.once(marker, () => this.#plantOne(marker));
       }),
     );
   }

@@ -57,6 +57,11 @@ export class NamespacedTier {
     return this.#guard.leases;
   }
 
+  /** See {@link GuardedTier.lacks}. */
+  lacks(key: string): boolean {
+    return this.#guard.lacks(this.#space.keyOf(key));
+  }
+
   /** See {@link GuardedTier.hide}. */
   hide(key: string): void {
     this.#guard.hide(this.#space.keyOf(key));

@@ -83,6 +83,10 @@ export class Outbox implements OutboxPort {
     return this.#slots.get(key)?.writing ?? Promise.resolve();
   }
 
+  lacks(key: string): boolean {
+    return this.#slots.get(key)?.missed === true;
+  }
+
   hide(key: string): void {
     const slot = this.#slots.get(key);
     if (slot?.intent.kind === 'put') slot.hidden = slot.intent;

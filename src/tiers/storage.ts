@@ -40,6 +40,8 @@ export class GuardedRoom implements StorageRoom {
   /** Tiers without versions that are known to be used by several processes. */
   readonly #warned = new Set<string>();
   readonly #tiers: readonly ConnectedTier[];
+  /** By storage key: a namespace that nobody uses at present is changed elsewhere, too. */
+  readonly #doubted: Doubted = new Map();
   readonly #leave: (() => void)[] = [];
 
   constructor(tiers: readonly ConnectedTier[], context: StorageContext) {
@@ -74,7 +76,11 @@ export class GuardedRoom implements StorageRoom {
     const { clock } = this.#context;
     const times = { now, monotonic: () => clock.monotonic() };
     const tiers = this.#guards.map((guard) => new NamespacedTier(guard, space, this.#judge, times));
-    return new Storage(tiers, this.#context, (name) => this.#warn(name));
+    return new Storage(tiers, this.#context, {
+      keyOf: (key) => space.keyOf(key),
+      doubted: this.#doubted,
+      unversioned: (name) => this.#warn(name),
+    });
   }
 
   #warn(tier: string): void {
@@ -130,22 +136,28 @@ function guardOf({ adapter, connector }: ConnectedTier, context: StorageContext,
   return guard;
 }
 
+/** What the storage of a namespace has of its room. */
+interface Shared {
+  readonly keyOf: (key: string) => string;
+  /** Keys that other processes have changed and whose tiers have yet to be told of that, as stored. */
+  readonly doubted: Doubted;
+  /** Told of a tier that can't compare versions when another process uses it, too. */
+  readonly unversioned: (tier: string) => void;
+}
+
 /** The storage tiers of one namespace, nearest first. */
 class Storage implements StoragePort {
   readonly #tiers: readonly NamespacedTier[];
   readonly #context: StorageContext;
-  /** Told of a tier that can't compare versions when another process uses it, too. */
-  readonly #unversioned: (tier: string) => void;
+  readonly #shared: Shared;
   readonly #leasing: Leasing | undefined;
-  /** Keys that other processes have changed and whose tiers have yet to be told of that. */
-  readonly #doubted = new Map<string, Doubt>();
   /** Whether each load has something to ask. */
   readonly #asks: boolean;
 
-  constructor(tiers: readonly NamespacedTier[], context: StorageContext, unversioned: (tier: string) => void) {
+  constructor(tiers: readonly NamespacedTier[], context: StorageContext, shared: Shared) {
     this.#tiers = tiers;
     this.#context = context;
-    this.#unversioned = unversioned;
+    this.#shared = shared;
     const { clock, leaseWait, keep } = context;
     // Of several tiers with leases, the furthest: it is the one that most processes share.
     const depth = leaseWait > 0 ? tiers.findLastIndex((tier) => tier.leases) : -1;
@@ -160,26 +172,32 @@ class Storage implements StoragePort {
 
   get prepare(): StoragePort['prepare'] {
     // A load that knows of a doubt ends it, on any storage.
-    return this.#asks || this.#doubted.size > 0 ? this.#prepare : undefined;
+    return this.#asks || this.#shared.doubted.size > 0 ? this.#prepare : undefined;
+  }
+
+  #doubtIn(key: string): Doubt | undefined {
+    const { doubted, keyOf } = this.#shared;
+    return doubted.size === 0 ? undefined : doubted.get(keyOf(key));
   }
 
   #changedElsewhere(key: string, change: RemoteChange): void {
-    const doubted = this.#doubted;
+    const { doubted, keyOf, unversioned } = this.#shared;
     for (const tier of this.#tiers) {
       tier.hide(key);
-      if (!tier.compares) this.#unversioned(tier.name);
+      if (!tier.compares) unversioned(tier.name);
     }
-    const left = (doubted.get(key) ?? []).filter((known) => !settles(change, known, this.#context.clockSkew));
+    const stored = keyOf(key);
+    const left = (doubted.get(stored) ?? []).filter((known) => !settles(change, known, this.#context.clockSkew));
     if (change.pending === true) left.push(change);
-    if (left.length === 0) doubted.delete(key);
-    else if (doubted.set(key, left).size > MOST_DOUBTED) {
+    if (left.length === 0) doubted.delete(stored);
+    else if (doubted.set(stored, left).size > MOST_DOUBTED) {
       doubted.clear();
       for (const tier of this.#tiers) tier.distrust();
     }
   }
 
   async find<V>(key: string, known: Found<V> | undefined): Promise<Stored<V> | undefined> {
-    if (this.#doubted.has(key)) return undefined;
+    if (this.#doubtIn(key) !== undefined) return undefined;
     const { clock, keep } = this.#context;
     // Only where there are tiers to take the entry over.
     const permit = this.#tiers.length > 1 ? new Permit() : undefined;
@@ -200,9 +218,10 @@ class Storage implements StoragePort {
 
   /** Takes the lease on the furthest tier that has them, and the versions of the others. */
   readonly #prepare = async <V>(seeker: TurnSeeker<V>): Promise<Turn<V> | undefined> => {
-    const permit = new Permit(this.#doubted.get(seeker.key));
+    const doubt = this.#doubtIn(seeker.key);
+    const permit = new Permit(doubt);
     // What storage holds for a doubted key is neither waited for nor taken.
-    const shares = seeker.shares && !this.#doubted.has(seeker.key);
+    const shares = seeker.shares && doubt === undefined;
     const leasing = shares ? this.#leasing : undefined;
     const turn = leasing && (await takeTurn(leasing, seeker));
     if (turn instanceof GuardedLease) permit.noteLease(leasing!.depth, turn);
@@ -236,9 +255,9 @@ class Storage implements StoragePort {
   async store(key: string, entry: HeldEntry<unknown>, options: PutOptions): Promise<StorageReport> {
     const { above = this.#tiers.length, later, ...how } = options;
     const permit = options.permit as Permit | undefined;
-    const doubt = options.change === true ? this.#doubted.get(key) : permit?.doubt;
+    const doubt = options.change === true ? this.#doubtIn(key) : permit?.doubt;
     let stored = 0;
-    const report = await everywhere(this.#tiers.slice(0, above), later, async (tier, taken, depth) => {
+    const report = await everywhere(this.#tiers.slice(0, above), { key, later }, async (tier, taken, depth) => {
       const terms = { condition: permit?.at(depth), since: permit?.since[depth] };
       const outcome = await tier.put(key, entry, { ...how, ...terms, later: taken });
       if (outcome.held) stored += 1;
@@ -246,17 +265,21 @@ class Storage implements StoragePort {
     });
     const isStored = stored === this.#tiers.length;
     // It was loaded when the change was known.
-    if (isStored && doubt !== undefined && doubt === this.#doubted.get(key)) this.#doubted.delete(key);
+    if (isStored && doubt !== undefined && doubt === this.#doubtIn(key))
+      this.#shared.doubted.delete(this.#shared.keyOf(key));
     return report;
   }
 
   remove(key: string, later?: () => void): Promise<StorageReport> {
-    return everywhere(this.#tiers, later, (tier, taken) => tier.remove(key, taken));
+    return everywhere(this.#tiers, { key, later }, (tier, taken) => tier.remove(key, taken));
   }
 
   async mark(mark: StorageMark, later?: () => void): Promise<StorageReport> {
-    if (mark.kind === 'expire')
-      return everywhere(this.#tiers, later, (tier, taken) => tier.expire(mark.key, mark.at, taken));
+    if (mark.kind === 'expire') {
+      // Stale by every clock, also by one that is behind.
+      const at = mark.at - this.#context.clockSkew;
+      return everywhere(this.#tiers, { key: mark.key, later }, (tier, taken) => tier.expire(mark.key, at, taken));
+    }
     if (mark.kind === 'elsewhere') {
       this.#changedElsewhere(mark.key, mark.change);
       return reportOf([]);
@@ -270,6 +293,7 @@ class Storage implements StoragePort {
 
 /** The changes that make a key doubted. Each one more makes it another doubt. */
 type Doubt = readonly RemoteChange[];
+type Doubted = Map<string, Doubt>;
 
 /** Whether storage has `known`, another process's change, now that `change` of the same key was told. */
 function settles(change: RemoteChange, known: RemoteChange, clockSkew: number): boolean {
@@ -277,16 +301,26 @@ function settles(change: RemoteChange, known: RemoteChange, clockSkew: number): 
   return change.pending !== true && change.at > known.at + clockSkew;
 }
 
-/** Makes one change in all of `tiers`. `later` is called when the last of those that missed it has taken it after all. */
+/** A change of one key, and who is called when the last of the tiers that missed it has taken it after all. */
+interface KeyChange {
+  readonly key: string;
+  readonly later: (() => void) | undefined;
+}
+
+/** Makes one change in all of `tiers`. */
 async function everywhere(
   tiers: readonly NamespacedTier[],
-  later: (() => void) | undefined,
+  { key, later }: KeyChange,
   write: (tier: NamespacedTier, taken: (() => void) | undefined, depth: number) => Promise<WriteOutcome>,
 ): Promise<StorageReport> {
   const lacking = new Set(tiers);
+  const told = (): void => {
+    // Another change of the key may be missing elsewhere: others would believe that tier again. It is told by itself.
+    if (lacking.size === 0 && !tiers.some((tier) => tier.lacks(key))) later?.();
+  };
   const outcomes = await Promise.all(
     tiers.map(async (tier, depth) => {
-      const taken = later && (() => void (lacking.delete(tier) && lacking.size === 0 && later()));
+      const taken = later && (() => void (lacking.delete(tier) && told()));
       const outcome = await write(tier, taken, depth);
       if (outcome.done) lacking.delete(tier);
       return outcome;

@@ -316,6 +316,95 @@ describe('messages that are lost', () => {
   });
 });
 
+describe('the first message heard of a sender', () => {
+  /** One process that listens, and one that has told others of `k`, which the first did not get, and then of another key. */
+  async function lossy({ quiet = 0, before = false } = {}) {
+    const parts = setup({ storage: [], ttl: '1h', staleWhileRevalidate: '1h' });
+    const { clock, channel, here, there } = parts;
+    channel.open = false;
+    if (!before) await read(there, 'k', 'old');
+    await here.cache.invalidate('k');
+    clock.advance(quiet);
+    if (before) await read(there, 'k', 'old');
+    await here.cache.invalidate('other');
+    const statusLater = async (): Promise<string> => {
+      clock.advance(250);
+      return (await there.cache.lookup('k')).status;
+    };
+    return { ...parts, statusLater };
+  }
+
+  test('tells that the one before it was lost: memory is stale', async () => {
+    const { channel, there, statusLater } = await lossy();
+
+    channel.deliver(channel.sent[1]!);
+    expect((await there.cache.lookup('k')).status).toBe('hit');
+
+    expect(await statusLater()).toBe('stale');
+  });
+
+  test('tells so however long ago that was, if this process listened already', async () => {
+    const { channel, statusLater } = await lossy({ quiet: 600_000 });
+
+    channel.deliver(channel.sent[1]!);
+
+    expect(await statusLater()).toBe('stale');
+  });
+
+  test('tells so of those that went together with it', async () => {
+    const { channel, here, there, clock } = setup({ storage: [], ttl: '1h', staleWhileRevalidate: '1h' });
+    await read(there, 'k', 'old');
+    channel.open = false;
+    clock.advance(10);
+    await Promise.all([here.cache.invalidate('k'), here.cache.set('other', 'new')]);
+    expect(channel.publications()).toBe(1);
+
+    channel.deliver(channel.sent[1]!);
+    clock.advance(250);
+
+    expect((await there.cache.lookup('k')).status).toBe('stale');
+  });
+
+  test('doubts nothing where the ones before it came on another way', async () => {
+    const { channel, there, statusLater } = await lossy();
+
+    channel.deliver(channel.sent[1]!, channel.sent[0]!);
+    await read(there, 'k', 'new');
+
+    expect(await statusLater()).toBe('hit');
+  });
+
+  test('doubts nothing where those were sent before this process listened', async () => {
+    const { channel, statusLater } = await lossy({ before: true, quiet: 1_001 });
+
+    channel.deliver(channel.sent[1]!);
+
+    expect(await statusLater()).toBe('hit');
+  });
+
+  test('doubts once for all senders that are heard at the same time', async () => {
+    const { channel, clock, there, statusLater } = await lossy();
+    const [, message] = channel.sent;
+    channel.deliver(message!, { ...message!, origin: 'another' });
+    expect(await statusLater()).toBe('stale');
+    await settle();
+    clock.advance(1);
+    for (const call of there.upstream.calls) if (!call.settled) call.resolve('new');
+    await there.cache.idle();
+
+    expect(await statusLater()).toBe('hit');
+  });
+
+  test('of an earlier version tells nothing', async () => {
+    const { channel, statusLater } = await lossy();
+    const { previous: _, ...message } = channel.sent[1]!;
+
+    channel.deliver(message);
+
+    expect(await statusLater()).toBe('hit');
+  });
+});
+
 describe('a backplane that fails', () => {
   test('fails no caller; what it did not take is sent again, as it was', async () => {
     const { clock, channel, here, there } = setup({ storage: [] });

@@ -85,6 +85,7 @@ describe('a change that storage missed', () => {
       origin: () => 'o',
       clock: manualClock(),
       timeout: 1_000,
+      mayVanish: false,
       report: () => {},
     });
     const news = { kind: 'invalidate', at: 1, space: [] } as const;
@@ -133,6 +134,30 @@ describe('a change that storage missed', () => {
     delete far!['m'];
     await clock.advanceAsync(3_000);
     expect(takenKeys(channel.sent)).toEqual(['m']);
+  });
+
+  test('is not told as taken while another change of the key is missing in another storage', async () => {
+    const [near, far]: Deletions[] = [{ m: FAIL }, {}];
+    const { here, there, clock, channel, stored } = setup(near!, far!);
+    await fill(here, clock, ['m']);
+    expect(await there.cache.getIfCached('m')).toBe('old');
+    const old = (await stored[1]!.get('m'))!;
+    await here.cache.invalidate('m');
+    // A load of another process, which began before.
+    await stored[1]!.set('m', old, Infinity);
+    far!['m'] = FAIL;
+    await here.cache.invalidate('m');
+    expect(pendingKeys(channel.sent)).toEqual(['m', 'm']);
+
+    delete near!['m'];
+    await clock.advanceAsync(3_000);
+
+    expect(takenKeys(channel.sent)).toEqual([]);
+    expect(await there.cache.getIfCached('m')).toBeUndefined();
+    delete far!['m'];
+    await clock.advanceAsync(3_000);
+    expect(takenKeys(channel.sent)).toContain('m');
+    expect(await there.cache.getIfCached('m')).toBeUndefined();
   });
 
   test.each(['fails', 'hangs'] as const)(
@@ -225,6 +250,19 @@ describe('the doubt in a key', () => {
     return { ...parts, now };
   }
 
+  test('lasts also in a namespace that nobody uses when it comes', async () => {
+    const { there, here, clock, channel } = setup({});
+    await here.cache.namespace('n').set('k', 'old');
+    await there.cache.getIfCached('so that it listens');
+    clock.advance(10);
+
+    channel.deliver({ ...change, space: ['n'], origin: 'one', sequence: 1, at: clock.now(), pending: true });
+
+    expect(await there.cache.namespace('n').getIfCached('k')).toBeUndefined();
+    channel.deliver({ ...change, space: ['n'], origin: 'one', sequence: 2, at: clock.now() });
+    expect(await there.cache.namespace('n').getIfCached('k')).toBe('old');
+  });
+
   test('outlives the word of another process about a change before that one', async () => {
     const { there, channel, now } = await doubting();
 
@@ -235,6 +273,7 @@ describe('the doubt in a key', () => {
 
   test('ends with the word of the process that caused it', async () => {
     const { there, channel, now } = await doubting();
+    expect(await there.cache.getIfCached('k')).toBeUndefined();
 
     channel.deliver({ ...change, origin: 'one', sequence: 2, at: now });
 

@@ -565,7 +565,7 @@ describe('close', () => {
     await closed;
 
     expect(storage.calls.close).toBe(1);
-    expect(await storage.get('k')).toMatchObject({ value: 'v', freshUntil: clock.now() - 200 });
+    expect(await storage.get('k')).toMatchObject({ value: 'v', freshUntil: clock.now() - 1_200 });
     expect(await storage.get('removed')).toBeUndefined();
   });
 

@@ -315,7 +315,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'a storage that starts again from an older snapshot',
     rules: '12.6 (C9)',
     expected: 'holds',
-    seeds: [1, 20, 24],
+    seeds: [1, 6, 11, 20, 24],
     fleet: { processes: TWO, storage: 'redis', cache: { memory: false }, freshness: { backplaneDelay: SOON } },
     make: (chance) => ({
       faults: {
@@ -434,6 +434,25 @@ export const SCENARIOS: readonly Scenario[] = [
         events: [1, 2].map((nth) => at(nth * 150 + chance.below(50), { fault: 'jump', process: 'a', ms: -3_000 })),
       },
       scripts: randomScripts(chance, { processes: ['a'], verbs: ['get', 'set', 'expire'], commands: 25 }),
+    }),
+  },
+  {
+    name: 'an expiry, and a reader whose clock is behind',
+    rules: '12.1, 5.5',
+    expected: 'holds',
+    seeds: [1, 2, 5],
+    fleet: {
+      processes: TWO,
+      storage: 'redis',
+      cache: { memory: false, clockSkew: '1s', staleWhileRevalidate: '10m' },
+      freshness: { backplaneDelay: SOON },
+    },
+    make: (chance) => ({
+      faults: { events: [at(0, { fault: 'skew', process: 'b', ms: -chance.below(1_000) })] },
+      scripts: [
+        ...randomScripts(chance, { processes: ['a'], verbs: ['expire', 'get'], commands: 8, pause: 400 }),
+        ...randomScripts(chance, { processes: ['b'], verbs: ['get'], commands: 60, pause: 50 }),
+      ],
     }),
   },
   {

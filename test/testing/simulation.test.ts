@@ -218,6 +218,27 @@ describe('a process that crashes', () => {
     expect(result).toEqual([false, true, 0]);
   });
 
+  test('has a queue that it shares with others, one owner at a time', async () => {
+    const seen = await inWorld(async ({ world, a, b }) => {
+      const [one, other] = [a.started.queue('redis'), b.started.queue('redis')];
+      const first = (await one.own!('one', 1_000, false))!;
+      await first.put([writeOf('0')]);
+      const refused = [await other.own!('other', 1_000, false), await codeOf(other.put([writeOf('1')]))];
+      await world.sleep(1_000);
+      const second = (await other.own!('other', 1_000, false))!;
+      await second.put([writeOf('2')]);
+      const late = [
+        await first.renew!(1_000),
+        await codeOf(first.put([writeOf('3')])),
+        await codeOf(first.remove(['0'])),
+      ];
+      return { refused, late, left: await loadedIds(one) };
+    });
+
+    const owned = 'SOLOFLIGHT_QUEUE_OWNED';
+    expect(seen).toEqual({ refused: [undefined, owned], late: [false, owned, owned], left: ['0', '2'] });
+  });
+
   test('keeps what its queue had on disk, and of the rest a part from the beginning', async () => {
     const kept = new Set<number>();
     for (let seed = 1; seed <= 30; seed += 1) {
@@ -244,6 +265,13 @@ describe('a process that crashes', () => {
 function writeOf(id: string): QueuedWrite {
   const zero = { sequence: 0, at: 0, attempts: 0, revision: 0, triedFor: 0 };
   return { ...zero, id, key: id, kind: 'put', value: 1, whole: true, dead: undefined };
+}
+
+async function codeOf(work: unknown): Promise<unknown> {
+  return Promise.resolve(work).then(
+    () => 'done',
+    (error: { readonly code?: string }) => error.code,
+  );
 }
 
 async function loadedIds(queue: WriteQueue): Promise<string[]> {

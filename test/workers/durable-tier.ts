@@ -54,7 +54,7 @@ function outside(inside: Inside, answer: LeaseAnswer): LeaseAnswer {
       token: lease.token,
       renew: (ms) => inside(() => lease.renew(ms)),
       store: (entry, keepUntil) => inside(() => lease.store(entry, keepUntil)),
-      release: () => inside(() => lease.release()),
+      release: (open) => inside(() => lease.release(open)),
     },
   };
 }

@@ -10,6 +10,7 @@ import { Link } from './link.js';
 import { EPOCH, Life } from './process.js';
 import { Disk } from './queue.js';
 import { ClientRecorder, type Recorder } from './recorder.js';
+import { SharedQueue } from './shared-queue.js';
 import { SimulatedProcess } from './simulated-process.js';
 import { Source } from './source.js';
 import { distantStorage, localStorage, type StorageFeatures } from './storage.js';
@@ -26,6 +27,7 @@ export class SimulatedWorld implements World {
   readonly #source: Source;
   readonly #processes = new Map<string, SimulatedProcess<unknown>>();
   readonly #stores = new Map<string, SimulatedStore>();
+  readonly #sharedQueue = new SharedQueue(() => this.time);
   #clients = 0;
   #running = 0;
   #onFinished: (() => void)[] = [];
@@ -219,7 +221,10 @@ export class SimulatedWorld implements World {
         const adapter = this.#hub.adapter(name, life, linkTo(BACKPLANE));
         return defineBackplane(change?.(adapter) ?? adapter);
       },
-      queue: () => disk.queue(life),
+      queue: (kind = 'disk') => {
+        if (kind !== 'disk' && kind !== 'redis') throw misuse('kind', "'disk' or 'redis'", kind);
+        return kind === 'disk' ? disk.queue(life) : this.#sharedQueue.queue(linkTo('redis'));
+      },
       upstream: () => this.#source.upstream(name, life),
     };
   }

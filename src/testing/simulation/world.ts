@@ -31,8 +31,11 @@ export interface ProcessParts {
   readonly storage: (kind: 'redis' | 'sqlite', options?: StorageOptions) => StorageTier;
   /** The backplane of all processes. `change` alters the adapter, for example to plant a fault. */
   readonly backplane: (change?: (adapter: BackplaneAdapter) => BackplaneAdapter) => Backplane;
-  /** A queue on the disk of this process, which survives its crashes. */
-  readonly queue: () => WriteQueue;
+  /**
+   * A queue that survives crashes: `'disk'` on the disk of this process, `'redis'` one that all processes share behind a
+   * network, with one owner at a time. @default 'disk'
+   */
+  readonly queue: (kind?: 'disk' | 'redis') => WriteQueue;
   /** Loads versions from the source. */
   readonly upstream: () => Upstream<number>;
 }

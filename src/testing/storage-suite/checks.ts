@@ -49,6 +49,8 @@ export interface StorageCapabilities {
   readonly sweep?: boolean;
   /** Has `lease`, with leases that end by real time. @default false */
   readonly lease?: boolean;
+  /** `release(true)` of a lease lets all who ask within half a second go ahead. Tested only with `lease`. @default true */
+  readonly leaseOpen?: boolean;
   /** Has `close`. @default true */
   readonly close?: boolean;
   /** Closes `tier` and returns another over the same storage, which must hold the same entries. Left out: nothing outlives a tier. */

@@ -9,12 +9,16 @@ const LONG = 60_000;
 const SHORT = 50;
 const HOUR = 3_600_000;
 
+/** Longer than a storage says that a load has ended, milliseconds. */
+const A_MOMENT = 500;
+
 /** `lease`: one at a time, atomic with a look at the entry, and of no use once it has ended. */
 export function addLeaseTests(checks: Checks): void {
   if (!checks.supports.lease) return;
   addTakingTests(checks);
   addStoringTests(checks);
   addVoidingTests(checks);
+  if (checks.supports.leaseOpen) addOpenTests(checks);
 }
 
 function addTakingTests(checks: Checks): void {
@@ -138,6 +142,53 @@ function addVoidingTests(checks: Checks): void {
       checks.equal((await ask(tier, 'k', LONG, entry.startedAt)).kind, 'lease');
     });
   }
+}
+
+/** After a load without an entry, those who waited load all at once. */
+function addOpenTests(checks: Checks): void {
+  checks.test(
+    'all who ask just after a load without an entry are told to go ahead, and nobody for long',
+    async (tier) => {
+      const lease = await take(tier, 'k');
+      checks.equal((await ask(tier, 'k')).kind, 'held');
+      const began = checks.now();
+      await lease.release(true);
+      const kinds = await Promise.all(Array.from({ length: 5 }, async () => (await ask(tier, 'k', SHORT)).kind));
+      // On a busy machine the moment may be over.
+      if (checks.now() < began + A_MOMENT)
+        checks.equal(
+          kinds,
+          kinds.map(() => 'open'),
+        );
+      await eventually(tier, 'k');
+      checks.equal((await ask(tier, 'k')).kind, 'held');
+    },
+  );
+
+  checks.test('an entry comes before the word that a load has ended without one', async (tier) => {
+    const entry = sampleEntry(checks.now());
+    const lease = await take(tier, 'k');
+    await lease.release(true);
+    await checks.set(tier, 'k', entry);
+    checks.equal((await ask(tier, 'k')).kind, 'entry');
+  });
+
+  checks.test('only the holder of a lease can tell that its load has ended', async (tier) => {
+    const former = await take(tier, 'k');
+    await tier.delete('k');
+    const lease = await take(tier, 'k');
+    await former.release(true);
+    checks.equal((await ask(tier, 'k')).kind, 'held');
+    checks.equal(await lease.renew(LONG), true);
+  });
+
+  checks.test('what was loaded under a lease whose load was said to have ended is not stored', async (tier) => {
+    const lease = await take(tier, 'k');
+    await lease.release(true);
+    checks.equal(await lease.store(sampleEntry(checks.now()), checks.now() + HOUR), false);
+    checks.equal(await lease.renew(LONG), false);
+    await checks.holds(tier, 'k', undefined);
+  });
 }
 
 async function ask(tier: StorageTier, key: string, ms = LONG, newerThan = -Infinity): Promise<LeaseAnswer> {

@@ -193,6 +193,46 @@ describe.concurrent.each(RUNTIMES)('a plain Worker of $compatibilityDate $compat
     expect(worker.calls('stored')).toHaveLength(1);
   });
 
+  test('a request that was ended while it told others of a change holds up nobody, and the change is told', async () => {
+    const ended = await worker.open('/invalidate?cache=told&key=first');
+    await worker.called('told tells first');
+    await ended.leave();
+    const joined = await worker.open('/invalidate?cache=told&key=second');
+    await worker.arrived('second', 1);
+    await joined.leave();
+
+    const third = worker.get('/invalidate?cache=told&key=third');
+    (await worker.called('told tells first,second,third')).answer('told');
+    await expect(third).resolves.toBe('false');
+    const fourth = worker.get('/invalidate?cache=told&key=fourth');
+    (await worker.called('told tells fourth')).answer('told');
+    await expect(fourth).resolves.toBe('false');
+  });
+
+  test('a request that was ended while it began to listen holds up nobody', async () => {
+    const ended = await worker.open('/get?cache=deaf&key=deaf');
+    await worker.called('deaf listens');
+    const waiting = worker.get('/get?cache=deaf&key=waiting');
+    await worker.arrived('waiting', 1);
+    await ended.leave();
+
+    (await worker.called('waiting')).answer('not held up');
+    await expect(waiting).resolves.toBe('"not held up"');
+    const next = worker.get('/get?cache=deaf&key=next');
+    (await worker.called('next')).answer('neither');
+    await expect(next).resolves.toBe('"neither"');
+  });
+
+  test('a request that was ended while it planted a marker holds up nobody', async () => {
+    const ended = await worker.open('/get?cache=forgetful&key=forgetful');
+    await worker.called('forgetful marker');
+    await ended.leave();
+
+    const next = worker.get('/get?cache=forgetful&key=more%20forgetful');
+    (await worker.called('more forgetful')).answer('loaded');
+    await expect(next).resolves.toBe('"loaded"');
+  });
+
   test('keys are gathered for one load within a request only', async () => {
     const leaving = await worker.open('/many?cache=many&key=a,b');
     const staying = worker.get('/many?cache=many&key=c,d');

@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest';
 
 import { TieredCache } from '../../../src/index.js';
 import { checkFreshness, simulate } from '../../../src/testing/index.js';
+import { WriteBehind } from '../../../src/writes/index.js';
 import { chanceOf, seedOfRun } from '../../support/chance.ts';
+import { PLANTED_WRITE_FAULTS, runPlantedWrites } from '../../support/planted-write-faults.ts';
 import { fc, runs } from '../../support/property.ts';
 import { anyCase } from '../../support/simulation-arbitraries.ts';
 import { runScenario, SCENARIOS } from '../../support/simulation-scenarios.ts';
@@ -23,6 +25,19 @@ describe(`in ${SEEDS} simulated fleets of a kind`, () => {
       expect(reportOf(found, scenario.make(chanceOf(seed)))).toBe(`Seed ${seed}: no violation`);
     }
   });
+
+  test.each(PLANTED_WRITE_FAULTS.map((fault) => [fault.name, fault] as const))(
+    'holds without: %s',
+    async (_, fault) => {
+      const first = seedOfRun();
+
+      for (let seed = first; seed < first + SEEDS; seed += 1) {
+        const { verdict } = await runPlantedWrites({ WriteBehind, simulate }, fault, chanceOf(seed), false);
+
+        expect(verdict.ok ? '' : `Seed ${seed}: ${verdict.message}`).toBe('');
+      }
+    },
+  );
 
   test('holds whatever clients of one process do, in the fewest commands that would show otherwise', async () => {
     const verbs = ['get', 'getFresh', 'change', 'set', 'expire', 'tags', 'clear'] as const;
