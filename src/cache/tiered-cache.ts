@@ -4,7 +4,7 @@ import { isThenable, rejection, silenced } from '../base/promises.js';
 import { applyRemote, fenceAll, type Changes } from '../change/changes.js';
 import { clear, expire, invalidate, invalidateTags } from '../change/invalidate.js';
 import { set } from '../change/set.js';
-import type { LoadContext, Loaded, MaybePromise, TagMode, Upstream } from '../contracts.js';
+import type { KeyPage, KeysOptions, LoadContext, Loaded, MaybePromise, TagMode, Upstream } from '../contracts.js';
 import { freshness } from '../entry.js';
 import { CacheClosedError, misuse } from '../errors.js';
 import { Namespace } from '../marks/namespace.js';
@@ -139,6 +139,23 @@ export class TieredCache<V> implements ReadableCache<V> {
       const problem = problemWith(reads, key);
       if (problem !== undefined) throw problem;
       return inspect(reads, key);
+    });
+  }
+
+  /**
+   * Keys of this namespace that storage has a usable entry for, some at a time: go on with the `cursor` of a page until one has
+   * none. Costs a listing and the reading of the entries on the page; loads and counts nothing.
+   *
+   * In no order. Keys that are there all the while are told; of those that come or go meanwhile, any; from Redis some maybe twice.
+   *
+   * @throws TypeError for options that make no sense, and where no storage tier can list its keys; the failure of the storage.
+   */
+  keys(options: KeysOptions = {}): Promise<KeyPage> {
+    return guarded(() => {
+      this.#checkAll('key', []);
+      const { storage } = this.#wired.changes;
+      if (storage === undefined) throw misuse('storage', 'set for `keys`: memory is not listed', storage);
+      return storage.keys(options);
     });
   }
 

@@ -1,7 +1,15 @@
 import { Batch } from '../base/batch.js';
 import { ignore, isThenable, promised } from '../base/promises.js';
 import { withDeadline } from '../base/race.js';
-import type { Clock, LeaseAnswer, MaybePromise, StorageAdapter, VersionAnswer } from '../contracts.js';
+import type {
+  Clock,
+  KeyPage,
+  KeyRange,
+  LeaseAnswer,
+  MaybePromise,
+  StorageAdapter,
+  VersionAnswer,
+} from '../contracts.js';
 import { cutAt, isEntry, type Entry } from '../entry.js';
 import { isSoloflightError, misuse, TierTimeoutError } from '../errors.js';
 import type { Condition, Intent, Metering, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
@@ -130,6 +138,22 @@ export class GuardedTier {
   /** Whether the tier may lose what it holds before its time. */
   get forgets(): boolean {
     return this.#tier.forgets === true;
+  }
+
+  /** Whether it can tell its keys. */
+  get lists(): boolean {
+    return this.#tier.keys !== undefined;
+  }
+
+  /** A page of its keys, as they are stored. Rejects where the tier fails: nothing could stand in for the answer. */
+  async keys(range: KeyRange): Promise<KeyPage> {
+    const { clock, readTimeout } = this.#options;
+    this.#listen();
+    const overdue = (): Error => new TierTimeoutError(this.name, 'keys', readTimeout);
+    const listed = (): Promise<KeyPage> => promised(() => this.#tier.keys!(range));
+    const page: unknown = await this.#meter.run('keys', () => withDeadline(clock, readTimeout, listed(), overdue));
+    if (Array.isArray((page as Partial<KeyPage> | undefined)?.keys)) return page as KeyPage;
+    throw misuse(`result of ${this.name}.keys`, 'a page of keys', page);
   }
 
   /** The entry for `key` that is on its way into the tier. */

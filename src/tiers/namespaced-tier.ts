@@ -1,12 +1,13 @@
 import { isThenable } from '../base/promises.js';
-import type { Clock, MaybePromise, TagMode } from '../contracts.js';
-import { plain, type Entry, type HeldEntry } from '../entry.js';
+import type { Clock, KeyPage, KeyRange, KeysOptions, MaybePromise, TagMode } from '../contracts.js';
+import { freshness, plain, type Entry, type HeldEntry } from '../entry.js';
 import type { Namespace } from '../marks/namespace.js';
 import type { Condition, WriteOutcome } from '../ports.js';
 import { ClearMarker } from './clear-marker.js';
 import { UNREADABLE, type GuardedPut, type GuardedTier, type GuardedVersioned, type Reading } from './guard.js';
 import type { GuardedLease } from './guarded-lease.js';
 import type { Judge } from './judge.js';
+import { listed } from './listing.js';
 import { MarkerTokens } from './marker-tokens.js';
 import { clearedAt, instantOf, taggedAt } from './markers.js';
 
@@ -55,6 +56,21 @@ export class NamespacedTier {
   /** Whether processes can take leases on keys. */
   get leases(): boolean {
     return this.#guard.leases;
+  }
+
+  /** Whether it can tell its keys. */
+  get lists(): boolean {
+    return this.#guard.lists;
+  }
+
+  /** Tells keys of usable entries. Rejects where the tier can't be asked. */
+  async keys(options: KeysOptions): Promise<KeyPage> {
+    const isUsable = async (key: string): Promise<boolean> => {
+      const entry = await this.get(key);
+      return entry !== undefined && freshness(entry, this.#clock.now()) !== 'gone';
+    };
+    const page = (range: KeyRange): Promise<KeyPage> => this.#guard.keys(range);
+    return listed({ space: this.#space, page, isUsable }, options);
   }
 
   /** See {@link GuardedTier.hide}. */

@@ -1,7 +1,8 @@
 import { ignore, isThenable } from '../base/promises.js';
+import type { KeyPage, KeysOptions } from '../contracts.js';
 import type { HeldEntry } from '../entry.js';
 import { freshness } from '../entry.js';
-import { SoloflightError } from '../errors.js';
+import { misuse, SoloflightError } from '../errors.js';
 import type { Namespace } from '../marks/namespace.js';
 import type {
   Found,
@@ -254,6 +255,12 @@ class Storage implements StoragePort {
     return everywhere(this.#tiers, later, (tier, taken) => tier.remove(key, taken));
   }
 
+  async keys(options: KeysOptions): Promise<KeyPage> {
+    const tier = this.#tiers.findLast(({ lists }) => lists);
+    if (tier !== undefined) return tier.keys(options);
+    throw misuse('storage', CAN_LIST, this.#tiers.map(({ name }) => name).join(', '));
+  }
+
   async mark(mark: StorageMark, later?: () => void): Promise<StorageReport> {
     if (mark.kind === 'expire')
       return everywhere(this.#tiers, later, (tier, taken) => tier.expire(mark.key, mark.at, taken));
@@ -267,6 +274,9 @@ class Storage implements StoragePort {
     return reportOf(await Promise.all(writes));
   }
 }
+
+const CAN_LIST =
+  'a tier that can list its keys for `keys` (map, SQLite, Redis, Workers KV, Durable Object, or an adapter with `keys`)';
 
 /** The changes that make a key doubted. Each one more makes it another doubt. */
 type Doubt = readonly RemoteChange[];
