@@ -57,6 +57,8 @@ export interface MemoryTier<V> {
   /** Drops `key` and tells whether it was held. */
   delete(key: string): boolean;
   clear(): void;
+  /** Drops what is held for keys that begin with `prefix`. @default everything is dropped instead */
+  deletePrefix?(prefix: string): void;
   /** Number of entries held. */
   readonly size: number;
   /** Number of entries dropped to stay within bounds, since construction. */
@@ -306,6 +308,8 @@ export interface BackplaneMessage {
   readonly tags?: readonly string[];
   /** What happened to the tags: of `tags`. */
   readonly mode?: 'invalidate' | 'expire';
+  /** What the keys concerned begin with: of `clear`, where it is not of all. */
+  readonly prefix?: string;
   /** When it happened, epoch milliseconds by the sender's clock. Stays the same however late it is sent. */
   readonly at: number;
   /** Set while storage has not taken the change: what it holds for these keys is not to be believed. Told again without it when it has. */

@@ -85,7 +85,8 @@ export type StorageMark =
   /** Another process has changed `key`. What storage holds for it is not believed while it has yet to be told of that change. */
   | { readonly kind: 'elsewhere'; readonly key: string; readonly change: RemoteChange }
   | { readonly kind: 'tags'; readonly tags: readonly string[]; readonly mode: TagMode; readonly at: number }
-  | { readonly kind: 'clear'; readonly at: number };
+  /** Of keys that begin with `prefix`; of all if there is none. */
+  | { readonly kind: 'clear'; readonly at: number; readonly prefix?: string };
 
 /** A flight that is about to load. */
 export interface TurnSeeker<V> {
@@ -304,6 +305,8 @@ export type Intent =
       readonly after: Promise<unknown> | undefined;
       /** Whether to store it again if it was refused: what it replaces may stay, as long as this comes. */
       readonly marker?: boolean;
+      /** Whether it is joined with the marker that is there. */
+      readonly joins?: boolean;
       /** What storing it goes by. */
       readonly condition?: Condition | undefined;
       /** Whether it is the user's own change of the key. */

@@ -26,6 +26,9 @@ import type { ReadableCache } from './readable-cache.js';
 import { NamespaceViews } from './views.js';
 import { share, wire, type Elsewhere, type Life, type Shared, type Verbs, type Wired } from './wiring.js';
 
+/** A longer prefix is cut: storage notes it. */
+const MOST_OF_PREFIX = 1_000;
+
 /** What a namespace has from the cache it belongs to. */
 interface Whole<V> {
   readonly shared: Shared<V>;
@@ -288,6 +291,18 @@ export class TieredCache<V> implements ReadableCache<V> {
   }
 
   /**
+   * {@link clear} for the keys that begin with `prefix`: makes them unusable, from this call on, here and for every process that reads
+   * the same storage. Loads of such keys under way answer those who asked before, and are not stored. `''` is all keys.
+   *
+   * Costs the same however many there are in storage; those in memory are walked, about 50 µs per thousand. Storage notes 64
+   * prefixes per namespace, of 1,000 characters each. Beyond that it notes what the two oldest have in common, which makes more keys
+   * miss that were loaded before these calls, never fewer.
+   */
+  invalidatePrefix(prefix: string): Promise<void> {
+    return guarded(() => clear(this.#wired.changes, this.#checkAll('prefix', [prefix])[0]!.slice(0, MOST_OF_PREFIX)));
+  }
+
+  /**
    * A view of this cache with keys, tags, statistics, events and a `clear()` of its own, over the same tiers, upstream and
    * options. The same name gives the same view.
    *
@@ -508,7 +523,7 @@ export class TieredCache<V> implements ReadableCache<V> {
     return { ...story, value: this.#give(story.value) };
   }
 
-  #checkAll(name: 'key' | 'tag', list: readonly string[]): readonly string[] {
+  #checkAll(name: 'key' | 'tag' | 'prefix', list: readonly string[]): readonly string[] {
     for (const item of list) if (typeof item !== 'string') throw misuse(name, 'a string', item);
     if (this.#life.closed) throw new CacheClosedError(name === 'key' ? list[0] : undefined);
     return list;

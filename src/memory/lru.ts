@@ -107,6 +107,10 @@ class LruMemory<V> implements MemoryTier<V> {
     this.#entries.clear();
   }
 
+  deletePrefix(prefix: string): void {
+    for (const key of [...this.#entries.keys()]) if (key.startsWith(prefix)) this.delete(key);
+  }
+
   get size(): number {
     return this.#entries.size;
   }

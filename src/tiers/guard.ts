@@ -178,7 +178,8 @@ export class GuardedTier {
   read(key: string): MaybePromise<Reading> {
     const intent = this.#outbox.intentFor(key);
     if (intent?.kind === 'remove') return undefined;
-    if (intent?.kind === 'put') return this.#isUncertain(intent) ? this.#readWritten(key) : intent.entry;
+    if (intent?.kind === 'put' && intent.joins !== true)
+      return this.#isUncertain(intent) ? this.#readWritten(key) : intent.entry;
 
     if (this.#unlisten === undefined) this.#listen();
     const admission = this.#breaker.admit(this.#options.clock.monotonic());
@@ -301,9 +302,10 @@ export class GuardedTier {
     }
   }
 
-  /** Stores `marker` unless there is a later one. A refused one is replayed as it is. */
-  mark(key: string, marker: Entry, later?: () => void): Promise<WriteOutcome> {
-    return this.#intend(key, { kind: 'put', entry: marker, keep: true, after: undefined, marker: true }, later);
+  /** Stores `marker` unless there is a later one. A refused one is replayed as it is. `joins`: it takes the place of none. */
+  mark(key: string, marker: Entry, joins = false): Promise<WriteOutcome> {
+    const intent: Intent = { kind: 'put', entry: marker, keep: true, after: undefined, marker: true, joins };
+    return this.#intend(key, intent, undefined);
   }
 
   /** Stores `marker`, which invalidates nothing, unless there is a later one. A refused one is not tried again. */

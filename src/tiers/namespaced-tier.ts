@@ -9,7 +9,7 @@ import type { GuardedLease } from './guarded-lease.js';
 import type { Judge } from './judge.js';
 import { listed } from './listing.js';
 import { MarkerTokens } from './marker-tokens.js';
-import { clearedAt, instantOf, taggedAt } from './markers.js';
+import { clearedAt, instantOf, prefixedAt, prefixedIn, taggedAt } from './markers.js';
 
 /**
  * A storage tier as one namespace sees it: under its own keys, and without the entries that were invalidated by tag, or
@@ -136,11 +136,12 @@ export class NamespacedTier {
     const markers = readings as readonly (Entry | undefined)[];
     const names = this.#tokens?.markersOf(tags) ?? [];
     this.#tokens?.note(names, markers);
-    const agreement = this.#tokens?.agreement(entry, markers);
+    const agreement = this.#tokens?.agreement(key, entry, markers);
     // Where the tokens are the same, nothing was marked since, whatever the clocks say.
     const instants = markers.map((marker) => (agreement === 'valid' ? -Infinity : instantOf(marker)));
     const marks = {
       cleared: instants[0]!,
+      prefixed: agreement === 'valid' ? [] : prefixedIn(markers[0], key),
       invalidated: instants.slice(1, 1 + tags.length),
       expired: instants.slice(1 + tags.length),
     };
@@ -208,14 +209,15 @@ export class NamespacedTier {
     return this.#mark(this.#space.markerOf(tag, mode), taggedAt(at));
   }
 
-  /** Stores that all entries whose load started no later than `at` are invalid. */
-  clear(at: number): Promise<WriteOutcome> {
-    return this.#mark(this.#space.clearMarker, clearedAt(at));
+  /** Stores that all entries whose load started no later than `at` are invalid, or those whose keys begin with `prefix`. */
+  clear(at: number, prefix = ''): Promise<WriteOutcome> {
+    const marker = prefix === '' ? clearedAt(at) : prefixedAt(prefix, at);
+    return this.#mark(this.#space.clearMarker, marker, true);
   }
 
-  #mark(key: string, marker: Entry): Promise<WriteOutcome> {
+  #mark(key: string, marker: Entry, joins = false): Promise<WriteOutcome> {
     this.#tokens?.note([key], [undefined]);
-    return this.#guard.mark(key, marker);
+    return this.#guard.mark(key, marker, joins);
   }
 }
 

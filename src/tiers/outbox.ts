@@ -2,6 +2,7 @@ import { Gate } from '../base/gate.js';
 import { ignore } from '../base/promises.js';
 import { expiredAt, type Entry } from '../entry.js';
 import type { Intent, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
+import { joined } from './markers.js';
 
 /** A write that was not even tried. */
 export const REFUSED: WriteOutcome = Object.freeze({ done: false, held: false, late: undefined });
@@ -303,6 +304,7 @@ export function correct(
   distrustUntil: number,
 ): Entry | undefined {
   if (intent?.kind === 'remove') return undefined;
+  if (intent?.kind === 'put' && intent.joins === true) return joined(entry, intent.entry, true);
   // What a load has brought may come too late, and then what storage answered stands.
   if (intent?.kind === 'put' && (intent.keep || intent.condition === undefined)) return intent.entry;
   if (entry === undefined || entry.startedAt <= distrustUntil) return undefined;
@@ -316,7 +318,11 @@ export function refused(intent: Intent): Intent {
 
 /** What storage is to hold when `wish` follows `pending`, which has not been confirmed. */
 export function merged(pending: Intent, wish: Intent): Intent {
-  if (wish.kind === 'put') return { ...wish, keep: wish.keep || pending.keep };
+  if (wish.kind === 'put') {
+    const joins = wish.joins === true && pending.kind === 'put' && pending.joins === true;
+    const entry = joins ? joined(pending.entry, wish.entry) : wish.entry;
+    return { ...wish, entry, keep: wish.keep || pending.keep };
+  }
   if (wish.kind === 'remove' || pending.kind === 'remove') return { kind: 'remove', keep: true };
   if (pending.kind === 'put') return { ...pending, entry: expiredAt(pending.entry, wish.at), keep: true };
   return { kind: 'expire', at: Math.min(pending.at, wish.at), keep: true };

@@ -59,7 +59,7 @@ export class GuardedRoom implements StorageRoom {
     const marker = clearedAt(this.#context.clock.now());
     for (const { clearMarker } of this.#spaces.values()) {
       guard.tokens.note(clearMarker, undefined);
-      this.#context.background(guard.mark(clearMarker, marker).then(ignore));
+      this.#context.background(guard.mark(clearMarker, marker, true).then(ignore));
     }
   }
 
@@ -269,7 +269,9 @@ class Storage implements StoragePort {
       return reportOf([]);
     }
     const writes = this.#tiers.flatMap((tier) =>
-      mark.kind === 'tags' ? mark.tags.map((tag) => tier.mark(tag, mark.mode, mark.at)) : [tier.clear(mark.at)],
+      mark.kind === 'tags'
+        ? mark.tags.map((tag) => tier.mark(tag, mark.mode, mark.at))
+        : [tier.clear(mark.at, mark.prefix)],
     );
     return reportOf(await Promise.all(writes));
   }
