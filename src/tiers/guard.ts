@@ -18,7 +18,7 @@ import { GuardedLease, isLeaseAnswer, type Run } from './guarded-lease.js';
 import { GuardedVersion, isVersionAnswer, versionedOf, type Versioned } from './guarded-version.js';
 import { KnownTokens } from './known-tokens.js';
 import { found, Meter } from './meter.js';
-import { Outbox, REFUSED } from './outbox.js';
+import { isPart, Outbox, REFUSED } from './outbox.js';
 import { Shape, type ShapeOptions } from './shape.js';
 import { TierWriter } from './writer.js';
 
@@ -178,7 +178,7 @@ export class GuardedTier {
   read(key: string): MaybePromise<Reading> {
     const intent = this.#outbox.intentFor(key);
     if (intent?.kind === 'remove') return undefined;
-    if (intent?.kind === 'put' && intent.joins !== true)
+    if (intent?.kind === 'put' && !isPart(intent))
       return this.#isUncertain(intent) ? this.#readWritten(key) : intent.entry;
 
     if (this.#unlisten === undefined) this.#listen();
