@@ -358,6 +358,7 @@ export class TieredCache<V> implements ReadableCache<V> {
       },
       refresh: (key, upstream, lifetime) => this.getOrLoad(key, upstream, { ...lifetime, reload: true }),
       invalidate: (key) => this.invalidate(key),
+      clear: (prefix) => this.invalidatePrefix(prefix),
       set: (key, value, lifetime) => this.set(key, value, lifetime as LifetimeOptions<V>),
       expire: (key) => this.expire(key),
     };
