@@ -108,7 +108,9 @@ class LruMemory<V> implements MemoryTier<V> {
   }
 
   deletePrefix(prefix: string): void {
-    for (const key of [...this.#entries.keys()]) if (key.startsWith(prefix)) this.delete(key);
+    const keys: string[] = [];
+    for (const key of this.#entries.keys()) if (key.startsWith(prefix)) keys.push(key);
+    for (const key of keys) this.delete(key);
   }
 
   get size(): number {
