@@ -1,12 +1,16 @@
 import { describe, expect, test } from 'vitest';
 
+import { decodeMessages, encodeMessages } from '../../src/backplane/message.js';
 import {
+  defineBackplane,
   defineStorage,
   lruMemory,
   mapStorage,
   noMemory,
   sieveMemory,
   TieredCache,
+  type Backplane,
+  type BackplaneListener,
   type CacheEvent,
   type StorageTier,
   type TieredCacheOptions,
@@ -453,3 +457,46 @@ function plainMemory(held: Map<string, never>) {
     },
   };
 }
+
+describe('other processes that a backplane tells', () => {
+  /** A backplane in one process, as text, as messages would travel. */
+  function wire(): Backplane {
+    const listeners = new Set<BackplaneListener>();
+    return defineBackplane({
+      name: 'wire',
+      publish: (messages) => {
+        for (const message of decodeMessages(encodeMessages(messages)))
+          for (const each of listeners) each.receive(message);
+      },
+      subscribe: (listener) => {
+        listeners.add(listener);
+        return () => void listeners.delete(listener);
+      },
+    });
+  }
+
+  test('drop what memory holds under the prefix and nothing else, and keep no load of theirs that was under way', async () => {
+    const backplane = wire();
+    const storage = mapStorage();
+    const { clock, source, open } = setup(storage, { backplane });
+    const here = open();
+    const there = setupCache({ clock, storage, backplane, name: 'n', leaseWait: 0 });
+    await here.getMany(['user:1', 'post:1']);
+    expect(await there.cache.getMany(['user:1', 'post:1'])).toEqual(['user:1 1', 'post:1 1']);
+    const asked = there.cache.get('user:2');
+    await settle();
+    source.version = 2;
+    clock.advance(100);
+
+    await here.invalidatePrefix('user:');
+    await settle();
+
+    expect(there.cache.peek('user:1')).toBeUndefined();
+    expect(there.cache.peek('post:1')).toBe('post:1 1');
+    there.upstream.calls[0]!.resolve('old');
+    expect(await asked).toBe('old');
+    expect(there.cache.peek('user:2')).toBeUndefined();
+    await there.cache.idle();
+    await here.close();
+  });
+});
