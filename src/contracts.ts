@@ -57,6 +57,8 @@ export interface MemoryTier<V> {
   /** Drops `key` and tells whether it was held. */
   delete(key: string): boolean;
   clear(): void;
+  /** Drops what is held for keys that begin with `prefix`. @default everything is dropped instead */
+  deletePrefix?(prefix: string): void;
   /** Number of entries held. */
   readonly size: number;
   /** Number of entries dropped to stay within bounds, since construction. */
@@ -160,6 +162,14 @@ export interface StorageAdapter {
    * was called. It may come without need. Must neither throw nor keep the process alive.
    */
   onLoss?(lost: () => void): () => void;
+  /**
+   * Tells some of the stored keys that begin with `prefix`, and where to go on.
+   *
+   * **For implementors:** in any order. About `limit` keys, or fewer, or none; only a page without a cursor is the last one. A
+   * key that is there during the whole of a listing must be on one of its pages. Outlived entries may be told. Nothing that is
+   * stored beside the entries (versions, leases) may be.
+   */
+  keys?(range: KeyRange): MaybePromise<KeyPage>;
   /** Removes everything this tier stores. */
   clear?(): MaybePromise<void>;
   /** Removes at most `limit` entries whose `keepUntil` is not after `now`, and returns how many. */
@@ -175,6 +185,33 @@ export interface StorageAdapter {
  */
 export interface StorageTier extends StorageAdapter {
   readonly [CONNECT]: unknown;
+}
+
+/** Which keys to tell. */
+export interface KeyRange {
+  /** What they begin with; `''` for all. */
+  readonly prefix: string;
+  /** How many at a time, ≥ 1. */
+  readonly limit: number;
+  /** The cursor of the page before. @default undefined: from the beginning */
+  readonly cursor?: string | undefined;
+}
+
+/** Options of `TieredCache.keys`. */
+export interface KeysOptions {
+  /** What the keys begin with. @default '': all */
+  readonly prefix?: string | undefined;
+  /** Keys per page at most, an integer from 1 to 10,000. @default 1,000 */
+  readonly limit?: number | undefined;
+  /** The cursor of the page before. @default undefined: from the beginning */
+  readonly cursor?: string | undefined;
+}
+
+/** Some keys, and where to go on. */
+export interface KeyPage {
+  readonly keys: readonly string[];
+  /** Leads to the next page. `undefined` on the last one. */
+  readonly cursor?: string | undefined;
 }
 
 /** One entry on its way into a storage tier. */
@@ -276,6 +313,8 @@ export interface BackplaneMessage {
   readonly tags?: readonly string[];
   /** What happened to the tags: of `tags`. */
   readonly mode?: 'invalidate' | 'expire';
+  /** What the keys concerned begin with: of `clear`, where it is not of all. */
+  readonly prefix?: string;
   /** When it happened, epoch milliseconds by the sender's clock. Stays the same however late it is sent. */
   readonly at: number;
   /** Set while storage has not taken the change: what it holds for these keys is not to be believed. Told again without it when it has. */

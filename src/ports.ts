@@ -1,7 +1,16 @@
 import type { StorageOutcome } from './base/events.js';
 import type { Isolation } from './base/isolation.js';
 import type { Schema } from './base/schema.js';
-import type { BackplaneAdapter, BackplaneMessage, Clock, MemoryTier, StorageAdapter, TagMode } from './contracts.js';
+import type {
+  BackplaneAdapter,
+  BackplaneMessage,
+  Clock,
+  KeyPage,
+  KeysOptions,
+  MemoryTier,
+  StorageAdapter,
+  TagMode,
+} from './contracts.js';
 import type { Entry, HeldEntry } from './entry.js';
 import type { Claims } from './flights/claims.js';
 import type { Held } from './marks/held.js';
@@ -50,6 +59,8 @@ export interface StoragePort {
   remove(key: string, later?: () => void): Promise<StorageReport>;
   /** Makes entries stale or unusable without touching them: one key, those with some tags, or all. */
   mark(mark: StorageMark, later?: () => void): Promise<StorageReport>;
+  /** Tells keys of usable entries, of the furthest tier that can. Rejects where none can, or that one fails. */
+  keys(range: KeysOptions): Promise<KeyPage>;
   /**
    * Asks before a load what storing its result takes. Resolves with the permit to load, with what another process has loaded
    * meanwhile, or with neither: then what is loaded goes into tiers without versions only. Absent where no tier compares.
@@ -74,7 +85,8 @@ export type StorageMark =
   /** Another process has changed `key`. What storage holds for it is not believed while it has yet to be told of that change. */
   | { readonly kind: 'elsewhere'; readonly key: string; readonly change: RemoteChange }
   | { readonly kind: 'tags'; readonly tags: readonly string[]; readonly mode: TagMode; readonly at: number }
-  | { readonly kind: 'clear'; readonly at: number };
+  /** Of keys that begin with `prefix`; of all if there is none. */
+  | { readonly kind: 'clear'; readonly at: number; readonly prefix?: string };
 
 /** A flight that is about to load. */
 export interface TurnSeeker<V> {
@@ -297,6 +309,8 @@ export type Intent =
       readonly after: Promise<unknown> | undefined;
       /** Whether to store it again if it was refused: what it replaces may stay, as long as this comes. */
       readonly marker?: boolean;
+      /** Whether it is joined with the marker that is there. */
+      readonly joins?: boolean;
       /** What storing it goes by. */
       readonly condition?: Condition | undefined;
       /** Whether it is the user's own change of the key. */

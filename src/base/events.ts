@@ -71,7 +71,8 @@ export type CacheEvent =
   /** Entries with these tags were invalidated or expired. */
   | { readonly type: 'tags'; readonly tags: readonly string[]; readonly mode: TagMode }
   /** All entries were invalidated. */
-  | { readonly type: 'clear' }
+  /** `prefix`: of the keys that begin with it; otherwise of all. */
+  | { readonly type: 'clear'; readonly prefix?: string }
   /** A storage tier missed a change of `key`. It is told of it again by a timer, until it has taken it. */
   | { readonly type: 'invalidation-pending'; readonly key: string; readonly tier: string }
   /** A storage tier failed, hung or answered garbage; the cache went on without it. */

@@ -14,7 +14,7 @@ export interface Changes<V> {
   readonly space: Namespace;
   /** All that is under way. */
   readonly fences: readonly Fenced[];
-  readonly failures: { forget(key: string): void; clear(): void };
+  readonly failures: { forget(key: string): void; clear(prefix: string): void };
   readonly storage: StoragePort | undefined;
   readonly peers: PeersPort | undefined;
   readonly events: Events;
@@ -43,13 +43,13 @@ export function expireHere<V>(changes: Changes<V>, key: string, at: number): voi
   changes.held.expire(key, at);
 }
 
-/** Makes everything in memory unusable that was loaded before now or `at`; returns the instant to tell others. */
-export function clearHere<V>(changes: Changes<V>, at: number): number {
-  const { marks, space, failures, held } = changes;
-  const marked = marks.clear(space, at);
-  fenceAll(changes);
-  failures.clear();
-  held.clear();
+/** Makes everything in memory unusable whose key begins with `prefix` and that was loaded before now or `at`; returns the instant to tell others. */
+export function clearHere<V>(changes: Changes<V>, at: number, prefix = ''): number {
+  const { marks, space, fences, failures, held } = changes;
+  const marked = marks.clear(space, at, prefix);
+  for (const part of fences) part.fenceAll(prefix);
+  failures.clear(prefix);
+  held.clear(prefix);
   return marked;
 }
 
@@ -59,7 +59,7 @@ export function applyRemote<V>(changes: Changes<V>, message: BackplaneMessage): 
   // What storage holds for these keys may be older than the change until the sender says that it is not.
   for (const key of keys) void changes.storage?.mark({ kind: 'elsewhere', key, change: message });
   if (kind === 'tags') changes.marks.mark(changes.space, tags, mode, at);
-  else if (kind === 'clear') clearHere(changes, at);
+  else if (kind === 'clear') clearHere(changes, at, message.prefix);
   else if (kind === 'expire') for (const key of keys) expireHere(changes, key, at);
   else for (const key of keys) dropHere(changes, key);
 }

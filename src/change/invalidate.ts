@@ -45,8 +45,9 @@ export async function invalidateTags<V>(changes: Changes<V>, tags: readonly stri
   await spread(changes, change, () => [changes.storage?.mark(change)]);
 }
 
-/** Makes all entries unusable now, in a time that does not depend on how many there are. */
-export async function clear<V>(changes: Changes<V>): Promise<void> {
-  const change = { kind: 'clear', at: clearHere(changes, changes.clock.now()) } as const;
+/** Makes all entries whose key begins with `prefix` unusable now, in a time that does not depend on how many storage has. */
+export async function clear<V>(changes: Changes<V>, prefix = ''): Promise<void> {
+  const at = clearHere(changes, changes.clock.now(), prefix);
+  const change = { kind: 'clear', at, ...(prefix !== '' && { prefix }) } as const;
   await spread(changes, change, () => [changes.storage?.mark(change)]);
 }

@@ -6,7 +6,7 @@ import type { Changes } from './changes.js';
 type Change =
   | { readonly kind: 'set' | 'invalidate' | 'expire'; readonly keys: readonly string[]; readonly at: number }
   | { readonly kind: 'tags'; readonly tags: readonly string[]; readonly mode: TagMode; readonly at: number }
-  | { readonly kind: 'clear'; readonly at: number };
+  | { readonly kind: 'clear'; readonly at: number; readonly prefix?: string };
 
 /** Writes a change to storage. Calls `again` for a key whenever a tier that missed its change has taken it after all. */
 type Write = (again: (key: string) => () => void) => readonly (Promise<StorageReport> | undefined)[];
@@ -46,6 +46,6 @@ function announce<V>({ events }: Changes<V>, change: Change): void {
   const { kind } = change;
   if (!events.wants(kind)) return;
   if (kind === 'tags') events.emit({ type: kind, tags: change.tags, mode: change.mode });
-  else if (kind === 'clear') events.emit({ type: kind });
+  else if (kind === 'clear') events.emit({ type: kind, ...(change.prefix !== undefined && { prefix: change.prefix }) });
   else for (const key of change.keys) events.emit({ type: kind, key });
 }

@@ -86,6 +86,16 @@ export interface ObjectTagOptions extends TagOptions {
  */
 export function durableCache<V>(
   namespace: DurableObjectNamespace<CacheObject<unknown, V>>,
+  options?: DurableCacheClientOptions,
+): DurableCacheClient<V>;
+/** The same: TypeScript before 6.0 takes the namespace of a subclass for none of `CacheObject`. */
+// oxlint-disable-next-line typescript/no-explicit-any
+export function durableCache<T extends CacheObject<any, any>, V extends ValueOf<T>>(
+  namespace: DurableObjectNamespace<T>,
+  options?: DurableCacheClientOptions,
+): DurableCacheClient<V>;
+export function durableCache<V>(
+  namespace: DurableObjectNamespace<CacheObject<unknown, V>>,
   options: DurableCacheClientOptions = {},
 ): DurableCacheClient<V> {
   return new Client<V>(namespace, options);
@@ -95,6 +105,9 @@ export function durableCache<V>(
 const GRACE = 250;
 
 const READ_OPTIONS = ['signal', 'maxStale', 'softTimeout', 'timeout'] as const;
+
+/** What a class of objects caches. */
+export type ValueOf<T> = T extends CacheObject<infer _Env, infer V> ? V : never;
 
 type Stub<V> = ReturnType<DurableObjectNamespace<CacheObject<unknown, V>>['get']>;
 

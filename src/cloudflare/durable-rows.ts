@@ -1,4 +1,6 @@
+import type { KeyPage, KeyRange } from '../contracts.js';
 import type { SqliteValue } from '../storage/sqlite-database.js';
+import { keysFrom, keysIn } from '../storage/sqlite-keys.js';
 import { COLUMN_TYPES, COLUMNS, toKey, type Row } from '../storage/sqlite-row.js';
 import type { DurableLeases } from './durable-leases.js';
 import { DurableVersions } from './durable-versions.js';
@@ -13,7 +15,17 @@ interface StoredRow extends Row {
   readonly size: number | null;
 }
 
-type Statement = 'get' | 'startedAt' | 'set' | 'setIfNewer' | 'delete' | 'clear' | 'sweep' | 'first' | ChunkStatement;
+type Statement =
+  | 'get'
+  | 'startedAt'
+  | 'set'
+  | 'setIfNewer'
+  | 'delete'
+  | 'clear'
+  | 'sweep'
+  | 'first'
+  | 'keys'
+  | ChunkStatement;
 type ChunkStatement = 'chunks' | 'addChunk' | 'dropChunks' | 'clearChunks';
 
 /**
@@ -101,6 +113,10 @@ export class DurableRows {
     return swept.length;
   }
 
+  keys(range: KeyRange): KeyPage {
+    return keysIn((start, limit) => this.#read('keys', start, limit).map(({ key }) => storedKey(key)), range);
+  }
+
   firstOutlived(): number | undefined {
     return this.#read('first')[0]?.['keep_until'] as number | undefined;
   }
@@ -162,9 +178,14 @@ function statementsFor(name: string): Record<Statement, string> {
     clear: `DELETE FROM ${table}`,
     sweep: `DELETE FROM ${table} WHERE ${key} IN (${outlived}) RETURNING ${key}, pieces`,
     first: `SELECT keep_until FROM ${table} ORDER BY keep_until LIMIT 1`,
+    keys: keysFrom(table),
     chunks: `SELECT bytes FROM ${chunks} WHERE key = ? ORDER BY part`,
     addChunk: `INSERT INTO ${chunks} (key, part, bytes) VALUES (?, ?, ?)`,
     dropChunks: `DELETE FROM ${chunks} WHERE key = ?`,
     clearChunks: `DELETE FROM ${chunks}`,
   };
+}
+
+function storedKey(key: SqlStorageValue | undefined): string | Uint8Array {
+  return typeof key === 'string' ? key : new Uint8Array(key as ArrayBuffer);
 }

@@ -3,6 +3,8 @@ import { chain } from '../codecs/chain.js';
 import { structuredCloneCodec } from '../codecs/structured-clone.js';
 import type {
   Codec,
+  KeyPage,
+  KeyRange,
   Lease,
   LeaseAnswer,
   MaybePromise,
@@ -136,6 +138,10 @@ export class DurableStorage implements StorageAdapter {
       this.#rows.alter(keys);
       for (const key of keys) this.#rows.delete(key);
     });
+  }
+
+  keys(range: KeyRange): KeyPage {
+    return this.#rows.keys(range);
   }
 
   clear(): void {

@@ -2,10 +2,10 @@ import { checkNames, checkObject } from '../base/checks.js';
 import { sealAsText, unseal } from '../codecs/envelope.js';
 import { isCodec } from '../codecs/payload.js';
 import { valueCodec } from '../codecs/value.js';
-import type { Codec, StorageAdapter, StorageTier } from '../contracts.js';
+import type { Codec, KeyPage, KeyRange, StorageAdapter, StorageTier } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
-import { toName } from '../storage/key-name.js';
+import { fromName, namePrefix, toName } from '../storage/key-name.js';
 import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 
 /** The part of a KV namespace that is used here. */
@@ -14,6 +14,15 @@ export interface WorkersKv {
   get(keys: string[], type: 'text'): Promise<Map<string, string | null>>;
   put(key: string, value: string, options: { expirationTtl?: number; metadata: WorkersKvMetadata }): Promise<void>;
   delete(key: string): Promise<void>;
+  /** Needed by `keys` alone. */
+  list?(options: { prefix: string; limit: number; cursor?: string | null }): Promise<WorkersKvList>;
+}
+
+/** What a KV namespace lists. */
+export interface WorkersKvList {
+  readonly keys: readonly { readonly name: string; readonly metadata?: unknown }[];
+  readonly list_complete: boolean;
+  readonly cursor?: string;
 }
 
 /** The metadata of each entry, for listing a namespace: instants in epoch milliseconds, `null` for never. */
@@ -23,6 +32,8 @@ export interface WorkersKvMetadata {
   readonly freshUntil: number | null;
   readonly staleUntil: number | null;
   readonly errorUntil: number | null;
+  /** The key, where its name is a hash and there is room for it. */
+  readonly key?: string;
 }
 
 /** Options of {@link workersKvStorage}. */
@@ -47,7 +58,8 @@ export interface WorkersKvStorageOptions extends TierOptions {
  * itself drops entries that are of no more use, but not before 60 seconds, its shortest ttl.
  *
  * The instants of each entry are its KV metadata ({@link WorkersKvMetadata}), so that `list` tells ages without reading
- * any value. There is no `clear`, which would take a call per key: clear through the cache, which takes one call.
+ * any value. There is no `clear`, which would take a call per key: clear through the cache, which takes one call. `keys` lists, a thousand
+ * names per call of KV; keys whose name is a hash and that take more than 800 bytes as JSON are not told.
  *
  * @throws TypeError for anything but a KV namespace, and for an option that makes no sense.
  */
@@ -67,6 +79,10 @@ const SHORTEST_TTL = 60;
 const LONGEST_TTL = 2_147_483_647;
 /** Bytes of UTF-8. */
 const LARGEST_VALUE = 25 * 1024 * 1024;
+/** The most names of one listing. */
+const MOST_LISTED = 1_000;
+/** KV takes 1,024 bytes of metadata. */
+const LONGEST_TOLD = 800;
 /** The most keys of one read. */
 const MOST_AT_ONCE = 100;
 
@@ -79,11 +95,13 @@ function isWorkersKv(value: unknown): value is WorkersKv {
 
 class WorkersKvStorage implements StorageAdapter {
   readonly name = 'workers-kv';
+  declare readonly keys?: NonNullable<StorageAdapter['keys']>;
   readonly #kv: WorkersKv;
   readonly #prefix: string;
   readonly #codec: Codec;
 
   constructor(kv: WorkersKv, prefix: string, codec: Codec) {
+    if (typeof kv.list === 'function') this.keys = (range) => this.#list(range);
     this.#kv = kv;
     this.#prefix = prefix;
     this.#codec = codec;
@@ -96,7 +114,8 @@ class WorkersKvStorage implements StorageAdapter {
   async set(key: string, entry: Entry, keepUntil: number): Promise<void> {
     const [name, value] = await Promise.all([this.#nameOf(key), sealAsText(key, entry, this.#codec)]);
     checkSize(key, value);
-    await this.#kv.put(name, value, { ...lifeOf(entry, keepUntil), metadata: metadataOf(entry) });
+    const told = fromName(name.slice(this.#prefix.length + 1)) === undefined && isShort(key) ? { key } : {};
+    await this.#kv.put(name, value, { ...lifeOf(entry, keepUntil), metadata: { ...metadataOf(entry), ...told } });
   }
 
   async delete(key: string): Promise<void> {
@@ -124,6 +143,24 @@ class WorkersKvStorage implements StorageAdapter {
     }
     if (only === undefined) return new Map();
     return new Map(await Promise.all(names.map(async (name) => [name, await this.#kv.get(name, 'text')] as const)));
+  }
+
+  /** First the names that are keys, then the hashes: the first letter of the cursor tells which. */
+  async #list({ prefix, limit, cursor = 'k' }: KeyRange): Promise<KeyPage> {
+    const isHashed = cursor.startsWith('h');
+    const begin = `${this.#prefix}:`;
+    const at = cursor.slice(1);
+    const { keys, ...page } = await this.#kv.list!({
+      prefix: begin + (isHashed ? 'h' : namePrefix(prefix)),
+      limit: Math.min(limit, MOST_LISTED),
+      ...(at !== '' && { cursor: at }),
+    });
+    const found = keys.map(({ name, metadata }) =>
+      isHashed ? (Object(metadata) as Partial<WorkersKvMetadata>).key : fromName(name.slice(begin.length)),
+    );
+    const told = { keys: found.filter((key) => key?.startsWith(prefix)) as string[] };
+    if (!page.list_complete) return { ...told, cursor: cursor.charAt(0) + (page.cursor ?? '') };
+    return isHashed ? told : { ...told, cursor: 'h' };
   }
 
   async #nameOf(key: string): Promise<string> {
@@ -159,6 +196,10 @@ function metadataOf({ startedAt, createdAt, freshUntil, staleUntil, errorUntil }
     staleUntil: instant(staleUntil),
     errorUntil: instant(errorUntil),
   };
+}
+
+function isShort(key: string): boolean {
+  return key.length < LONGEST_TOLD && new TextEncoder().encode(JSON.stringify(key)).length <= LONGEST_TOLD;
 }
 
 function checkSize(key: string, value: string): void {

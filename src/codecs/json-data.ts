@@ -4,7 +4,8 @@ import { isPlainArray, isPlainObject } from '../base/realm.js';
  * Whether JSON keeps `value` as it is, shared and circular references included: there must be none.
  *
  * This stands before each write of plain data, so it costs a fraction of `JSON.stringify`. Names on an array that are no
- * indices are therefore only looked for where a match of a regular expression or a template has them.
+ * indices are therefore only looked for where it is empty, begins with an object, or with a text as the matches of regular
+ * expressions and the parts of templates do.
  */
 export function isJsonData(value: unknown): boolean {
   return typeof value === 'object' && value !== null ? partsFit(value, new Seen(value)) : isJsonPrimitive(value);
@@ -46,7 +47,11 @@ function itemsFit(array: readonly unknown[], seen: Seen): boolean {
 }
 
 function isNamed(array: readonly unknown[]): boolean {
-  return typeof array[0] === 'string' && ('index' in array || 'raw' in array);
+  const [first] = array;
+  // Beside what JSON takes for an object, listing the keys is nothing. Beside numbers and short texts it would be a third.
+  if (typeof first === 'object' && first !== null && !Array.isArray(first))
+    return Object.keys(array).length !== array.length;
+  return typeof first === 'string' && ('index' in array || 'raw' in array);
 }
 
 function fieldsFit(object: object, seen: Seen): boolean {

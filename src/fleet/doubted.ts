@@ -45,6 +45,11 @@ export class DoubtedMemory<V> implements MemoryTier<V> {
     this.#memory.clear();
   }
 
+  deletePrefix(prefix: string): void {
+    if (this.#memory.deletePrefix === undefined) this.clear();
+    else this.#memory.deletePrefix(prefix);
+  }
+
   get size(): number {
     return this.#memory.size;
   }

@@ -46,11 +46,14 @@ export class CacheFlights<K, R, D = undefined, V = R> extends FlightMap<K, R, D,
     for (const loose of this.#looseOf(key)) loose.fenced = true;
   }
 
-  /** Fences all flights that are under way. */
-  fenceAll(): void {
+  /** Fences all flights that are under way, or those for keys that begin with `prefix`. */
+  fenceAll(prefix = ''): void {
     this.rush = undefined;
-    for (let flight = this.oldest; flight !== undefined; flight = flight.newer) flight.fenced = true;
-    this.flights.clear();
+    for (let flight = this.oldest; flight !== undefined; flight = flight.newer) {
+      if (!String(flight.key).startsWith(prefix)) continue;
+      flight.fenced = true;
+      if (this.flights.get(flight.key) === flight) this.flights.delete(flight.key);
+    }
   }
 
   /** Fences the flights for the same key that were opened before `flight`, whose result is about to be published. */

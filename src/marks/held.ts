@@ -99,8 +99,9 @@ export class Held<V> {
     return this.#memory.delete(key);
   }
 
-  /** Drops all entries of this namespace. */
-  clear(): void {
+  /** Drops all entries of this namespace, or those whose keys begin with `prefix`. */
+  clear(prefix = ''): void {
+    if (prefix !== '' && this.#memory.deletePrefix !== undefined) return this.#memory.deletePrefix(prefix);
     this.#memory = this.#parts.apart(this.#memory) ?? this.#memory;
     this.#memory.clear();
   }

@@ -34,6 +34,17 @@ export class Namespace {
     return this.path.length === 0 && !key.startsWith('@') ? key : `${this.id}/${key}`;
   }
 
+  /** The storage keys that begin with this are those of the keys that begin with `prefix`, and others that {@link keyAt} tells. */
+  prefixOf(prefix: string): string {
+    return prefix === '' && this.path.length === 0 ? '' : this.keyOf(prefix);
+  }
+
+  /** The key of the entry at `storageKey`; `undefined` for what is none of this namespace. */
+  keyAt(storageKey: string): string | undefined {
+    if (storageKey.startsWith(`${this.id}/`)) return storageKey.slice(this.id.length + 1);
+    return this.path.length > 0 || storageKey.startsWith('@') ? undefined : storageKey;
+  }
+
   /** The storage key of the marker that says when entries with `tag` were last invalidated, or expired. */
   markerOf(tag: string, mode: TagMode): string {
     return `${this.id}${mode === 'invalidate' ? '#' : '~'}${tag}`;

@@ -14,6 +14,7 @@ export interface Mark {
 }
 
 const MOST_MARKS = 50_000;
+const MOST_PREFIXES = 1_000;
 const NEVER: Mark = Object.freeze({ epoch: 0, at: -Infinity });
 
 /**
@@ -35,6 +36,8 @@ export class TagMarks {
   lastAt: number = -Infinity;
   /** The latest start of a load whose result this process has stored, or believed. Written by who judges stored entries. */
   latest: number = -Infinity;
+  /** Markers of prefixes, as far as this process knows them: that of the clear, followed by the prefix. And to which each belongs. */
+  readonly #prefixes = new Map<string, string>();
   readonly setBack: SetBack = new SetBack();
   /** The epoch at which the wall clock was last set back. */
   setBackEpoch: number = 0;
@@ -54,9 +57,23 @@ export class TagMarks {
     );
   }
 
-  /** Marks everything in `space`; returns the instant for the marker in storage. */
-  clear(space: Namespace, now: number): number {
-    return this.#add([space.clearMarker], now);
+  /** Marks everything in `space` whose key begins with `prefix`; returns the instant for the marker in storage. */
+  clear(space: Namespace, now: number, prefix: string): number {
+    const at = this.#add([space.clearMarker + prefix], now);
+    if (prefix === '') return at;
+    this.#prefixes.set(space.clearMarker + prefix, space.clearMarker);
+    if (this.#prefixes.size > MOST_PREFIXES) {
+      // What storage held in their namespaces counts as cleared, rather than any as not marked.
+      this.put([...new Set(this.#prefixes.values())], at);
+      this.#prefixes.clear();
+    }
+    return at;
+  }
+
+  /** The marks of prefixes of `key`. */
+  prefixesOf({ clearMarker }: Namespace, key: string): string[] {
+    if (this.#prefixes.size === 0) return [];
+    return [...this.#prefixes.keys()].filter((marker) => `${clearMarker}${key}`.startsWith(marker));
   }
 
   /** `entry`, a stale copy of it if a tag was expired since its load started, or `undefined` if one was invalidated. */

@@ -107,6 +107,12 @@ class LruMemory<V> implements MemoryTier<V> {
     this.#entries.clear();
   }
 
+  deletePrefix(prefix: string): void {
+    const keys: string[] = [];
+    for (const key of this.#entries.keys()) if (key.startsWith(prefix)) keys.push(key);
+    for (const key of keys) this.delete(key);
+  }
+
   get size(): number {
     return this.#entries.size;
   }

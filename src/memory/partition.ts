@@ -74,6 +74,11 @@ export class MemoryPartition<V> implements MemoryTier<V> {
     this.#partitions.clear(this.#id);
   }
 
+  deletePrefix(prefix: string): void {
+    if (this.#memory.deletePrefix === undefined) this.clear();
+    else this.#memory.deletePrefix(this.#keyOf(prefix));
+  }
+
   /** Size of the whole memory. */
   get size(): number {
     return this.#memory.size;

@@ -96,6 +96,10 @@ class SieveMemory<V> implements MemoryTier<V> {
     this.#hand = ENDS;
   }
 
+  deletePrefix(prefix: string): void {
+    for (const key of this.#slots.keys()) if (key.startsWith(prefix)) this.delete(key);
+  }
+
   get size(): number {
     return this.#slots.size;
   }

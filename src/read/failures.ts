@@ -49,7 +49,11 @@ export class Failures {
     this.#failures?.delete(key);
   }
 
-  clear(): void {
+  clear(prefix = ''): void {
+    if (prefix !== '') {
+      for (const key of [...(this.#failures?.keys() ?? [])]) if (key.startsWith(prefix)) this.forget(key);
+      return;
+    }
     this.#failures = undefined;
     this.any = false;
   }

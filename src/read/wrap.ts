@@ -32,6 +32,8 @@ export interface Wrapped<A extends unknown[], R> {
   set(args: A, value: R): Promise<void>;
   /** Makes the stored result of these arguments stale, and keeps it as a fallback. */
   expire(...args: A): Promise<void>;
+  /** Makes all stored results of the function unusable, by the prefix that their keys have of its name. See `TieredCache.invalidatePrefix`. */
+  clear(): Promise<void>;
   /** The function with the options of a read, for example a caller's `signal`. */
   with(options: ReadOptions): (...args: A) => Promise<R>;
   /** The key that these arguments have in the cache. @throws TypeError for arguments that no key can be made of. */
@@ -58,6 +60,7 @@ export interface WrapPort<R> {
   readonly lookup: (key: string, upstream: Upstream<R>, options: LifetimeOptions<R>) => Promise<Lookup<R>>;
   readonly refresh: (key: string, upstream: Upstream<R>, options: LifetimeOptions<R>) => Promise<R>;
   readonly invalidate: (key: string) => Promise<unknown>;
+  readonly clear: (prefix: string) => Promise<void>;
 }
 
 /** Makes a cached version of `fn`. `this` is handed on, and is no part of the key. */
@@ -114,6 +117,9 @@ export function wrap<A extends unknown[], R>(
     },
     expire(...args: A): Promise<void> {
       return silenced((async () => port.expire(keyFor(...args)))());
+    },
+    clear(): Promise<void> {
+      return port.clear(prefix);
     },
     with(options: ReadOptions): (...args: A) => Promise<R> {
       const get = read((key, upstream, own) => port.get(key, upstream, { ...own, ...options }));

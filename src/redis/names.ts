@@ -57,6 +57,13 @@ export class KeyNames {
     return [this.channel, this.entry(key)];
   }
 
+  /** The key whose entry has `name`; `undefined` if that is the name of something else. */
+  keyOf(name: Word): string | undefined {
+    const text = fromWord(name);
+    const start = this.#prefix.length + OPEN.length;
+    return text.endsWith(CLOSE) && text.length > start ? text.slice(start, -1) : undefined;
+  }
+
   /** The names of a queue: in one slot, and such that no entry has them. */
   queue(queue: string): QueueNames {
     const pending = `${this.#prefix}writes{${queue}${CLOSE}`;
@@ -65,13 +72,23 @@ export class KeyNames {
 
   /** A glob-style pattern that all names of entries, leases and claims match, and no others. */
   get pattern(): string {
-    return `${this.#prefix.replaceAll(/[\\*?[\]^]/g, String.raw`\$&`)}${OPEN}*`;
+    return this.patternFor('');
+  }
+
+  /** The same for keys that begin with `prefix`; for others as well, if that ends within a character. */
+  patternFor(prefix: string): string {
+    const [text = ''] = /^\P{Surrogate}*/u.exec(prefix) ?? [];
+    return `${escaped(this.#prefix)}${OPEN}${escaped(text)}*`;
   }
 
   /** The channel that announces the ends of leases. */
   get channel(): string {
     return `${this.#prefix}lease-ends`;
   }
+}
+
+function escaped(text: string): string {
+  return text.replaceAll(/[\\*?[\]^]/g, String.raw`\$&`);
 }
 
 /** All names of the key that has `name` as one of its names. */
@@ -117,4 +134,29 @@ export function toWord(name: string): Word {
     else parts.push(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f));
   }
   return toBuffer(Uint8Array.from(parts));
+}
+
+/** The name that {@link toWord} gave to `word`. */
+function fromWord(word: Word): string {
+  if (typeof word === 'string') return word;
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(word);
+  } catch {
+    return fromSurrogates(word);
+  }
+}
+
+/** A lone surrogate takes three bytes, of which UTF-8 knows nothing; the rest between two of them is UTF-8. */
+function fromSurrogates(bytes: Uint8Array): string {
+  const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+  let text = '';
+  let from = 0;
+  for (let at = 0; at + 2 < bytes.length; at += 1) {
+    if (bytes[at] !== 0xed || bytes[at + 1]! < 0xa0) continue;
+    text += utf8.decode(bytes.subarray(from, at));
+    text += String.fromCharCode(0xd000 | ((bytes[at + 1]! & 0x3f) << 6) | (bytes[at + 2]! & 0x3f));
+    from = at + 3;
+    at += 2;
+  }
+  return text + utf8.decode(bytes.subarray(from));
 }

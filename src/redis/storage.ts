@@ -3,6 +3,8 @@ import { isCodec } from '../codecs/payload.js';
 import { valueCodec } from '../codecs/value.js';
 import type {
   Codec,
+  KeyPage,
+  KeyRange,
   LeaseAnswer,
   MaybePromise,
   StorageAdapter,
@@ -70,8 +72,8 @@ export interface RedisStorageOptions extends TierOptions {
  * lack the last changes, and the cache is told so before any read is believed. Where the user may not send `INFO`, or the
  * client is a pool (`createClientPool`), that is not noticed.
  *
- * Only `clear` searches for keys (`SCAN`, then `UNLINK`), and only for those with the prefix. It does not see entries that
- * are written meanwhile.
+ * Only `clear` (`SCAN`, then `UNLINK`) and `keys` (`SCAN`; on a cluster of each node) search, and only for what has the prefix.
+ * They need not see entries that are written meanwhile.
  *
  * @example
  * ```ts
@@ -212,6 +214,22 @@ class RedisStorage implements StorageAdapter {
         groups.map((group) => redis.send(names.entry(group[0]), ['UNLINK', ...group.flatMap((key) => names.all(key))])),
       );
     });
+  }
+
+  /** By one `SCAN`; on a cluster of one node after the other. The cursor tells the node and where it is. */
+  async keys({ prefix, limit, cursor }: KeyRange): Promise<KeyPage> {
+    this.open('');
+    const nodes = await this.redis.primaries();
+    const [index, at] = (cursor ?? '0:0').split(':') as [string, string];
+    const send = nodes[Number(index)];
+    if (send === undefined) return { keys: [] };
+    const scan = ['SCAN', at, 'MATCH', this.names.patternFor(prefix), 'COUNT', String(limit)];
+    const [next, found] = (await send(scan)) as [Word, Word[]];
+    const goOn = textOf(next);
+    const place = goOn === '0' ? `${Number(index) + 1}:0` : `${index}:${goOn}`;
+    const isLast = goOn === '0' && Number(index) + 1 >= nodes.length;
+    const keys = found.map((name) => this.names.keyOf(name)).filter((key) => key?.startsWith(prefix)) as string[];
+    return isLast ? { keys } : { keys, cursor: place };
   }
 
   async clear(): Promise<void> {

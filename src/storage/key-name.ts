@@ -12,8 +12,23 @@ const LONGEST = 180;
 export function toName(key: string): MaybePromise<string> {
   // Hashing a key that is too long in any case saves the replacement.
   if (key.length >= LONGEST) return hashed(key);
-  const name = `k${key.replaceAll(/[^a-z0-9-]/g, escapeUnit)}`;
+  const name = namePrefix(key);
   return name.length <= LONGEST ? name : hashed(key);
+}
+
+/** What names of keys begin with that begin with `prefix`, as far as they are not hashed. */
+export function namePrefix(prefix: string): string {
+  return `k${prefix.replaceAll(/[^a-z0-9-]/g, escapeUnit)}`;
+}
+
+/** The key that has `name`; `undefined` if that is a hash. */
+export function fromName(name: string): string | undefined {
+  if (!name.startsWith('k')) return undefined;
+  return name
+    .slice(1)
+    .replaceAll(/_(?:u([0-9a-f]{4})|([0-9a-f]{2}))/g, (_all, long?: string, short?: string) =>
+      String.fromCharCode(Number.parseInt(long ?? short ?? '', 16)),
+    );
 }
 
 /** `_hh` for the first 256 code units, `_uhhhh` for the others. `u` is no hex digit, so the two forms can't be confused. */

@@ -1,5 +1,5 @@
 import { Versions } from '../base/versions.js';
-import type { StorageAdapter, StorageTier, StorageWrite, VersionAnswer } from '../contracts.js';
+import type { KeyPage, KeyRange, StorageAdapter, StorageTier, StorageWrite, VersionAnswer } from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { defineStorage, type TierOptions } from '../tiers/define-storage.js';
 
@@ -77,6 +77,15 @@ class MapStorage implements StorageAdapter {
     return true;
   }
 
+  /** In the order of their code units, so that a page can begin where the last one ended, whatever came or went. */
+  keys({ prefix, limit, cursor }: KeyRange): KeyPage {
+    const later = [...this.#held.keys()].filter(
+      (key) => key.startsWith(prefix) && (cursor === undefined || key > cursor),
+    );
+    const keys = later.sort(byCodeUnits).slice(0, limit);
+    return keys.length < later.length ? { keys, cursor: keys.at(-1) } : { keys };
+  }
+
   clear(): void {
     this.#versions.alterAll();
     this.#held.clear();
@@ -102,4 +111,8 @@ class MapStorage implements StorageAdapter {
     this.#sweeping = this.#held.entries();
     return this.#sweeping.next().value as [string, Held];
   }
+}
+
+function byCodeUnits(one: string, other: string): number {
+  return one < other ? -1 : Number(one > other);
 }

@@ -13,6 +13,7 @@ export interface SqliteDatabase {
 /** The part of a prepared statement that is used here. Each setting belongs to one of the drivers. */
 export interface SqliteStatement {
   get(...values: SqliteValue[]): unknown;
+  all(...values: SqliteValue[]): unknown[];
   run(...values: SqliteValue[]): { readonly changes: number | bigint };
   setReturnArrays?(enabled: boolean): unknown;
   setReadBigInts?(enabled: boolean): unknown;

@@ -71,17 +71,13 @@ function resolveOptions(options: SqliteQueueOptions): Required<SqliteQueueOption
   return { database, table, codec, busyTimeout };
 }
 
-interface Reader extends SqliteStatement {
-  all(): unknown[];
-}
-
 /** The table with the statements for it. */
 interface QueueTable {
   readonly atomically: Atomically;
   readonly put: SqliteStatement;
   readonly remove: SqliteStatement;
-  readonly load: Reader;
-  readonly listDead: Reader;
+  readonly load: SqliteStatement;
+  readonly listDead: SqliteStatement;
   readonly owner: SqliteQueueOwner;
 }
 
@@ -202,8 +198,8 @@ class SqliteQueue implements WriteQueue {
     const places = [id, ...others].map(() => '?').join(', ');
     const changes = others.map((column) => `${column} = excluded.${column}`).join(', ');
     const insert = `INSERT INTO ${table} (${[id, ...others].join(', ')}) VALUES (${places})`;
-    const read = (which: string): Reader =>
-      prepare(database, `SELECT * FROM ${table} WHERE ${which} ORDER BY sequence`) as Reader;
+    const read = (which: string): SqliteStatement =>
+      prepare(database, `SELECT * FROM ${table} WHERE ${which} ORDER BY sequence`);
     return {
       atomically: atomicallyIn(database),
       put: prepare(database, `${insert} ON CONFLICT (${id}) DO UPDATE SET ${changes}`),

@@ -70,7 +70,11 @@ export interface Row {
  * text only up to a NUL. Such keys are stored as a blob of their UTF-16 code units: no blob equals a text.
  */
 export function toKey(key: string): SqliteValue {
-  if (isWellFormed(key) && !key.includes('\0')) return key;
+  return isWellFormed(key) && !key.includes('\0') ? key : toBlob(key);
+}
+
+/** The UTF-16 code units of `key`. */
+export function toBlob(key: string): Uint8Array {
   const units = new DataView(new ArrayBuffer(key.length * 2));
   for (let index = 0; index < key.length; index += 1) units.setUint16(index * 2, key.charCodeAt(index));
   return new Uint8Array(units.buffer);

@@ -5,6 +5,7 @@ import {
   type SqliteDatabase,
   type SqliteStatement,
 } from './sqlite-database.js';
+import { keysFrom } from './sqlite-keys.js';
 import { COLUMN_TYPES, COLUMNS } from './sqlite-row.js';
 
 /** A table in an open database, and the statements for it. All of them take entries as bound parameters. */
@@ -26,6 +27,8 @@ export interface Table {
   readonly sweep: SqliteStatement;
   readonly count: SqliteStatement;
   readonly trim: SqliteStatement;
+  /** See {@link keysFrom}. */
+  readonly keys: SqliteStatement;
 }
 
 /** Stands for all buckets at once. */
@@ -70,6 +73,7 @@ export function openTable(database: SqliteDatabase, name: string): Table {
     sweep: prepare(database, `DELETE FROM ${table} WHERE rowid IN (${outlived})`),
     count: prepare(database, `SELECT count(*) AS rows FROM ${table}`),
     trim: prepare(database, `DELETE FROM ${table} WHERE rowid IN (${outlivedSoonest})`),
+    keys: prepare(database, keysFrom(table)),
   };
 }
 

@@ -4,12 +4,22 @@ import { bucketOf } from '../base/versions.js';
 import { chain } from '../codecs/chain.js';
 import { isCodec } from '../codecs/payload.js';
 import { valueCodec } from '../codecs/value.js';
-import type { Codec, MaybePromise, StorageAdapter, StorageTier, StorageWrite, VersionAnswer } from '../contracts.js';
+import type {
+  Codec,
+  KeyPage,
+  KeyRange,
+  MaybePromise,
+  StorageAdapter,
+  StorageTier,
+  StorageWrite,
+  VersionAnswer,
+} from '../contracts.js';
 import type { Entry } from '../entry.js';
 import { isSoloflightError, misuse, SoloflightError } from '../errors.js';
 import { defineStorage, TIER_OPTIONS, tierOptionsOf, type TierOptions } from '../tiers/define-storage.js';
 import { EntryBound } from './sqlite-bound.js';
 import { isInTransaction, nodeSqlite, openDatabase, type SqliteDatabase, type SqliteValue } from './sqlite-database.js';
+import { keysIn } from './sqlite-keys.js';
 import { SqliteLocks } from './sqlite-locks.js';
 import { checkBusyTimeout, checkDatabase, checkPath, checkTable } from './sqlite-options.js';
 import { toEntry, toKey, toRow, type Row } from './sqlite-row.js';
@@ -102,6 +112,10 @@ interface VersionRow extends Omit<Row, 'format'> {
   readonly format: number | null;
 }
 
+interface KeyRow {
+  readonly key: string | Uint8Array;
+}
+
 class SqliteStorage implements StorageAdapter {
   readonly name = 'sqlite';
   readonly #settings: Settings;
@@ -180,6 +194,13 @@ class SqliteStorage implements StorageAdapter {
 
   deleteMany(keys: readonly string[]): MaybePromise<void> {
     return this.#locks.change(() => void this.#remove(keys));
+  }
+
+  keys(range: KeyRange): MaybePromise<KeyPage> {
+    return this.#locks.read(() => {
+      const { keys } = this.#use();
+      return keysIn((start, limit) => (keys.all(start, limit) as KeyRow[]).map(({ key }) => key), range);
+    });
   }
 
   clear(): MaybePromise<void> {

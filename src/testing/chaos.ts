@@ -14,6 +14,7 @@ export type TierOperation =
   | 'version'
   | 'setIfVersion'
   | 'lease'
+  | 'keys'
   | 'clear'
   | 'sweep'
   | 'close';
@@ -59,6 +60,7 @@ const OPERATIONS: readonly TierOperation[] = [
   'version',
   'setIfVersion',
   'lease',
+  'keys',
   'clear',
   'sweep',
   'close',

@@ -34,6 +34,12 @@ export function namespaced(tier: StorageAdapter, path: readonly string[]): Stora
     ...(tier.onLeaseEnd && { onLeaseEnd: (key, wake) => tier.onLeaseEnd!(named(key), wake) }),
     ...(tier.onReady && { onReady: (ready) => tier.onReady!(ready) }),
     ...(tier.onLoss && { onLoss: (lost) => tier.onLoss!(lost) }),
+    ...(tier.keys && {
+      keys: async (range) => {
+        const { keys, ...page } = await tier.keys!({ ...range, prefix: namespace.prefixOf(range.prefix) });
+        return { ...page, keys: keys.map((key) => namespace.keyAt(key)).filter((key) => key !== undefined) };
+      },
+    }),
     ...(tier.sweep && { sweep: (now, limit) => tier.sweep!(now, limit) }),
     ...(tier.close && { close: () => tier.close!() }),
   });

@@ -11,6 +11,7 @@ import {
   type Supports,
 } from './storage-suite/checks.js';
 import { addLeaseTests } from './storage-suite/leases.js';
+import { addKeysTests } from './storage-suite/listing.js';
 import { addBatchTests } from './storage-suite/many-keys.js';
 import { addNamespaceTests } from './storage-suite/namespaces.js';
 import { addChangeTests, addConcurrencyTests, addEntryTests, addKeyTests } from './storage-suite/one-key.js';
@@ -30,6 +31,7 @@ const DEFAULTS: Supports = Object.freeze({
   deleteMany: true,
   setIfNewer: true,
   version: false,
+  keys: false,
   clear: true,
   sweep: true,
   lease: false,
@@ -120,6 +122,7 @@ function addTests(checks: Checks): void {
   addBatchTests(checks);
   addSetIfNewerTests(checks);
   addVersionTests(checks);
+  addKeysTests(checks);
   addSweepTests(checks);
   addLeaseTests(checks);
   addLifeTests(checks);

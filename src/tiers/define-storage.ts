@@ -22,7 +22,7 @@ export const TIER_OPTIONS: readonly string[] = ['ttl', 'readTimeout', 'writeTime
 const NEEDED = ['get', 'set', 'delete'] as const;
 const OPTIONAL = [
   ...(['getMany', 'setMany', 'deleteMany', 'setIfNewer', 'version', 'setIfVersion', 'lease'] as const),
-  ...(['onLeaseEnd', 'onReady', 'onLoss', 'clear', 'sweep', 'close'] as const),
+  ...(['onLeaseEnd', 'onReady', 'onLoss', 'keys', 'clear', 'sweep', 'close'] as const),
 ];
 
 /**

@@ -1,7 +1,15 @@
 import { Batch } from '../base/batch.js';
 import { ignore, isThenable, promised } from '../base/promises.js';
 import { withDeadline } from '../base/race.js';
-import type { Clock, LeaseAnswer, MaybePromise, StorageAdapter, VersionAnswer } from '../contracts.js';
+import type {
+  Clock,
+  KeyPage,
+  KeyRange,
+  LeaseAnswer,
+  MaybePromise,
+  StorageAdapter,
+  VersionAnswer,
+} from '../contracts.js';
 import { cutAt, isEntry, type Entry } from '../entry.js';
 import { isSoloflightError, misuse, TierTimeoutError } from '../errors.js';
 import type { Condition, Intent, Metering, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
@@ -10,7 +18,7 @@ import { GuardedLease, isLeaseAnswer, type Run } from './guarded-lease.js';
 import { GuardedVersion, isVersionAnswer, versionedOf, type Versioned } from './guarded-version.js';
 import { KnownTokens } from './known-tokens.js';
 import { found, Meter } from './meter.js';
-import { Outbox, REFUSED } from './outbox.js';
+import { isPart, Outbox, REFUSED } from './outbox.js';
 import { Shape, type ShapeOptions } from './shape.js';
 import { TierWriter } from './writer.js';
 
@@ -132,6 +140,22 @@ export class GuardedTier {
     return this.#tier.forgets === true;
   }
 
+  /** Whether it can tell its keys. */
+  get lists(): boolean {
+    return this.#tier.keys !== undefined;
+  }
+
+  /** A page of its keys, as they are stored. Rejects where the tier fails: nothing could stand in for the answer. */
+  async keys(range: KeyRange): Promise<KeyPage> {
+    const { clock, readTimeout } = this.#options;
+    this.#listen();
+    const overdue = (): Error => new TierTimeoutError(this.name, 'keys', readTimeout);
+    const listed = (): Promise<KeyPage> => promised(() => this.#tier.keys!(range));
+    const page: unknown = await this.#meter.run('keys', () => withDeadline(clock, readTimeout, listed(), overdue));
+    if (Array.isArray((page as Partial<KeyPage> | undefined)?.keys)) return page as KeyPage;
+    throw misuse(`result of ${this.name}.keys`, 'a page of keys', page);
+  }
+
   /** The entry for `key` that is on its way into the tier. */
   pending(key: string): Entry | undefined {
     const intent = this.#outbox.intentFor(key);
@@ -154,7 +178,8 @@ export class GuardedTier {
   read(key: string): MaybePromise<Reading> {
     const intent = this.#outbox.intentFor(key);
     if (intent?.kind === 'remove') return undefined;
-    if (intent?.kind === 'put') return this.#isUncertain(intent) ? this.#readWritten(key) : intent.entry;
+    if (intent?.kind === 'put' && !isPart(intent))
+      return this.#isUncertain(intent) ? this.#readWritten(key) : intent.entry;
 
     if (this.#unlisten === undefined) this.#listen();
     const admission = this.#breaker.admit(this.#options.clock.monotonic());
@@ -277,9 +302,10 @@ export class GuardedTier {
     }
   }
 
-  /** Stores `marker` unless there is a later one. A refused one is replayed as it is. */
-  mark(key: string, marker: Entry, later?: () => void): Promise<WriteOutcome> {
-    return this.#intend(key, { kind: 'put', entry: marker, keep: true, after: undefined, marker: true }, later);
+  /** Stores `marker` unless there is a later one. A refused one is replayed as it is. `joins`: it takes the place of none. */
+  mark(key: string, marker: Entry, joins = false): Promise<WriteOutcome> {
+    const intent: Intent = { kind: 'put', entry: marker, keep: true, after: undefined, marker: true, joins };
+    return this.#intend(key, intent, undefined);
   }
 
   /** Stores `marker`, which invalidates nothing, unless there is a later one. A refused one is not tried again. */

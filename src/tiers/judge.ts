@@ -6,12 +6,14 @@ import { OwnEntries } from './own-entries.js';
 /** The instants of the markers that a storage tier holds for one entry, `-Infinity` where it has none. */
 export interface StoredMarks {
   readonly cleared: number;
+  /** Those of prefixes of its key. */
+  readonly prefixed: readonly { readonly at: number; readonly prefix: string }[];
   /** One per tag of the entry, in order. */
   readonly invalidated: readonly number[];
   readonly expired: readonly number[];
 }
 
-const NO_MARKS: StoredMarks = Object.freeze({ cleared: -Infinity, invalidated: [], expired: [] });
+const NO_MARKS: StoredMarks = Object.freeze({ cleared: -Infinity, prefixed: [], invalidated: [], expired: [] });
 /** Before any mark. */
 const LONG_AGO = -Number.MAX_VALUE;
 /** A tagged entry that is older is not believed when it comes from storage: its markers may be gone. */
@@ -57,10 +59,14 @@ export class Judge {
     const { tags, startedAt } = entry;
     const own = this.#own.epochOf(space.keyOf(key), entry, marks === undefined);
     if (marks === undefined && this.#mayBeForgotten(startedAt, own)) return undefined;
-    const { cleared, invalidated, expired } = marks ?? NO_MARKS;
+    const { cleared, prefixed, invalidated, expired } = marks ?? NO_MARKS;
     // No clock tells whether an entry from the future is newer than a mark.
     const since = isFromFuture(entry, now) ? LONG_AGO : startedAt;
     if (this.#outdates(space.clearMarker, cleared, since, own)) return undefined;
+    for (const marker of this.#marks.prefixesOf(space, key))
+      if (this.#outdates(marker, -Infinity, since, own)) return undefined;
+    for (const { at, prefix } of prefixed)
+      if (this.#outdates(space.clearMarker + prefix, at, since, own)) return undefined;
     if (tags.length > 0 && startedAt < now - HORIZON) return undefined;
     let staleFrom = Infinity;
     for (const [index, tag] of tags.entries()) {

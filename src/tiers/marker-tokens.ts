@@ -2,7 +2,7 @@ import type { Entry } from '../entry.js';
 import type { Namespace } from '../marks/namespace.js';
 import { UNREADABLE, type GuardedTier, type Reading } from './guard.js';
 import type { KnownTokens } from './known-tokens.js';
-import { plantedAt, tokenOf } from './markers.js';
+import { plantedAt, standsFor, tokenOf } from './markers.js';
 
 /** What the tokens of an entry say of it: nothing was marked since, or it is at best a stale one, or nothing at all. */
 export type Agreement = 'valid' | 'stale' | 'none';
@@ -47,11 +47,11 @@ export class MarkerTokens {
   }
 
   /** Whether `entry` was loaded under the markers that were read. */
-  agreement(entry: Entry, readings: readonly Reading[]): Agreement {
+  agreement(key: string, entry: Entry, readings: readonly Reading[]): Agreement {
     const { claims = [], tags } = entry;
     const differs = readings.map((reading, index) => {
-      const token = reading === UNREADABLE ? undefined : tokenOf(reading);
-      return token === undefined || token !== claims[index];
+      if (reading === UNREADABLE || tokenOf(reading) === undefined) return true;
+      return !standsFor(reading!, claims[index], index === 0 ? key : undefined);
     });
     if (differs.slice(0, 1 + tags.length).includes(true)) return 'none';
     return differs.includes(true) ? 'stale' : 'valid';

@@ -1,14 +1,15 @@
 import { isThenable } from '../base/promises.js';
-import type { Clock, MaybePromise, TagMode } from '../contracts.js';
-import { plain, type Entry, type HeldEntry } from '../entry.js';
+import type { Clock, KeyPage, KeyRange, KeysOptions, MaybePromise, TagMode } from '../contracts.js';
+import { freshness, plain, type Entry, type HeldEntry } from '../entry.js';
 import type { Namespace } from '../marks/namespace.js';
 import type { Condition, WriteOutcome } from '../ports.js';
 import { ClearMarker } from './clear-marker.js';
 import { UNREADABLE, type GuardedPut, type GuardedTier, type GuardedVersioned, type Reading } from './guard.js';
 import type { GuardedLease } from './guarded-lease.js';
 import type { Judge } from './judge.js';
+import { listed } from './listing.js';
 import { MarkerTokens } from './marker-tokens.js';
-import { clearedAt, instantOf, taggedAt } from './markers.js';
+import { clearedAt, instantOf, prefixedAt, prefixedIn, taggedAt } from './markers.js';
 
 /**
  * A storage tier as one namespace sees it: under its own keys, and without the entries that were invalidated by tag, or
@@ -60,6 +61,21 @@ export class NamespacedTier {
   /** See {@link GuardedTier.lacks}. */
   lacks(key: string): boolean {
     return this.#guard.lacks(this.#space.keyOf(key));
+  }
+
+  /** Whether it can tell its keys. */
+  get lists(): boolean {
+    return this.#guard.lists;
+  }
+
+  /** Tells keys of usable entries. Rejects where the tier can't be asked. */
+  async keys(options: KeysOptions): Promise<KeyPage> {
+    const isUsable = async (key: string): Promise<boolean> => {
+      const entry = await this.get(key);
+      return entry !== undefined && freshness(entry, this.#clock.now()) !== 'gone';
+    };
+    const page = (range: KeyRange): Promise<KeyPage> => this.#guard.keys(range);
+    return listed({ space: this.#space, page, isUsable }, options);
   }
 
   /** See {@link GuardedTier.hide}. */
@@ -125,11 +141,12 @@ export class NamespacedTier {
     const markers = readings as readonly (Entry | undefined)[];
     const names = this.#tokens?.markersOf(tags) ?? [];
     this.#tokens?.note(names, markers);
-    const agreement = this.#tokens?.agreement(entry, markers);
+    const agreement = this.#tokens?.agreement(key, entry, markers);
     // Where the tokens are the same, nothing was marked since, whatever the clocks say.
     const instants = markers.map((marker) => (agreement === 'valid' ? -Infinity : instantOf(marker)));
     const marks = {
       cleared: instants[0]!,
+      prefixed: agreement === 'valid' ? [] : prefixedIn(markers[0], key),
       invalidated: instants.slice(1, 1 + tags.length),
       expired: instants.slice(1 + tags.length),
     };
@@ -197,14 +214,15 @@ export class NamespacedTier {
     return this.#mark(this.#space.markerOf(tag, mode), taggedAt(at));
   }
 
-  /** Stores that all entries whose load started no later than `at` are invalid. */
-  clear(at: number): Promise<WriteOutcome> {
-    return this.#mark(this.#space.clearMarker, clearedAt(at));
+  /** Stores that all entries whose load started no later than `at` are invalid, or those whose keys begin with `prefix`. */
+  clear(at: number, prefix = ''): Promise<WriteOutcome> {
+    const marker = prefix === '' ? clearedAt(at) : prefixedAt(prefix, at);
+    return this.#mark(this.#space.clearMarker, marker, true);
   }
 
-  #mark(key: string, marker: Entry): Promise<WriteOutcome> {
+  #mark(key: string, marker: Entry, joins = false): Promise<WriteOutcome> {
     this.#tokens?.note([key], [undefined]);
-    return this.#guard.mark(key, marker);
+    return this.#guard.mark(key, marker, joins);
   }
 }
 

@@ -2,9 +2,12 @@ import { Gate } from '../base/gate.js';
 import { ignore } from '../base/promises.js';
 import { expiredAt, type Entry } from '../entry.js';
 import type { Intent, OutboxOptions, OutboxPort, WriteOutcome } from '../ports.js';
+import { instantOf, joined } from './markers.js';
 
 /** A write that was not even tried. */
 export const REFUSED: WriteOutcome = Object.freeze({ done: false, held: false, late: undefined });
+
+type Put = Intent & { readonly kind: 'put' };
 
 /** A key of which storage is not known to hold what it is to hold. */
 interface Slot {
@@ -307,10 +310,16 @@ export function correct(
   distrustUntil: number,
 ): Entry | undefined {
   if (intent?.kind === 'remove') return undefined;
+  if (intent?.kind === 'put' && isPart(intent)) return joined(entry, intent.entry, true);
   // What a load has brought may come too late, and then what storage answered stands.
   if (intent?.kind === 'put' && (intent.keep || intent.condition === undefined)) return intent.entry;
   if (entry === undefined || entry.startedAt <= distrustUntil) return undefined;
   return intent?.kind === 'expire' ? expiredAt(entry, intent.at) : entry;
+}
+
+/** Whether `intent` is a marker that says nothing of what is there: a prefix in the marker of a clear. */
+export function isPart(intent: Put): boolean {
+  return intent.joins === true && instantOf(intent.entry) === -Infinity;
 }
 
 /** What storage is to hold in the end where it refused `intent`: no value that another was to replace. */
@@ -320,7 +329,11 @@ export function refused(intent: Intent): Intent {
 
 /** What storage is to hold when `wish` follows `pending`, which has not been confirmed. */
 export function merged(pending: Intent, wish: Intent): Intent {
-  if (wish.kind === 'put') return { ...wish, keep: wish.keep || pending.keep };
+  if (wish.kind === 'put') {
+    const joins = wish.joins === true && pending.kind === 'put' && pending.joins === true;
+    const entry = joins ? joined(pending.entry, wish.entry) : wish.entry;
+    return { ...wish, entry, keep: wish.keep || pending.keep };
+  }
   if (wish.kind === 'remove' || pending.kind === 'remove') return { kind: 'remove', keep: true };
   if (pending.kind === 'put') return { ...pending, entry: expiredAt(pending.entry, wish.at), keep: true };
   return { kind: 'expire', at: Math.min(pending.at, wish.at), keep: true };

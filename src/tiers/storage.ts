@@ -1,7 +1,8 @@
 import { ignore, isThenable } from '../base/promises.js';
+import type { KeyPage, KeysOptions } from '../contracts.js';
 import type { HeldEntry } from '../entry.js';
 import { freshness } from '../entry.js';
-import { SoloflightError } from '../errors.js';
+import { misuse, SoloflightError } from '../errors.js';
 import type { Namespace } from '../marks/namespace.js';
 import type {
   Found,
@@ -60,7 +61,7 @@ export class GuardedRoom implements StorageRoom {
     const marker = clearedAt(this.#context.clock.now());
     for (const { clearMarker } of this.#spaces.values()) {
       guard.tokens.note(clearMarker, undefined);
-      this.#context.background(guard.mark(clearMarker, marker).then(ignore));
+      this.#context.background(guard.mark(clearMarker, marker, true).then(ignore));
     }
   }
 
@@ -274,6 +275,12 @@ class Storage implements StoragePort {
     return everywhere(this.#tiers, { key, later }, (tier, taken) => tier.remove(key, taken));
   }
 
+  async keys(options: KeysOptions): Promise<KeyPage> {
+    const tier = this.#tiers.findLast(({ lists }) => lists);
+    if (tier !== undefined) return tier.keys(options);
+    throw misuse('storage', CAN_LIST, this.#tiers.map(({ name }) => name).join(', '));
+  }
+
   async mark(mark: StorageMark, later?: () => void): Promise<StorageReport> {
     if (mark.kind === 'expire') {
       // Stale by every clock, also by one that is behind.
@@ -285,11 +292,16 @@ class Storage implements StoragePort {
       return reportOf([]);
     }
     const writes = this.#tiers.flatMap((tier) =>
-      mark.kind === 'tags' ? mark.tags.map((tag) => tier.mark(tag, mark.mode, mark.at)) : [tier.clear(mark.at)],
+      mark.kind === 'tags'
+        ? mark.tags.map((tag) => tier.mark(tag, mark.mode, mark.at))
+        : [tier.clear(mark.at, mark.prefix)],
     );
     return reportOf(await Promise.all(writes));
   }
 }
+
+const CAN_LIST =
+  'a tier that can list its keys for `keys` (map, SQLite, Redis, Workers KV, Durable Object, or an adapter with `keys`)';
 
 /** The changes that make a key doubted. Each one more makes it another doubt. */
 type Doubt = readonly RemoteChange[];

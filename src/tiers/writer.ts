@@ -8,7 +8,7 @@ import { isSoloflightError, misuse, SoloflightError, TierTimeoutError } from '..
 import type { Attempt, Intent, WriteOutcome } from '../ports.js';
 import type { Breaker } from './breaker.js';
 import { versionedOf, type Versioned } from './guarded-version.js';
-import { withToken } from './markers.js';
+import { instantOf, joined, tokenOf, withToken } from './markers.js';
 import type { Meter } from './meter.js';
 import { REFUSED } from './outbox.js';
 
@@ -114,6 +114,7 @@ export class TierWriter {
   async #put(key: string, intent: Put, wanted: () => boolean): Promise<boolean> {
     const { entry, condition, keep } = intent;
     try {
+      if (intent.joins === true) return await this.#joinMarker(key, entry, wanted);
       if (intent.marker === true) return await this.#storeMarker(key, entry, keep);
       if (condition !== undefined) {
         const stored = await condition.store(entry, keep);
@@ -178,6 +179,20 @@ export class TierWriter {
     const later = this.#tier.setIfNewer === undefined ? await this.#stored(key) : undefined;
     if (later !== undefined && later.startedAt >= marker.startedAt) return true;
     return this.#store(key, marker, false);
+  }
+
+  /** Stores `marker` with what is there of the same namespace, which other processes may change at the same time. */
+  async #joinMarker(key: string, marker: Entry, wanted: () => boolean): Promise<boolean> {
+    const { forgets } = this.#tier;
+    // Where it can't be compared, a token of its own makes everything that was loaded before invalid.
+    if (forgets === true && (this.#versioned === undefined || instantOf(marker) !== -Infinity))
+      return this.#store(key, withToken(marker), true);
+    const make = (there: Entry | undefined): Entry => {
+      const next = joined(there, marker);
+      return forgets === true && tokenOf(next) === undefined ? withToken(next) : next;
+    };
+    if (this.#versioned !== undefined) return this.#change(key, { newerThan: -Infinity, make, wanted });
+    return this.#store(key, make(await this.#stored(key)), true);
   }
 
   /** Of several processes that miss a marker at the same time, the first plants it. */

@@ -52,6 +52,7 @@ const RICH: readonly [string, unknown][] = [
   ['boxes', [Object(1), Object('a'), Object(false), Object(1n)]],
   ['a match', { match: /b(?<x>.)/.exec('abc') }],
   ['names on an empty array', Object.assign([], { total: 3 })],
+  ['names on an array of rows', { rows: Object.assign([{ id: 1 }, { id: 2 }], { total: 3 }) }],
   [
     'an instance of a class',
     {

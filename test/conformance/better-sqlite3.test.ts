@@ -8,7 +8,7 @@ const runner = { test, equal: (actual: unknown, expected: unknown) => expect(act
 
 describe('storage over a handle of better-sqlite3, with defaults of its own', () => {
   const open = () => sqliteStorage({ database: new BetterSqlite3(':memory:').defaultSafeIntegers(true) });
-  storageSuite(runner, { open, supports: { references: false, version: true } });
+  storageSuite(runner, { open, supports: { references: false, version: true, keys: true } });
 });
 
 describe('a queue over a handle of better-sqlite3, with defaults of its own', () => {

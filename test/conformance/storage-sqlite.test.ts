@@ -25,13 +25,13 @@ describe('a file', () => {
     await tier.close?.();
     return sqliteStorage({ database: path() });
   };
-  storageSuite(runner, { open, supports: { references: false, version: true, reopen } });
+  storageSuite(runner, { open, supports: { references: false, version: true, keys: true, reopen } });
 });
 
 describe('a path that is no file', () => {
   storageSuite(runner, {
     open: () => sqliteStorage({ database: ':memory:', maxEntries: 10_000 }),
-    supports: { references: false, version: true },
+    supports: { references: false, version: true, keys: true },
   });
 });
 
@@ -43,12 +43,12 @@ describe('a codec that makes bytes', () => {
   };
   storageSuite(runner, {
     open: () => sqliteStorage({ database: ':memory:', codec }),
-    supports: { references: false, version: true, binary: true },
+    supports: { references: false, version: true, keys: true, binary: true },
   });
 });
 
 describe('a handle of node:sqlite, with defaults of its own', () => {
   const open = () =>
     sqliteStorage({ database: new DatabaseSync(':memory:', { readBigInts: true, returnArrays: true }) });
-  storageSuite(runner, { open, supports: { references: false, version: true } });
+  storageSuite(runner, { open, supports: { references: false, version: true, keys: true } });
 });

@@ -28,11 +28,11 @@ describe('clear', () => {
     ]);
     const other = setupCache({ storage, clock });
     await other.cache.get('b');
-    const writes = storage.calls.setIfNewer;
+    const writes = storage.calls.setIfVersion;
 
     await cache.clear();
 
-    expect(storage.calls.setIfNewer - writes).toBe(1);
+    expect(storage.calls.setIfVersion - writes).toBe(1);
     expect(storage.calls.delete).toBe(0);
     expect(cache.getStats().size).toBe(0);
     expect(await cache.getIfCached('a')).toBeUndefined();

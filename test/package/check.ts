@@ -5,7 +5,16 @@ import { join } from 'node:path';
 import ts from 'typescript';
 
 import { attempt, root, run, tool } from './command.ts';
-import { createConsumer, importIn, loadInWorker, requireIn, typecheck, TYPINGS } from './consumer.ts';
+import {
+  createConsumer,
+  importIn,
+  installTypeScript,
+  loadInWorker,
+  requireIn,
+  typecheck,
+  TYPESCRIPTS,
+  TYPINGS,
+} from './consumer.ts';
 import { ENTRIES, IMPORTS } from './entries.ts';
 import { executableOf, LOWEST_NODE, nodeOf, NODES, OTHERS } from './nodes.ts';
 
@@ -88,6 +97,13 @@ async function checkAll(folder: string): Promise<void> {
   await check('import in workerd', () => loadInWorker(consumer));
   for (const typing of Object.keys(TYPINGS) as (keyof typeof TYPINGS)[]) {
     await check(`types, ${typing}`, () => typecheck(consumer, typing));
+  }
+  for (const version of TYPESCRIPTS) {
+    let compiler = '';
+    await check(`TypeScript ${version}`, async () => (compiler = await installTypeScript(folder, version)));
+    for (const typing of Object.keys(TYPINGS) as (keyof typeof TYPINGS)[]) {
+      await check(`types on TypeScript ${version}, ${typing}`, () => typecheck(consumer, typing, compiler));
+    }
   }
 }
 

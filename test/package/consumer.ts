@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
 
-import { root, run, tool } from './command.ts';
+import { attempt, root, run, tool } from './command.ts';
 import { NAMES } from './entries.ts';
 
 /** Loads every entry point both ways, and prints the names that each gives, as JSON. */
@@ -222,6 +222,7 @@ export const noUnit = new Singleflight({ maxDuration: '5' });
 
 const STRICT = {
   strict: true,
+  skipLibCheck: false,
   exactOptionalPropertyTypes: true,
   noUncheckedIndexedAccess: true,
   noEmit: true,
@@ -233,6 +234,12 @@ export const TYPINGS = {
   'nodenext, on Node': {
     module: 'nodenext',
     lib: ['es2022'],
+    types: ['node'],
+    typeRoots: [join(root, 'node_modules/@types')],
+  },
+  'nodenext, on Node and in a browser': {
+    module: 'nodenext',
+    lib: ['es2022', 'dom'],
     types: ['node'],
     typeRoots: [join(root, 'node_modules/@types')],
   },
@@ -315,16 +322,37 @@ function verifyFound(found: Found, entries: readonly string[], answers: string):
   return `${entries.length} entries`;
 }
 
-/** Type-checks the programs of the consumer. */
-export async function typecheck(folder: string, typing: keyof typeof TYPINGS): Promise<string> {
+/** Older releases of TypeScript that read our types. The newest is the one that this repository uses. */
+export const TYPESCRIPTS: readonly string[] = ['5.6.3', '5.9.3'];
+
+/** Installs TypeScript `version` into an empty project inside `folder`, and resolves to its compiler. */
+export async function installTypeScript(folder: string, version: string): Promise<string> {
+  const home = join(folder, `typescript-${version}`);
+  await mkdir(home, { recursive: true });
+  await writeFile(join(home, 'package.json'), '{ "private": true }\n');
+  await run('npm', ['install', `typescript@${version}`, '--no-audit', '--no-fund', '--loglevel=error'], home);
+  const compiler = join(home, 'node_modules/.bin/tsc');
+  const printed = (await run(compiler, ['--version'])).trim();
+  if (printed !== `Version ${version}`) throw new Error(`The compiler calls itself ${printed}`);
+  return compiler;
+}
+
+/** Type-checks the programs of the consumer, by the compiler of this repository or by another. */
+export async function typecheck(
+  folder: string,
+  typing: keyof typeof TYPINGS,
+  compiler: string = tool('tsc'),
+): Promise<string> {
   const compilerOptions = { ...STRICT, ...TYPINGS[typing] };
-  const files = filesFor(typing);
+  // Before 5.8, TypeScript lets no CommonJS module load an ES module, whatever Node does.
+  const { stdout } = await attempt(compiler, ['--version']);
+  const files = filesFor(typing, !stdout.startsWith('Version 5.6.'));
   await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
-  await run(tool('tsc'), ['-p', 'tsconfig.json'], folder);
+  await run(compiler, ['-p', 'tsconfig.json'], folder);
   return files.join(', ');
 }
 
-function filesFor(typing: keyof typeof TYPINGS): readonly string[] {
+function filesFor(typing: keyof typeof TYPINGS, requires: boolean): readonly string[] {
   if (typing === 'bundler, in a Worker') return ['typed.ts', 'typed-worker.ts'];
-  return typing === 'bundler' ? ['typed.ts'] : ['typed.ts', 'typed-commonjs.cts'];
+  return typing === 'bundler' || !requires ? ['typed.ts'] : ['typed.ts', 'typed-commonjs.cts'];
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import type { LoadContext } from '../../src/index.js';
+import { mapStorage, type LoadContext } from '../../src/index.js';
 import { settle, setupCache } from '../support/setup-cache.js';
 
 describe('a wrapped function', () => {
@@ -22,6 +22,30 @@ describe('a wrapped function', () => {
     expect(await find(1)).toBe('set');
     await settle();
     expect(await find(1)).toBe('loaded 1 1');
+  });
+
+  test('clears its own results and no others, in memory, in storage and under way', async () => {
+    const { cache } = setupCache({ storage: mapStorage() });
+    let version = 1;
+    const find = cache.wrap(async (id: number): Promise<string> => `find ${id} ${version}`, { name: 'find' });
+    const findAll = cache.wrap(async (id: number): Promise<string> => `all ${id} ${version}`, { name: 'find all' });
+    const named = cache.wrap(async (id: number): Promise<string> => `own ${id} ${version}`, {
+      name: 'named',
+      key: (id) => `4:find${id}`,
+    });
+    await Promise.all([find(1), find(2), findAll(1), named(1)]);
+    version = 2;
+
+    await find.clear();
+
+    expect(await Promise.all([find(1), find(2), findAll(1), named(1)])).toEqual([
+      'find 1 2',
+      'find 2 2',
+      'all 1 1',
+      'own 1 1',
+    ]);
+    await named.clear();
+    expect(await named(1)).toBe('own 1 2');
   });
 
   test('takes a caller’s signal, which ends that caller’s wait alone', async () => {

@@ -58,6 +58,7 @@ function noting(database: SqliteDatabase) {
       return {
         get: (...values) => (note(), statement.get(...values)),
         run: (...values) => (note(), statement.run(...values)),
+        all: (...values) => (note(), statement.all(...values)),
       };
     },
     close: () => database.close(),
@@ -652,6 +653,7 @@ describe('maxEntries', () => {
         if (!sql.includes('count(*)')) return statement;
         return {
           run: () => ({ changes: 0 }),
+          all: () => [],
           get: () => {
             throw new Error('database is locked');
           },

@@ -70,7 +70,7 @@ export function redisStorageSuite(
   };
   storageSuite(suite, {
     open: () => openWith(`${newName('p')}*?[a]:`),
-    supports: { references: false, binary: true, sweep: false, lease, version: true, reopen },
+    supports: { references: false, binary: true, sweep: false, lease, version: true, keys: true, reopen },
   });
 }
 

@@ -84,6 +84,7 @@ describe('a tier without trouble', () => {
       setIfNewer: 0,
       version: 0,
       setIfVersion: 0,
+      keys: 0,
       clear: 0,
       sweep: 1,
       close: 0,

@@ -88,10 +88,12 @@ describe('a sound adapter', () => {
         getMany: async (keys) => (await Promise.resolve(), base.getMany(keys)),
       }));
 
-    expect(await failuresOf(mapStorage, { references: true, binary: true, version: true })).toEqual([]);
+    expect(await failuresOf(mapStorage, { references: true, binary: true, version: true, keys: true })).toEqual([]);
     expect(await failuresOf(slow)).toEqual([]);
     expect(
-      await failuresOf(mapStorage, { version: true }, (actual, expected) => expect(actual).toStrictEqual(expected)),
+      await failuresOf(mapStorage, { version: true, keys: true }, (actual, expected) =>
+        expect(actual).toStrictEqual(expected),
+      ),
     ).toEqual([]);
   });
 
@@ -604,16 +606,20 @@ describe('a broken adapter is found out', () => {
 
 describe('a test runner', () => {
   test('whose equal never throws is found out', async () => {
-    expect(await failuresOf(mapStorage, { version: true }, () => {})).toEqual(['the test runner notices differences']);
-    expect(await failuresOf(mapStorage, { version: true }, (actual, expected) => actual === expected)).toEqual([
+    expect(await failuresOf(mapStorage, { version: true, keys: true }, () => {})).toEqual([
       'the test runner notices differences',
     ]);
+    expect(
+      await failuresOf(mapStorage, { version: true, keys: true }, (actual, expected) => actual === expected),
+    ).toEqual(['the test runner notices differences']);
   });
 
   test('whose equal is shallow is found out', async () => {
     const shallow = (actual: unknown, expected: unknown) => assert.equal(typeof actual, typeof expected);
 
-    expect(await failuresOf(mapStorage, { version: true }, shallow)).toContain('the test runner notices differences');
+    expect(await failuresOf(mapStorage, { version: true, keys: true }, shallow)).toContain(
+      'the test runner notices differences',
+    );
   });
 });
 

@@ -36,6 +36,7 @@ export function openDurableTier(lease: boolean): StorageTier {
     ...(lease && {
       lease: async (key, ms, newerThan) => outside(inside, await inside((tier) => tier.lease(key, ms, newerThan))),
     }),
+    keys: (range) => inside((tier) => tier.keys(range)),
     clear: () => inside((tier) => tier.clear()),
     sweep: (now, limit) => inside((tier) => tier.sweep(now, limit)),
     close: () => inside((tier) => tier.close()),

@@ -168,7 +168,7 @@ describe('the storage of an object', () => {
     { test, equal: (actual, expected) => expect(actual).toEqual(expected) },
     {
       open: () => openDurableTier(true),
-      supports: { references: false, binary: true, version: true, lease: true, reopen: reopenDurableTier },
+      supports: { references: false, binary: true, version: true, keys: true, lease: true, reopen: reopenDurableTier },
     },
   );
 });

@@ -43,6 +43,8 @@ export interface StorageCapabilities {
   readonly setIfNewer?: boolean;
   /** Has `version` and `setIfVersion`, so that several processes can share the tier. @default false */
   readonly version?: boolean;
+  /** Has `keys`, which tells every key of at most 300 characters. @default false */
+  readonly keys?: boolean;
   /** Has `clear`. @default true */
   readonly clear?: boolean;
   /** Has `sweep`. @default true */
@@ -78,6 +80,7 @@ export const OPTIONAL_METHODS = [
   'deleteMany',
   'setIfNewer',
   'version',
+  'keys',
   'clear',
   'sweep',
   'lease',

@@ -61,7 +61,7 @@ describe.each(Object.entries(CLIENTS))('%s', (name, connect) => {
           number += 1;
           return redisStorage({ client: connected.client, prefix: `c${number}:`, lease });
         },
-        supports: { references: false, sweep: false, lease, version: true },
+        supports: { references: false, sweep: false, lease, version: true, keys: true },
       });
     });
   }

@@ -16,7 +16,7 @@ const runner = { test, equal: (actual: unknown, expected: unknown) => expect(act
 describe('the storage of an object that issues no leases', () => {
   storageSuite(runner, {
     open: () => openDurableTier(false),
-    supports: { references: false, binary: true, version: true, lease: false, reopen: reopenDurableTier },
+    supports: { references: false, binary: true, version: true, keys: true, lease: false, reopen: reopenDurableTier },
   });
 });
 

@@ -19,6 +19,7 @@ const cannot = {
   clear: false,
   sweep: false,
   close: false,
+  keys: true,
 };
 
 const prefixes = new Map<StorageTier, string>();
