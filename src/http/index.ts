@@ -1,3 +1,4 @@
+export { byteRanges } from './byte-ranges.js';
 export { cachedFetch, type CachedFetch, type CachedFetchOptions } from './cached-fetch.js';
 export { fetchUpstream, HttpStatusError, type FetchUpstreamOptions } from './fetch-upstream.js';
 export { cachedHandler, type CachedHandler } from './handler.js';
@@ -5,4 +6,5 @@ export { honoCache, type HonoCache } from './hono.js';
 export type { HonoContextLike } from './hono-run.js';
 export type { HttpCacheOptions } from './http-options.js';
 export { sizeOfResponse } from './response-size.js';
+export type { HttpFeature } from './settings.js';
 export type { StoredResponse } from './stored-response.js';

@@ -1,3 +1,4 @@
+import type { Ask } from './ask.js';
 import { abortable } from './body.js';
 import { ageOf, type StoredAnswer } from './stored-response.js';
 
@@ -16,15 +17,19 @@ interface Origin {
 const PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** A response of its own for one caller, made from a stored one. */
-export function respond(answer: StoredAnswer, method: string, status: string | undefined, now: number): Response {
+export function respond(
+  answer: StoredAnswer,
+  { method, part }: Pick<Ask, 'method' | 'part'>,
+  told: string | undefined,
+  now: number,
+): Response {
   const headers = new Headers(answer.headers as [string, string][]);
+  const { status, statusText, body } = part?.of(answer, headers, now) ?? answer;
   headers.set('age', String(Math.floor(ageOf(answer, now) / 1_000)));
-  if (status !== undefined) headers.append('cache-status', status);
-  const isBodiless = method === 'HEAD' || BODILESS.has(answer.status);
+  if (told !== undefined) headers.append('cache-status', told);
   // The constructor copies the bytes, so that no caller can write into another's.
-  const body = isBodiless ? null : (answer.body as Uint8Array<ArrayBuffer>);
-  const { status: code, statusText, url } = answer;
-  return built(body, { status: code, statusText, headers }, { url, redirected: false });
+  const bytes = method === 'HEAD' || BODILESS.has(status) ? null : (body as Uint8Array<ArrayBuffer>);
+  return built(bytes, { status, statusText, headers }, { url: answer.url, redirected: false });
 }
 
 /** Under this name, a response keeps the one that it was made of. */

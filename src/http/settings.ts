@@ -1,10 +1,22 @@
 import type { TieredCache } from '../cache/tiered-cache.js';
-import type { Clock } from '../contracts.js';
+import type { Clock, MaybePromise } from '../contracts.js';
 import type { Ask } from './ask.js';
 import type { Detours } from './detours.js';
 import type { StoringPolicy } from './storable.js';
 import type { StoredResponse } from './stored-response.js';
 import type { Variants } from './variants.js';
+
+/** Something that an HTTP cache can do only if it is passed to the option `use`: what nobody passes is not bundled. */
+export interface HttpFeature {
+  /** The name of the function that made it. */
+  readonly name: string;
+}
+
+/** What {@link HttpFeature} is to the cache. */
+export interface Feature extends HttpFeature {
+  /** Sees each request before the cache does, in the order of `use`, and gives it on, changed or not, or answers it. */
+  readonly prepare?: (ask: Ask, settings: HttpSettings) => MaybePromise<Ask | Response>;
+}
 
 /** Everything that the parts of one HTTP cache share. */
 export interface HttpSettings extends StoringPolicy {
@@ -12,6 +24,7 @@ export interface HttpSettings extends StoringPolicy {
   readonly clock: Clock;
   readonly detours: Detours;
   readonly variants: Variants;
+  readonly features: readonly Feature[];
   readonly keyOf: (ask: Ask) => string | undefined;
   /** Whether the `Cache-Control` of requests means nothing. */
   readonly isDeaf: boolean;
