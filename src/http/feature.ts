@@ -10,5 +10,5 @@ export function checkFeatures(use: readonly HttpFeature[] = []): readonly Featur
 
 /** A function has a name, too: the call of one like `byteRanges` is easily forgotten. */
 function isFeature(one: unknown): boolean {
-  return typeof one === 'object' && typeof (one as Partial<HttpFeature> | null)?.name === 'string';
+  return typeof one === 'object' && one !== null && 'name' in one && typeof one.name === 'string';
 }

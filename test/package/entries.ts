@@ -61,6 +61,7 @@ export const NAMES: Readonly<Record<string, readonly string[]>> = {
     'sizeOfResponse',
   ],
   'soloflight/keyv': ['keyvStorage'],
+  'soloflight/node': ['fastifyCache', 'nodeCache'],
   'soloflight/observe': ['INSTRUMENTS', 'diagnosticsChannels', 'logTo', 'observe', 'openTelemetry', 'prometheusText'],
   'soloflight/redis': ['redisBackplane', 'redisQueue', 'redisStorage'],
   'soloflight/sqlite': ['sqliteQueue', 'sqliteStorage'],
@@ -95,6 +96,7 @@ export const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   cloudflare: ['cloudflare:workers', 'lru-cache'],
   'cloudflare.node': ['lru-cache'],
   http: ['lru-cache'],
+  node: ['lru-cache'],
   'index.workerd': ['cloudflare:workers', 'lru-cache'],
   'http.workerd': ['cloudflare:workers', 'lru-cache'],
 };
