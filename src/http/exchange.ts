@@ -63,7 +63,9 @@ export class Exchange {
     const { settings, key } = this.#errand;
     const release = settings.detours.lead(key);
     try {
-      return await (this.#led = this.#load(load));
+      const ended = await (this.#led = this.#load(load));
+      settings.hear?.(this.#errand, undefined, ended.value);
+      return ended;
     } finally {
       release();
       this.#noteTimeout(load.signal.reason);

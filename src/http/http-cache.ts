@@ -57,7 +57,7 @@ async function find(
   let { key, forwarded } = start;
   for (let depth = 0; depth < DEEPEST_VARIANT; depth += 1) {
     const read = ask.signal === undefined ? undefined : { signal: ask.signal };
-    const found = await settings.cache.getIfCached(key, read);
+    const found = await settings.read(key, read);
     const answer = asAnswer(found, settings.shared);
     // Only a `key` function can lead a GET to the answer of a HEAD.
     const stored = answer?.method === 'HEAD' && ask.method === 'GET' ? undefined : answer;

@@ -111,8 +111,10 @@ export function resolveHttpOptions(options: HttpCacheOptions, names: readonly st
   const tagsOf: HttpSettings['tagsOf'] = prefixTags
     ? (url, headers) => [...headerTags(headers), ...prefixTagsOf(url)]
     : (_url, headers) => headerTags(headers);
-  return {
-    cache: cacheOf(options, clock, tagsOf),
+  const cache = cacheOf(options, clock, tagsOf);
+  const settings: HttpSettings = {
+    cache,
+    read: (key, read) => cache.getIfCached(key, read),
     clock,
     detours: new Detours(clock, duration('rememberUnshared', '2m')),
     variants: new Variants(),
@@ -132,6 +134,7 @@ export function resolveHttpOptions(options: HttpCacheOptions, names: readonly st
     canRevalidate: true,
     waitUntil: options.waitUntil,
   };
+  return settings.features.reduce((all, { install }) => ({ ...all, ...install?.(all) }), settings);
 }
 
 /** Checks the options that are plain values. */

@@ -5,6 +5,8 @@ export { cachedHandler, type CachedHandler } from './handler.js';
 export { honoCache, type HonoCache } from './hono.js';
 export type { HonoContextLike } from './hono-run.js';
 export type { HttpCacheOptions } from './http-options.js';
+export { purgeRequests, type PurgeOptions } from './purge-requests.js';
 export { sizeOfResponse } from './response-size.js';
 export type { HttpFeature } from './settings.js';
+export { softPurge } from './soft-purge.js';
 export type { StoredResponse } from './stored-response.js';

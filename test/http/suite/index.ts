@@ -4,6 +4,7 @@ import { coalescing } from './coalescing.js';
 import { credentials } from './credentials.js';
 import { invalidation } from './invalidation.js';
 import { operator } from './operator.js';
+import { purges } from './purges.js';
 import { ranges } from './ranges.js';
 import { requests } from './requests.js';
 import { reuse } from './reuse.js';
@@ -18,6 +19,7 @@ export function httpSuite(suite: HttpSuite): void {
   reuse(suite);
   validation(suite);
   invalidation(suite);
+  purges(suite);
   ranges(suite);
   requests(suite);
   operator(suite);
