@@ -194,6 +194,7 @@ export class Exchange {
     const storable = this.#storable(response, received);
     const { status: forwardStatus } = response;
     if (this.#isApart) {
+      this.#status({ forwardStatus, detail: 'apart' });
       this.#hand(response);
       return this.#turnAway('apart', received, known);
     }

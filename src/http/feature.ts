@@ -4,7 +4,7 @@ import type { Feature, HttpFeature } from './settings.js';
 /** Checks the option `use`. */
 export function checkFeatures(use: readonly HttpFeature[] = []): readonly Feature[] {
   if (!Array.isArray(use) || use.some((one: unknown) => !isFeature(one)))
-    throw misuse('use', 'an array of what `byteRanges()` and its like give', use);
+    throw misuse('use', 'an array of features, such as `byteRanges()`', use);
   return use;
 }
 

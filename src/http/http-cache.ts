@@ -40,8 +40,7 @@ export async function passThrough(settings: HttpSettings, ask: Ask, origin: Orig
     if (verdict.use === 'stale-while-revalidate') revalidate(settings, { ...passage, forwarded: 'stale' });
     return serve(settings, passage, stored, verdict.use === 'fresh' ? {} : { detail: verdict.use });
   }
-  if (ask.wants.onlyIfCached || settings.onlyIfCached)
-    return notCached(ask.url, told(settings, passage, { forwarded: 'no', detail: 'only-if-cached' }));
+  if (ask.wants.onlyIfCached || settings.onlyIfCached) return notCached(settings, passage);
   // To get all of it for a part could take much longer.
   if (ask.part !== undefined && stored === undefined)
     return solo(errandOf(settings, { ...passage, ask: ask.part.asked }), undefined);

@@ -4,6 +4,7 @@ export { fetchUpstream, HttpStatusError, type FetchUpstreamOptions } from './fet
 export { cachedHandler, type CachedHandler } from './handler.js';
 export { honoCache, type HonoCache } from './hono.js';
 export type { HonoContextLike } from './hono-run.js';
+export { httpEvents, type HttpEvent, type HttpEvents, type HttpOutcome, type HttpStats } from './http-events.js';
 export type { HttpCacheOptions } from './http-options.js';
 export { purgeRequests, type PurgeOptions } from './purge-requests.js';
 export { sizeOfResponse } from './response-size.js';

@@ -36,14 +36,14 @@ export async function through(settings: HttpSettings, asked: Ask, origin: Origin
 
 /** Sends a request that the cache does not handle, and invalidates what it changes. */
 export async function around(settings: HttpSettings, ask: Ask, send: () => Promise<Response>): Promise<Response> {
+  const about = { ask, key: undefined };
   const isCacheable = settings.methods.has(ask.method);
-  if (isCacheable && (settings.onlyIfCached || ask.wants.onlyIfCached))
-    return notCached(ask.url, told(settings, { ask, key: undefined }, { forwarded: 'no', detail: 'only-if-cached' }));
+  if (isCacheable && (settings.onlyIfCached || ask.wants.onlyIfCached)) return notCached(settings, about);
   const response = await send();
   const isUnsafe = !SAFE.has(ask.method);
   if (isUnsafe && response.status < 400) await invalidateAfter(settings, ask, response);
   const forwarded = isCacheable ? 'bypass' : 'method';
-  const status = told(settings, { ask, key: undefined }, { forwarded, forwardStatus: response.status });
+  const status = told(settings, about, { forwarded, forwardStatus: response.status });
   return status === undefined ? response : rebuilt(response, { status });
 }
 

@@ -35,7 +35,8 @@ export function purgeRequests(options: PurgeOptions): HttpFeature {
     prepare: async (ask, settings) => {
       if (ask.method !== 'PURGE') return ask;
       const { url, method, headers } = ask;
-      if ((await authorize(new Request(url, { method, headers }))) !== true) return new Response(null, { status: 403 });
+      const may: unknown = await authorize(new Request(url, { method, headers }));
+      if (may !== true) return new Response(null, { status: 403 });
       return new Response(null, { status: await purge(ask, settings) });
     },
   };

@@ -49,8 +49,10 @@ export async function solo(errand: Errand, stored: StoredAnswer | undefined): Pr
     return answered;
   }
   const stale = forwardStatus >= 500 ? survivor() : undefined;
-  if (stale === undefined && isApart) return response;
-  if (stale === undefined) return rebuilt(response, { status: status({ forwardStatus }) });
+  if (stale === undefined) {
+    const text = status({ forwardStatus });
+    return isApart ? response : rebuilt(response, { status: text });
+  }
   void response.body?.cancel().catch(() => {});
   return stale;
 }

@@ -59,6 +59,7 @@ export const NAMES: Readonly<Record<string, readonly string[]>> = {
     'cachedHandler',
     'fetchUpstream',
     'honoCache',
+    'httpEvents',
     'purgeRequests',
     'sizeOfResponse',
     'softPurge',

@@ -2,6 +2,7 @@ import { badInput } from './bad-input.js';
 import { bodies } from './bodies.js';
 import { coalescing } from './coalescing.js';
 import { credentials } from './credentials.js';
+import { events } from './events.js';
 import { invalidation } from './invalidation.js';
 import { operator } from './operator.js';
 import { purges } from './purges.js';
@@ -23,5 +24,6 @@ export function httpSuite(suite: HttpSuite): void {
   ranges(suite);
   requests(suite);
   operator(suite);
+  events(suite);
   badInput(suite);
 }
