@@ -5,6 +5,7 @@ import { credentials } from './credentials.js';
 import { events } from './events.js';
 import { invalidation } from './invalidation.js';
 import { operator } from './operator.js';
+import { policies } from './policies.js';
 import { purges } from './purges.js';
 import { ranges } from './ranges.js';
 import { requests } from './requests.js';
@@ -20,6 +21,7 @@ export function httpSuite(suite: HttpSuite): void {
   reuse(suite);
   validation(suite);
   invalidation(suite);
+  policies(suite);
   purges(suite);
   ranges(suite);
   requests(suite);
