@@ -1,4 +1,5 @@
 import { Directives } from './cache-control.js';
+import type { StoredAnswer } from './stored-response.js';
 
 /** The type of the platform's `fetch`. Its parts are named by it, since not every platform has names for them. */
 export type Fetch = typeof globalThis.fetch;
@@ -23,6 +24,20 @@ export interface Ask {
   readonly hasBody: boolean;
   /** Whether the caller needs the exact bytes of the network: for an integrity check, for example. */
   readonly special: boolean;
+  /** The part of a stored answer that the request is for. Its other fields then say nothing of parts. */
+  readonly part?: Part | undefined;
+}
+
+/** A request for a part of a response. */
+export interface Part {
+  /** The request as it came. */
+  readonly asked: Ask;
+  /** What to send of `answer`, whose header fields are in `headers` and may change; `undefined` for all of it. */
+  readonly of: (
+    answer: StoredAnswer,
+    headers: Headers,
+    now: number,
+  ) => Pick<StoredAnswer, 'status' | 'statusText' | 'body'> | undefined;
 }
 
 /** A request's wishes about reuse: its `Cache-Control` and `Pragma` (RFC 9111 §5.2.1), and the cache mode of its `Request`. */

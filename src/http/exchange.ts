@@ -3,7 +3,7 @@ import { isSoloflightError } from '../errors.js';
 import { loaded } from '../read/loaded.js';
 import { answerOf, loadedAnswer, renewed, type Received } from './answer.js';
 import { NOTHING_SPECIAL, type Ask } from './ask.js';
-import { renderCacheStatus, type HttpCacheStatus } from './cache-status.js';
+import type { HttpCacheStatus } from './cache-status.js';
 import { LoadFailure } from './load-failure.js';
 import { Relay } from './relay.js';
 import { isAsLongAsSaid, isPlain, rebuilt, respond, withBody } from './respond.js';
@@ -11,6 +11,7 @@ import { judge, maySurviveError } from './reusable.js';
 import type { HttpSettings, Origin } from './settings.js';
 import { storability, type Storability } from './storable.js';
 import { asAnswer, type StoredAnswer, type StoredResponse } from './stored-response.js';
+import { told } from './told.js';
 import { canValidate, describes, isAbout, isConditional, originHeaders } from './validation.js';
 import { matches } from './vary.js';
 
@@ -62,7 +63,9 @@ export class Exchange {
     const { settings, key } = this.#errand;
     const release = settings.detours.lead(key);
     try {
-      return await (this.#led = this.#load(load));
+      const ended = await (this.#led = this.#load(load));
+      settings.hear?.(this.#errand, undefined, ended.value);
+      return ended;
     } finally {
       release();
       this.#noteTimeout(load.signal.reason);
@@ -175,7 +178,7 @@ export class Exchange {
     const { answer, storable } = renewed(ask, known, received, settings);
     const fresh = this.#isShareable(storable, answer);
     const status = this.#status({ forwardStatus, stored: storable.store, freshFor: fresh });
-    const response = respond(answer, ask.method, status, received.receivedAt);
+    const response = respond(answer, ask, status, received.receivedAt);
     for (const cookie of received.headers.getSetCookie()) response.headers.append('set-cookie', cookie);
     this.#hand(response);
     return storable.store ? loadedAnswer(answer, storable.keep, settings) : detour(storable.why);
@@ -191,12 +194,13 @@ export class Exchange {
     const storable = this.#storable(response, received);
     const { status: forwardStatus } = response;
     if (this.#isApart) {
+      this.#status({ forwardStatus, detail: 'apart' });
       this.#hand(response);
       return this.#turnAway('apart', received, known);
     }
     if (!storable.store) {
-      const told = rebuilt(response, { status: this.#status({ forwardStatus, detail: storable.why }) });
-      this.#hand(withBody(told, ask.signal));
+      const own = rebuilt(response, { status: this.#status({ forwardStatus, detail: storable.why }) });
+      this.#hand(withBody(own, ask.signal));
       return this.#turnAway(storable.why, received, known);
     }
     const make = (body: Uint8Array): StoredAnswer => answerOf(ask, received, body, storable, known, settings);
@@ -267,9 +271,8 @@ export class Exchange {
   }
 
   #status(status: HttpCacheStatus): string | undefined {
-    const { settings, key, forwarded } = this.#errand;
-    if (settings.name === undefined) return undefined;
-    return renderCacheStatus(settings.name, { forwarded, key: settings.showKey ? key : undefined, ...status });
+    const { settings, forwarded } = this.#errand;
+    return told(settings, this.#errand, { forwarded, ...status });
   }
 
   #hand(response: Response): void {

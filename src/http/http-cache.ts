@@ -1,7 +1,7 @@
 import { isSoloflightError } from '../errors.js';
 import type { Ask } from './ask.js';
 import { brokenBody } from './body.js';
-import { renderCacheStatus, type HttpCacheStatus } from './cache-status.js';
+import type { HttpCacheStatus } from './cache-status.js';
 import { Exchange, type Errand } from './exchange.js';
 import { LoadFailure } from './load-failure.js';
 import { notCached, respond, withBody } from './respond.js';
@@ -9,6 +9,7 @@ import { judge, maySurviveError, type Verdict } from './reusable.js';
 import type { HttpSettings, Origin } from './settings.js';
 import { solo } from './solo.js';
 import { ageOf, asAnswer, type StoredAnswer } from './stored-response.js';
+import { told } from './told.js';
 import { matches, variantKey } from './vary.js';
 
 /** A variant may vary by more headers than its parent. No request needs more steps than this. */
@@ -39,8 +40,10 @@ export async function passThrough(settings: HttpSettings, ask: Ask, origin: Orig
     if (verdict.use === 'stale-while-revalidate') revalidate(settings, { ...passage, forwarded: 'stale' });
     return serve(settings, passage, stored, verdict.use === 'fresh' ? {} : { detail: verdict.use });
   }
-  if (ask.wants.onlyIfCached || settings.onlyIfCached)
-    return notCached(ask.url, statusText(settings, passage, { forwarded: 'no', detail: 'only-if-cached' }));
+  if (ask.wants.onlyIfCached || settings.onlyIfCached) return notCached(settings, passage);
+  // To get all of it for a part could take much longer.
+  if (ask.part !== undefined && stored === undefined)
+    return solo(errandOf(settings, { ...passage, ask: ask.part.asked }), undefined);
   return forward(settings, passage, verdict);
 }
 
@@ -53,7 +56,7 @@ async function find(
   let { key, forwarded } = start;
   for (let depth = 0; depth < DEEPEST_VARIANT; depth += 1) {
     const read = ask.signal === undefined ? undefined : { signal: ask.signal };
-    const found = await settings.cache.getIfCached(key, read);
+    const found = await settings.read(key, read);
     const answer = asAnswer(found, settings.shared);
     // Only a `key` function can lead a GET to the answer of a HEAD.
     const stored = answer?.method === 'HEAD' && ask.method === 'GET' ? undefined : answer;
@@ -166,7 +169,8 @@ async function afterFailure(
   const isOurs =
     partial !== undefined && matches(partial, ask.selectors) && judge(partial, ask.wants, now).use !== undefined;
   if (error.kind !== 'broken' || !isOurs) return solo(errand, stored);
-  const response = serve(settings, passage, partial, { forwarded: errand.forwarded, collapsed: true });
+  const whole = { ...passage, ask: { ...ask, part: undefined } };
+  const response = serve(settings, whole, partial, { forwarded: errand.forwarded, collapsed: true });
   return ask.method === 'HEAD' ? response : withBody(response, undefined, brokenBody(partial.body, error.cause));
 }
 
@@ -196,11 +200,7 @@ function reasonOf(passage: Passage, verdict: Verdict | undefined): Errand['forwa
 function serve(settings: HttpSettings, passage: Passage, answer: StoredAnswer, status: HttpCacheStatus): Response {
   const now = settings.clock.now();
   const freshFor = answer.rules.lifetime - ageOf(answer, now);
-  return respond(answer, passage.ask.method, statusText(settings, passage, { freshFor, ...status }), now);
-}
-
-function statusText({ name, showKey }: HttpSettings, { key }: Passage, status: HttpCacheStatus): string | undefined {
-  return name === undefined ? undefined : renderCacheStatus(name, { key: showKey ? key : undefined, ...status });
+  return respond(answer, passage.ask, told(settings, passage, { freshFor, ...status }), now);
 }
 
 /** Whether `key` belongs to a variant so deep that something must be wrong. */

@@ -8,9 +8,10 @@ import { misuse } from '../errors.js';
 import { lruMemory } from '../memory/lru.js';
 import type { Ask } from './ask.js';
 import { Detours } from './detours.js';
+import { checkFeatures } from './feature.js';
 import { sizeWithTags } from './response-size.js';
 import { headerTags, prefixTags } from './response-tags.js';
-import type { HttpSettings } from './settings.js';
+import type { HttpFeature, HttpSettings } from './settings.js';
 import { isFieldName, type StoredResponse } from './stored-response.js';
 import { Variants } from './variants.js';
 
@@ -64,6 +65,8 @@ export interface HttpCacheOptions {
   readonly rememberUnshared?: Duration;
   /** Whether responses get a tag for each leading part of their path, for `invalidatePrefix`. @default false */
   readonly prefixTags?: boolean;
+  /** What the cache can do besides, such as {@link byteRanges}. */
+  readonly use?: readonly HttpFeature[];
   /** Takes background work, as a Worker's `waitUntil` does. */
   readonly waitUntil?: (work: Promise<unknown>) => void;
   /** Time and chance, replaced in tests. @default that of `cache` if options are given there, else systemClock */
@@ -74,7 +77,7 @@ export interface HttpCacheOptions {
 export const HTTP_OPTIONS: readonly (keyof HttpCacheOptions)[] = [
   ...(['cache', 'shared', 'key', 'defaultTtl', 'defaultStaleWhileRevalidate', 'defaultStaleIfError'] as const),
   ...(['heuristic', 'maxBodySize', 'methods', 'onlyIfCached', 'lifetime', 'clientCacheControl', 'name'] as const),
-  ...(['showKey', 'targeted', 'retention', 'rememberUnshared', 'prefixTags', 'waitUntil', 'clock'] as const),
+  ...(['showKey', 'targeted', 'retention', 'rememberUnshared', 'prefixTags', 'use', 'waitUntil', 'clock'] as const),
 ];
 
 /** Options of a `TieredCache` that can do nothing here, since each response brings its lifetime and its tags, and what to use instead. */
@@ -108,11 +111,14 @@ export function resolveHttpOptions(options: HttpCacheOptions, names: readonly st
   const tagsOf: HttpSettings['tagsOf'] = prefixTags
     ? (url, headers) => [...headerTags(headers), ...prefixTagsOf(url)]
     : (_url, headers) => headerTags(headers);
-  return {
-    cache: cacheOf(options, clock, tagsOf),
+  const cache = cacheOf(options, clock, tagsOf);
+  const settings: HttpSettings = {
+    cache,
+    read: (key, read) => cache.getIfCached(key, read),
     clock,
     detours: new Detours(clock, duration('rememberUnshared', '2m')),
     variants: new Variants(),
+    features: checkFeatures(options.use),
     keyOf: keyFunction(options.key),
     methods: new Set(methods),
     isDeaf: clientCacheControl === 'ignore',
@@ -128,6 +134,7 @@ export function resolveHttpOptions(options: HttpCacheOptions, names: readonly st
     canRevalidate: true,
     waitUntil: options.waitUntil,
   };
+  return settings.features.reduce((all, { install }) => ({ ...all, ...install?.(all) }), settings);
 }
 
 /** Checks the options that are plain values. */

@@ -1,8 +1,15 @@
+export { byteRanges } from './byte-ranges.js';
 export { cachedFetch, type CachedFetch, type CachedFetchOptions } from './cached-fetch.js';
+export { errorLifetime, type ErrorLifetimeOptions } from './error-lifetime.js';
 export { fetchUpstream, HttpStatusError, type FetchUpstreamOptions } from './fetch-upstream.js';
 export { cachedHandler, type CachedHandler } from './handler.js';
 export { honoCache, type HonoCache } from './hono.js';
 export type { HonoContextLike } from './hono-run.js';
+export { httpEvents, type HttpEvent, type HttpEvents, type HttpOutcome, type HttpStats } from './http-events.js';
 export type { HttpCacheOptions } from './http-options.js';
+export { normalize, type NormalizeOptions } from './normalize.js';
+export { purgeRequests, type PurgeOptions } from './purge-requests.js';
 export { sizeOfResponse } from './response-size.js';
+export type { HttpFeature } from './settings.js';
+export { softPurge } from './soft-purge.js';
 export type { StoredResponse } from './stored-response.js';

@@ -1,17 +1,23 @@
 import { isSoloflightError } from '../errors.js';
 import type { Ask } from './ask.js';
 import { plainUrl } from './ask.js';
-import { renderCacheStatus } from './cache-status.js';
 import { withDigests } from './credentials.js';
 import { HEAD_KEY, passThrough } from './http-cache.js';
-import { notModified, rebuilt } from './respond.js';
+import { notCached, notModified, rebuilt } from './respond.js';
 import type { HttpSettings, Origin } from './settings.js';
+import { told } from './told.js';
 import { callerHasIt, isConditional, isForOriginOnly } from './validation.js';
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 /** The answer to a request that the cache handles; `undefined` for any other request. */
-export async function through(settings: HttpSettings, ask: Ask, origin: Origin): Promise<Response | undefined> {
+export async function through(settings: HttpSettings, asked: Ask, origin: Origin): Promise<Response | undefined> {
+  let ask = asked;
+  for (const { prepare } of settings.features) {
+    const prepared = (await prepare?.(ask, settings)) ?? ask;
+    if ('status' in prepared) return prepared;
+    ask = prepared;
+  }
   const isOurs =
     settings.methods.has(ask.method) &&
     !ask.hasBody &&
@@ -30,13 +36,15 @@ export async function through(settings: HttpSettings, ask: Ask, origin: Origin):
 
 /** Sends a request that the cache does not handle, and invalidates what it changes. */
 export async function around(settings: HttpSettings, ask: Ask, send: () => Promise<Response>): Promise<Response> {
+  const about = { ask, key: undefined };
+  const isCacheable = settings.methods.has(ask.method);
+  if (isCacheable && (settings.onlyIfCached || ask.wants.onlyIfCached)) return notCached(settings, about);
   const response = await send();
   const isUnsafe = !SAFE.has(ask.method);
   if (isUnsafe && response.status < 400) await invalidateAfter(settings, ask, response);
-  const { name } = settings;
-  if (name === undefined) return response;
-  const forwarded = settings.methods.has(ask.method) ? 'bypass' : 'method';
-  return rebuilt(response, { status: renderCacheStatus(name, { forwarded, forwardStatus: response.status }) });
+  const forwarded = isCacheable ? 'bypass' : 'method';
+  const status = told(settings, about, { forwarded, forwardStatus: response.status });
+  return status === undefined ? response : rebuilt(response, { status });
 }
 
 /** After a successful unsafe request, invalidates its target and the response's pointers to the same origin (RFC 9111 §4.4). */

@@ -1,5 +1,8 @@
+import type { Ask } from './ask.js';
 import { abortable } from './body.js';
+import type { HttpSettings, Told } from './settings.js';
 import { ageOf, type StoredAnswer } from './stored-response.js';
+import { told } from './told.js';
 
 /** Statuses with which a `Response` may have no body, not even an empty one. */
 const BODILESS = new Set([101, 103, 204, 205, 304]);
@@ -16,15 +19,19 @@ interface Origin {
 const PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** A response of its own for one caller, made from a stored one. */
-export function respond(answer: StoredAnswer, method: string, status: string | undefined, now: number): Response {
+export function respond(
+  answer: StoredAnswer,
+  { method, part }: Pick<Ask, 'method' | 'part'>,
+  status: string | undefined,
+  now: number,
+): Response {
   const headers = new Headers(answer.headers as [string, string][]);
+  const { status: code, statusText, body } = part?.of(answer, headers, now) ?? answer;
   headers.set('age', String(Math.floor(ageOf(answer, now) / 1_000)));
   if (status !== undefined) headers.append('cache-status', status);
-  const isBodiless = method === 'HEAD' || BODILESS.has(answer.status);
   // The constructor copies the bytes, so that no caller can write into another's.
-  const body = isBodiless ? null : (answer.body as Uint8Array<ArrayBuffer>);
-  const { status: code, statusText, url } = answer;
-  return built(body, { status: code, statusText, headers }, { url, redirected: false });
+  const bytes = method === 'HEAD' || BODILESS.has(code) ? null : (body as Uint8Array<ArrayBuffer>);
+  return built(bytes, { status: code, statusText, headers }, { url: answer.url, redirected: false });
 }
 
 /** Under this name, a response keeps the one that it was made of. */
@@ -85,12 +92,14 @@ export function notModified(response: Response): Response {
 }
 
 /** The answer to an "only if cached" request for something that is not cached (RFC 9111 §5.2.1.7). */
-export function notCached(url: string, status: string | undefined): Response {
+export function notCached(settings: HttpSettings, about: Told): Response {
+  const status = told(settings, about, { forwarded: 'no', detail: 'only-if-cached' });
   const headers = new Headers(status === undefined ? {} : { 'cache-status': status });
-  return dressed(new Response(null, { status: 504, statusText: 'Gateway Timeout', headers }), {
-    url,
-    redirected: false,
-  });
+  return built(
+    null,
+    { status: 504, statusText: 'Gateway Timeout', headers },
+    { url: about.ask.url, redirected: false },
+  );
 }
 
 /** Gives `response`, and every clone of it, the parts that the constructor can't set. */

@@ -1,9 +1,9 @@
 import { renewed } from './answer.js';
-import { renderCacheStatus } from './cache-status.js';
 import type { Errand } from './exchange.js';
 import { rebuilt, respond } from './respond.js';
 import { maySurviveError } from './reusable.js';
 import type { StoredAnswer } from './stored-response.js';
+import { told } from './told.js';
 import { canValidate, isAbout, originHeaders } from './validation.js';
 
 /**
@@ -12,18 +12,14 @@ import { canValidate, isAbout, originHeaders } from './validation.js';
  * `stored` is the answer known for this very request. It saves the body if the origin confirms it, and stands in for a
  * failing origin where that is allowed.
  */
-export async function solo(
-  { settings, ask, origin, ...errand }: Errand,
-  stored: StoredAnswer | undefined,
-): Promise<Response> {
-  const { clock, name, showKey } = settings;
+export async function solo(errand: Errand, stored: StoredAnswer | undefined): Promise<Response> {
+  const { settings, ask, origin, forwarded } = errand;
+  const { clock } = settings;
   const status = (more: { readonly forwardStatus?: number; readonly detail?: string }): string | undefined =>
-    name === undefined
-      ? undefined
-      : renderCacheStatus(name, { forwarded: errand.forwarded, key: showKey ? errand.key : undefined, ...more });
+    told(settings, errand, { forwarded, ...more });
   const survivor = (): Response | undefined =>
     stored !== undefined && maySurviveError(stored, ask, clock.now())
-      ? respond(stored, ask.method, status({ detail: 'stale-if-error' }), clock.now())
+      ? respond(stored, ask, status({ detail: 'stale-if-error' }), clock.now())
       : undefined;
 
   const known = stored !== undefined && !ask.wants.reload && canValidate(stored) ? stored : undefined;
@@ -48,13 +44,15 @@ export async function solo(
   const { status: forwardStatus, headers } = response;
   if (known !== undefined && forwardStatus === 304) {
     const { answer } = renewed(ask, known, { headers, requestedAt, receivedAt: clock.now() }, settings);
-    const answered = respond(answer, ask.method, status({ forwardStatus }), clock.now());
+    const answered = respond(answer, ask, status({ forwardStatus }), clock.now());
     for (const cookie of headers.getSetCookie()) answered.headers.append('set-cookie', cookie);
     return answered;
   }
   const stale = forwardStatus >= 500 ? survivor() : undefined;
-  if (stale === undefined && isApart) return response;
-  if (stale === undefined) return rebuilt(response, { status: status({ forwardStatus }) });
+  if (stale === undefined) {
+    const text = status({ forwardStatus });
+    return isApart ? response : rebuilt(response, { status: text });
+  }
   void response.body?.cancel().catch(() => {});
   return stale;
 }

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
 
-import { cachedFetch, cachedHandler, fetchUpstream, type CachedFetchOptions } from '../../src/http/index.js';
+import {
+  byteRanges,
+  cachedFetch,
+  cachedHandler,
+  fetchUpstream,
+  type CachedFetchOptions,
+} from '../../src/http/index.js';
 
 describe('an option that makes no sense', () => {
   test.for<[object, string]>([
@@ -31,6 +37,8 @@ describe('an option that makes no sense', () => {
     [{ defaultStaleIfError: -1 }, 'Expected `defaultStaleIfError` to be'],
     [{ clientCacheControl: false }, "Expected `clientCacheControl` to be 'respect' or 'ignore', got `false` (boolean)"],
     [{ lifetime: '1m' }, 'Expected `lifetime` to be a function'],
+    [{ use: {} }, 'Expected `use` to be an array of features, such as `byteRanges()`'],
+    [{ use: [byteRanges] }, 'Expected `use` to be an array of features'],
     [{ clock: {} }, 'Expected `clock` to be a clock'],
   ])('%j is refused at once, by name', ([options, message]) => {
     expect(() => cachedFetch(options as CachedFetchOptions)).toThrow(TypeError);

@@ -11,7 +11,7 @@ export const ORDER: readonly (readonly string[])[] = [
   // The same entry points for plain Workers, and for Node.
   ['index.workerd', 'http.workerd', 'cloudflare.node'],
   ['index'],
-  ['cloudflare'],
+  ['cloudflare', 'node'],
   ['http', 'browser', 'testing', 'observe'],
   ['writes'],
   ['cache'],

@@ -1,3 +1,4 @@
+import { cachedFetch } from '../../../src/http/index.js';
 import { crowd, setup, texts, told, type HttpSuite } from './setup.js';
 
 /** Who may share whose answer. */
@@ -86,6 +87,21 @@ export function coalescing(suite: HttpSuite): void {
         expect(await first).toBe('failed');
       },
     );
+
+    test('one of whom wants a new answer does not fail with the request of another face of the same cache', async () => {
+      const step = { headers: { 'cache-control': 'public, max-age=60' }, body: 'new' };
+      const { fetch, clock, origin } = await setup(suite, [{ hold: 'go', then: 'reset' }, step]);
+      const other = cachedFetch({ clock, cache: fetch.cache });
+      const first = fetch(origin.url()).catch(() => 'failed');
+      await origin.reached(1);
+
+      const second = other(origin.url(), { headers: { 'cache-control': 'no-cache' } });
+      await expect.poll(() => fetch.cache.getStats().flights.totalSubscribers).toBe(2);
+      await origin.open('go');
+
+      expect(await first).toBe('failed');
+      expect(await (await second).text()).toBe('new');
+    });
 
     test('get the variant each of them asked for, and every variant is asked for once', async () => {
       const step = { headers: { 'cache-control': 'max-age=60', vary: 'Accept-Language' }, echo: 'accept-language' };
