@@ -171,8 +171,8 @@ function ignoreOwned(error: unknown): void {
 }
 
 function toRecord(write: QueuedWrite): WriteRecord {
-  const { id, sequence, key, kind, value, at, attempts, revision, triedFor, whole, dead } = write;
-  const plain = { id, sequence, key, kind, value, at, attempts, revision, triedFor, whole, dead };
+  const { id, sequence, key, kind, value, at, attempts, revision, triedFor, whole, dead, calls } = write;
+  const plain = { id, sequence, key, kind, value, at, attempts, revision, triedFor, whole, dead, calls };
   return { id, format: FORMAT, dead: dead === undefined ? 0 : 1, write: plain };
 }
 

@@ -16,4 +16,6 @@ export interface DeliveryParts<V> {
   readonly open: () => Promise<void>;
   /** Called when there may be room for more writes. */
   readonly freed: () => void;
+  /** Called when what is pending for `key` is replaced or given up. */
+  readonly outdate: (key: string) => void;
 }
