@@ -35,6 +35,15 @@ const STORE = 'writes';
 /** Id of the record of the owner. Without `dead`, it is in no index, and is never read as a write. */
 const OWNER = 'soloflight:owner';
 
+/**
+ * Begins the id of a record that says that its owner has lost the queue. A change by that owner fails, since it adds and
+ * removes the same record: unlike a look at the owner, this needs no answer in the middle of a transaction.
+ */
+const LOST = 'soloflight:lost:';
+
+/** After so many milliseconds no page is left that such a record is for. */
+const LOST_FOR = 7 * 86_400_000;
+
 /** Version of the records. Those of another version are neither read nor removed. */
 const FORMAT = 1;
 
@@ -117,32 +126,45 @@ class IndexedDbQueue implements BrowserQueue {
       after(store.get(OWNER), (stored: unknown) => {
         const other = ownerOf(stored);
         const lease = leaseFor(stored, owner, ms, takeOver || (other !== undefined && this.#left.has(other)));
-        if (lease !== undefined) store.put({ id: OWNER, ...lease });
         give(lease !== undefined);
+        if (lease === undefined) return;
+        store.put({ id: OWNER, ...lease });
+        if (other !== undefined && other !== owner) store.put({ id: `${LOST}${other}`, at: systemClock.now() });
+        after(store.getAll(IDBKeyRange.bound(LOST, `${LOST}\uffff`)), (lost) => this.#sweep(store, lost));
       }),
     );
+  }
+
+  #sweep(store: IDBObjectStore, lost: readonly { readonly id: string; readonly at: number }[]): void {
+    const oldest = systemClock.now() - LOST_FOR;
+    for (const { id, at } of lost) if (at < oldest) store.delete(id);
   }
 
   /** Makes the lease of `owner` end in `ms` milliseconds, and tells whether it still was the owner. */
-  #renew(owner: string, ms: number): Promise<boolean> {
+  async #renew(owner: string, ms: number): Promise<boolean> {
     // The page went and came back.
     this.#left.forget(owner);
-    return this.#database.transact('readwrite', ({ store, after, give }) =>
-      after(store.get(OWNER), (stored: unknown) => {
-        const isOwner = ownerOf(stored) === owner;
-        if (isOwner) store.put({ id: OWNER, owner, ends: systemClock.now() + ms });
-        give(isOwner);
-      }),
-    );
+    try {
+      await this.#changeAs(owner, ({ store }) => store.put({ id: OWNER, owner, ends: systemClock.now() + ms }));
+      return true;
+    } catch (error) {
+      if (isSoloflightError(error, QUEUE_OWNED)) return false;
+      throw error;
+    }
   }
 
-  #changeAs(owner: string, work: (work: Work<void>) => void): Promise<void> {
-    return this.#change((parts) =>
-      parts.after(parts.store.get(OWNER), (stored: unknown) => {
-        if (ownerOf(stored) !== owner) throw queueOwned(this.name);
+  async #changeAs(owner: string, work: (work: Work<void>) => void): Promise<void> {
+    const fence = `${LOST}${owner}`;
+    try {
+      await this.#change((parts) => {
+        parts.store.add({ id: fence });
+        parts.store.delete(fence);
         work(parts);
-      }),
-    );
+        parts.commit();
+      });
+    } catch (error) {
+      throw (error as { readonly name?: unknown } | null)?.name === 'ConstraintError' ? queueOwned(this.name) : error;
+    }
   }
 
   close(): void {
