@@ -157,6 +157,7 @@ export class WriteBehind<V> implements Writes<V> {
     this.#delivery = new Delivery({
       ...{ settings, lanes, journal, ids, freed },
       outdate: (key) => this.#updates.outdate(key),
+      confirm: () => owned?.confirm() ?? true,
       events: this.#events,
       open: () => this.#opening.open(),
     });
