@@ -2,7 +2,7 @@ import { WRITE_EVENT_TYPES, type WriteEvent } from '../writes/write-events.js';
 import { isFailure, type Failure, type PlainEvent } from './tab-failures.js';
 
 /** The calls that a tab may make to the leading tab. */
-export type Method =
+type Method =
   | 'open'
   | 'put'
   | 'delete'

@@ -45,6 +45,11 @@ export class StubTabs {
     vi.stubGlobal('navigator', { locks: { request: this.#request } });
   }
 
+  /** Lets a tab hear and say nothing any more, and keep its lock. */
+  mute(tab: number): void {
+    this.dead.add(tab);
+  }
+
   /** Ends a tab as a crash would: it neither sends nor receives any more, and another tab gets its lock. */
   crash(tab: number): void {
     this.dead.add(tab);

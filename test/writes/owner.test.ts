@@ -7,7 +7,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { queueOwned } from '../../src/base/owned.js';
 import type { MaybePromise, Ownership, QueuedWrite, WriteQueue } from '../../src/contracts.js';
 import { sqliteQueue } from '../../src/storage/sqlite.js';
-import { manualClock, type ManualClock } from '../../src/testing/index.js';
+import { manualClock } from '../../src/testing/index.js';
 import { memoryQueue, WriteBehind, type WriteBehindOptions } from '../../src/writes/index.js';
 import { setupWrites } from '../support/setup-writes.js';
 
@@ -240,7 +240,7 @@ describe('a former owner', () => {
       random: () => clock.random(),
       after: (ms: number, run: () => void) => clock.after(ms, run),
     };
-    const first = setup({ clock: sleeper as ManualClock, flushEvery: Infinity });
+    const first = setup({ clock: sleeper, flushEvery: Infinity });
     state.answer = async () => {};
     await first.writes.put('k', 'old');
     const flushed = watched(first.writes.flush());
