@@ -2,6 +2,7 @@ import { systemClock } from '../base/clock.js';
 import { QUEUE_OWNED, queueOwned } from '../base/owned.js';
 import type { Ownership, QueuedWrite } from '../contracts.js';
 import { isSoloflightError, UndecodableError } from '../errors.js';
+import { isFull } from '../writes/full.js';
 import { isQueuedWrite } from '../writes/queued-write.js';
 import type { BrowserQueue } from './browser-storage.js';
 import { Database, type Work } from './database.js';
@@ -34,6 +35,8 @@ const STORE = 'writes';
 
 /** Id of the record of the owner. Without `dead`, it is in no index, and is never read as a write. */
 const OWNER = 'soloflight:owner';
+/** What the ids of other records than writes begin with. */
+const OWN_IDS = 'soloflight:';
 
 /**
  * Begins the id of a record that says that its owner has lost the queue. A change by that owner fails, since it adds and
@@ -90,8 +93,16 @@ class IndexedDbQueue implements BrowserQueue {
     });
   }
 
+  /** An owner that has it open loses it. */
   wipe(): Promise<void> {
-    return this.#change(({ store }) => store.clear());
+    return this.#change(({ store, after }) =>
+      after(store.get(OWNER), (lease: unknown) => {
+        const owner = ownerOf(lease);
+        clearWrites(store);
+        store.delete(OWNER);
+        if (owner !== undefined) store.put({ id: `${LOST}${owner}`, at: systemClock.now() });
+      }),
+    );
   }
 
   async own(owner: string, ms: number, takeOver: boolean): Promise<Ownership | undefined> {
@@ -102,17 +113,8 @@ class IndexedDbQueue implements BrowserQueue {
         this.#changeAs(owner, ({ store }) => {
           for (const write of writes) store.put(toRecord(write));
         }),
-      remove: (ids) =>
-        this.#changeAs(owner, ({ store }) => {
-          for (const id of ids) store.delete(id);
-        }),
-      wipe: () =>
-        this.#changeAs(owner, ({ store, after }) =>
-          after(store.get(OWNER), (lease: unknown) => {
-            store.clear();
-            store.put(lease);
-          }),
-        ),
+      remove: (ids) => this.#removeAs(owner, ids),
+      wipe: () => this.#changeAs(owner, ({ store }) => clearWrites(store)),
       renew: (more) => this.#renew(owner, more),
       release: async () => {
         stopWatching();
@@ -167,6 +169,24 @@ class IndexedDbQueue implements BrowserQueue {
     }
   }
 
+  /** The fence takes room for a moment. Where there is none, it is looked for first. */
+  async #removeAs(owner: string, ids: readonly string[]): Promise<void> {
+    const remove = ({ store }: Work<void>): void => {
+      for (const id of ids) store.delete(id);
+    };
+    try {
+      await this.#changeAs(owner, remove);
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      await this.#change((parts) =>
+        parts.after(parts.store.getKey(`${LOST}${owner}`), (fence) => {
+          if (fence !== undefined) throw queueOwned(this.name);
+          remove(parts);
+        }),
+      );
+    }
+  }
+
   close(): void {
     this.#database.close();
   }
@@ -181,6 +201,12 @@ class IndexedDbQueue implements BrowserQueue {
     );
     return records.map(toWrite);
   }
+}
+
+/** Deletes all writes, and leaves what tells of owners. */
+function clearWrites(store: IDBObjectStore): void {
+  store.delete(IDBKeyRange.upperBound(OWN_IDS, true));
+  store.delete(IDBKeyRange.lowerBound(`${OWN_IDS}\uffff`));
 }
 
 function ownerOf(stored: unknown): string | undefined {

@@ -2,6 +2,7 @@ import { QUEUE_OWNED, queueOwned } from '../base/owned.js';
 import type { Clock, MaybePromise, Ownership, QueuedWrite, WriteQueue } from '../contracts.js';
 import { isSoloflightError, type SoloflightError } from '../errors.js';
 import { emptyQueue } from './empty-queue.js';
+import { isFull } from './full.js';
 import { pause } from './within.js';
 
 /** Duration of an owner's lease, the interval of its renewals, and the pause between two questions for a lease. */
@@ -167,6 +168,8 @@ export class OwnedQueue implements WriteQueue {
       if (goesOn) this.#confirmedAt = since;
       return goesOn;
     } catch (error) {
+      // Where nothing can be stored, nobody else can become the owner.
+      if (isFull(error)) this.#confirmedAt = since;
       return !isSoloflightError(error, QUEUE_OWNED);
     }
   }
