@@ -71,7 +71,8 @@ export interface SharedWrites<V> extends Writes<V> {
   delete(key: string, options?: CallOptions): Promise<void>;
   /**
    * Writes the result of `fn` for the current value, and resolves with that result once it is accepted. The current value is
-   * the pending one, whichever tab wrote it, or that of `current`. `fn` is called again if another write comes first.
+   * the pending one, whichever tab wrote it, or that of `current`. `fn` is called again if another write comes first. The
+   * result replaces the pending value, whether there is a `merge` or not.
    */
   update(key: string, fn: (current: V | undefined) => V, options?: SharedUpdateOptions<V>): Promise<V>;
   /** The value of `key` after the pending writes of all tabs; `undefined` if there are none. */
