@@ -1,7 +1,7 @@
 import { checkFunction, checkSignal } from '../base/checks.js';
 import { Events } from '../base/events.js';
 import { QUEUE_OWNED } from '../base/owned.js';
-import { ignore, rejection, silenced } from '../base/promises.js';
+import { ignore, rejection, resolvers, silenced } from '../base/promises.js';
 import { withDeadline } from '../base/race.js';
 import { CONNECT, type Clock } from '../contracts.js';
 import { misuse, SoloflightError } from '../errors.js';
@@ -64,8 +64,19 @@ const CLOSED = 'SOLOFLIGHT_WRITES_CLOSED';
 /** How long a tab that is told that another one leads takes to notice that it has lost the lead. */
 const NOTICED = 300;
 
+/** The longest time until a tab whose queue has got another owner learns that it has lost the lead: a lease is renewed by then. */
+const LED_STILL = 4_000;
+
 /** The longest that `close` waits to learn what became of calls that were not answered. */
 const FAREWELL = 6_000;
+
+/** A term of a tab that leads without the queue. */
+interface Robbed<V> {
+  readonly own: LeadingWrites<V>;
+  /** Resolves once it is known whether the tab leads still. */
+  readonly over: Promise<void>;
+  readonly end: () => void;
+}
 
 class TabWrites<V> implements SharedWrites<V> {
   readonly [CONNECT]: WritesConnector<V> = connectPending<V>(this);
@@ -87,8 +98,8 @@ class TabWrites<V> implements SharedWrites<V> {
   #term: string | undefined;
   /** Set while this tab leads. */
   #own: LeadingWrites<V> | undefined;
-  /** Ends the current term of this tab. */
-  #stepDown: () => void = ignore;
+  /** Set instead of {@link #own} while this tab leads without the queue, which somebody else has taken or wiped. */
+  #robbed: Robbed<V> | undefined;
   #opened: Promise<void> | undefined;
   #closeOptions: CloseOptions = {};
   #closing: Promise<void> | undefined;
@@ -205,6 +216,7 @@ class TabWrites<V> implements SharedWrites<V> {
     }
     if (signal?.aborted === true) return rejection(signal.reason);
     if (this.#own !== undefined) return silenced(this.#perform<T>(this.#own, call, options));
+    if (this.#robbed !== undefined) return silenced(this.#refused<T>(this.#robbed, call, options));
     const asked = this.#asks.make(call, signal);
     this.#silence.listen();
     return asked as Promise<T>;
@@ -220,6 +232,13 @@ class TabWrites<V> implements SharedWrites<V> {
     }
   }
 
+  /** Makes `call` where the lead is by then: if it is still here, the queue refuses what needs it. */
+  async #refused<T>({ own, over }: Robbed<V>, call: Call, options: CallOptions | undefined): Promise<T> {
+    await over;
+    if (this.#robbed?.own !== own) return this.#call<T>(call, options);
+    return (await own.make(call, options)) as T;
+  }
+
   /** Whether a call of `own` failed because this tab does not lead any more. */
   #hasLost(own: LeadingWrites<V>, error: unknown): boolean {
     return this.#own !== own && isLoss((error as { readonly code?: unknown } | undefined)?.code);
@@ -229,11 +248,10 @@ class TabWrites<V> implements SharedWrites<V> {
     const own = new LeadingWrites(`${this.#tab}:${(this.#terms += 1)}`, this.#open());
     this.#own = own;
     const over = new Promise<unknown>((resolve) => {
-      this.#stepDown = () => {
+      signal.addEventListener('abort', () => {
         this.#own = undefined;
         resolve(undefined);
-      };
-      signal.addEventListener('abort', this.#stepDown);
+      });
     });
     try {
       own.watch((event) => this.#tell(own, event));
@@ -245,6 +263,8 @@ class TabWrites<V> implements SharedWrites<V> {
       if (!signal.aborted) await over;
     } finally {
       this.#own = undefined;
+      this.#robbed?.end();
+      this.#robbed = undefined;
       // If the lead was lost, another tab delivers already.
       try {
         await own.writes.close(this.#closing === undefined ? { flush: false } : this.#closeOptions);
@@ -266,8 +286,26 @@ class TabWrites<V> implements SharedWrites<V> {
   #tell(own: LeadingWrites<V>, event: WriteEvent): void {
     this.#events.emit(event);
     this.#send({ kind: 'event', event: toPlainEvent(event), term: own.term });
-    // Another tab has taken the queue.
-    if (event.type === 'queue-error' && event.operation === 'own' && this.#own === own) this.#stepDown();
+    if (event.type === 'queue-error' && event.operation === 'own' && this.#own === own) this.#rob(own, event.error);
+  }
+
+  /**
+   * Another tab has taken the lead, which this one hears of in a moment, or the queue was wiped, or opened by somebody else.
+   * Calls wait until that is known. Those of other tabs get no answer, so that one of these takes the lead.
+   */
+  #rob(own: LeadingWrites<V>, reason: unknown): void {
+    this.#own = undefined;
+    const { promise: over, resolve } = resolvers<void>();
+    const cancel = this.#clock.after(LED_STILL, () => {
+      resolve();
+      // A queue of which this tab was the owner would have told that it holds them.
+      this.#asks.end(reason);
+    });
+    const end = (): void => {
+      cancel();
+      resolve();
+    };
+    this.#robbed = { own, over, end };
   }
 
   #hear(message: Message): void {
@@ -306,6 +344,8 @@ class TabWrites<V> implements SharedWrites<V> {
     const own = this.#own;
     this.#term = term ?? this.#term;
     this.#silence.heard();
+    // What this tab asked before it led is asked again when it knows that it leads no more.
+    if (this.#robbed !== undefined) return;
     if (own === undefined) return this.#asks.repeat();
     // Either this tab has lost the lead and will hear of it in a moment, or the other one does not lead.
     this.#clock.after(NOTICED, () => {

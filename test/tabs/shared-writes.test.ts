@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
+import { queueOwned } from '../../src/base/owned.js';
 import { sharedWrites } from '../../src/browser/shared-writes.js';
+import type { WriteQueue } from '../../src/contracts.js';
 import { manualClock } from '../../src/testing/index.js';
 import { memoryQueue, WriteBehind } from '../../src/writes/index.js';
 import { StubTabs, turns } from '../support/stub-tabs.js';
@@ -191,5 +193,104 @@ describe('a leading tab that answers nothing', () => {
 
     expect([leader.writes.leading, follower.writes.leading]).toEqual([true, false]);
     vi.restoreAllMocks();
+  });
+});
+
+/** A queue in memory that has owners, for all tabs. */
+function ownedQueue() {
+  const stored = memoryQueue();
+  let owner: string | undefined;
+  const queue: WriteQueue = {
+    name: 'owned',
+    load: () => stored.load(),
+    put: () => {},
+    remove: () => {},
+    listDead: () => stored.listDead(),
+    own(id) {
+      owner = id;
+      const check = (): void => {
+        if (owner !== id) throw queueOwned('owned');
+      };
+      return {
+        put(writes) {
+          check();
+          return stored.put(writes);
+        },
+        remove(ids) {
+          check();
+          return stored.remove(ids);
+        },
+        renew: () => owner === id,
+        release: () => {
+          if (owner === id) owner = undefined;
+        },
+      };
+    },
+  };
+  return {
+    queue,
+    async wipe() {
+      owner = undefined;
+      const found = await stored.load();
+      await stored.remove(found.map((write) => (write as { readonly id: string }).id));
+    },
+  };
+}
+
+describe('a queue that somebody wipes past the tab that leads', () => {
+  async function openTwo() {
+    const { queue, wipe } = ownedQueue();
+    const browser = new StubTabs(() => 2);
+    const delivered: string[] = [];
+    const sink = (batch: readonly { readonly key: string; readonly value?: string }[]) =>
+      void delivered.push(...batch.map(({ key, value }) => `${key}=${value}`));
+    const open = (id: number) => {
+      browser.current = id;
+      const clock = manualClock({ random: () => (id + 1) / 10 });
+      const behind = () => new WriteBehind<string>({ clock, queue, flushEvery: Infinity, sink });
+      return { clock, writes: sharedWrites<string>({ name: 'writes', clock, open: behind }) };
+    };
+    const [leader, follower] = [open(0), open(1)];
+    await turns(50);
+    return { browser, leader, follower, wipe, delivered };
+  }
+
+  const told = (call: Promise<unknown>): Promise<unknown> =>
+    call.then(
+      () => 'done',
+      (error: { readonly code?: unknown }) => error.code,
+    );
+
+  test('refuses calls of that tab within seconds, instead of keeping them for ever, and delivers nothing of it', async () => {
+    const { leader, wipe, delivered } = await openTwo();
+    await leader.writes.put('former', 'v');
+    await wipe();
+
+    const put = told(leader.writes.put('k', 'v'));
+    await turns(100);
+    await leader.clock.advanceAsync(4_000);
+
+    expect(await put).toBe('SOLOFLIGHT_QUEUE_OWNED');
+    const calls = [leader.writes.put('k', 'v'), leader.writes.read('k'), leader.writes.flush()];
+    expect(await Promise.all(calls.map(told))).toEqual(Array(3).fill('SOLOFLIGHT_QUEUE_OWNED'));
+    expect(delivered).toEqual([]);
+    await leader.writes.close();
+  });
+
+  test('is taken by another tab that has something to write, and then all tabs write again', async () => {
+    const { browser, leader, follower, wipe, delivered } = await openTwo();
+    await leader.writes.put('former', 'v');
+    await wipe();
+
+    const put = told(follower.writes.put('k', 'v'));
+    await turns(100);
+    browser.current = 1;
+    await follower.clock.advanceAsync(3_750);
+    await turns(200);
+
+    expect([await put, follower.writes.leading]).toEqual(['done', true]);
+    await leader.writes.put('l', 'v');
+    await leader.writes.flush();
+    expect(delivered).toEqual(['k=v', 'l=v']);
   });
 });
