@@ -70,11 +70,13 @@ const LED_STILL = 4_000;
 /** The longest that `close` waits to learn what became of calls that were not answered. */
 const FAREWELL = 6_000;
 
-/** A term of a tab that leads without the queue. */
-interface Robbed<V> {
-  readonly own: LeadingWrites<V>;
-  /** Resolves once it is known whether the tab leads still. */
-  readonly over: Promise<void>;
+/** The end of a term of which the queue is gone. */
+interface Robbed {
+  /** What the queue has said. */
+  readonly reason: unknown;
+  /** Whether this tab leads all the same, once that is known. */
+  readonly ledStill: Promise<boolean>;
+  /** Called when it does not. */
   readonly end: () => void;
 }
 
@@ -99,7 +101,7 @@ class TabWrites<V> implements SharedWrites<V> {
   /** Set while this tab leads. */
   #own: LeadingWrites<V> | undefined;
   /** Set instead of {@link #own} while this tab leads without the queue, which somebody else has taken or wiped. */
-  #robbed: Robbed<V> | undefined;
+  #robbed: Robbed | undefined;
   #opened: Promise<void> | undefined;
   #closeOptions: CloseOptions = {};
   #closing: Promise<void> | undefined;
@@ -216,7 +218,7 @@ class TabWrites<V> implements SharedWrites<V> {
     }
     if (signal?.aborted === true) return rejection(signal.reason);
     if (this.#own !== undefined) return silenced(this.#perform<T>(this.#own, call, options));
-    if (this.#robbed !== undefined) return silenced(this.#refused<T>(this.#robbed, call, options));
+    if (this.#robbed !== undefined) return silenced(this.#waitFor<T>(this.#robbed, call, options));
     const asked = this.#asks.make(call, signal);
     this.#silence.listen();
     return asked as Promise<T>;
@@ -232,11 +234,10 @@ class TabWrites<V> implements SharedWrites<V> {
     }
   }
 
-  /** Makes `call` where the lead is by then: if it is still here, the queue refuses what needs it. */
-  async #refused<T>({ own, over }: Robbed<V>, call: Call, options: CallOptions | undefined): Promise<T> {
-    await over;
-    if (this.#robbed?.own !== own) return this.#call<T>(call, options);
-    return (await own.make(call, options)) as T;
+  /** Makes `call` where the lead is by then. If it is still here, fails as the queue does. */
+  async #waitFor<T>({ reason, ledStill }: Robbed, call: Call, options: CallOptions | undefined): Promise<T> {
+    if (await ledStill) throw reason;
+    return this.#call<T>(call, options);
   }
 
   /** Whether a call of `own` failed because this tab does not lead any more. */
@@ -286,26 +287,27 @@ class TabWrites<V> implements SharedWrites<V> {
   #tell(own: LeadingWrites<V>, event: WriteEvent): void {
     this.#events.emit(event);
     this.#send({ kind: 'event', event: toPlainEvent(event), term: own.term });
-    if (event.type === 'queue-error' && event.operation === 'own' && this.#own === own) this.#rob(own, event.error);
+    if (event.type === 'queue-error' && event.operation === 'own' && this.#own === own) this.#rob(event.error);
   }
 
   /**
    * Another tab has taken the lead, which this one hears of in a moment, or the queue was wiped, or opened by somebody else.
-   * Calls wait until that is known. Those of other tabs get no answer, so that one of these takes the lead.
+   * Calls wait until that is known: here without being sent, and in other tabs without an answer.
    */
-  #rob(own: LeadingWrites<V>, reason: unknown): void {
+  #rob(reason: unknown): void {
     this.#own = undefined;
-    const { promise: over, resolve } = resolvers<void>();
+    const { promise: ledStill, resolve } = resolvers<boolean>();
     const cancel = this.#clock.after(LED_STILL, () => {
-      resolve();
-      // A queue of which this tab was the owner would have told that it holds them.
+      resolve(true);
+      // What the queue holds of these was told when this tab opened it.
       this.#asks.end(reason);
+      this.#leadership.yield();
     });
     const end = (): void => {
       cancel();
-      resolve();
+      resolve(false);
     };
-    this.#robbed = { own, over, end };
+    this.#robbed = { reason, ledStill, end };
   }
 
   #hear(message: Message): void {

@@ -1,11 +1,13 @@
 import type { Clock } from '../contracts.js';
 
 /**
- * So many rounds of this many milliseconds without a word, 3.75 s, and the leading tab counts as suspended. Rounds instead of
+ * So many rounds of this many milliseconds without a word, 3.75 to 4.25 s, and the leading tab counts as suspended. Rounds instead of
  * one timer: a tab that was itself suspended hears what came meanwhile before it has counted them.
  */
 const ROUND = 750;
 const ROUNDS = 5;
+/** The first round is longer by up to this, by chance: tabs that ask at the same instant must not take the lead from each other. */
+const SPREAD = 500;
 
 /** The parts that {@link Silence} works with. */
 export interface SilenceParts {
@@ -37,7 +39,7 @@ export class Silence {
   listen(): void {
     if (this.#cancel !== undefined) return;
     this.#rounds = 0;
-    this.#next();
+    this.#next(this.#parts.clock.random() * SPREAD);
   }
 
   stop(): void {
@@ -45,9 +47,9 @@ export class Silence {
     this.#cancel = undefined;
   }
 
-  #next(): void {
+  #next(longer = 0): void {
     const { clock, isWaiting, ping, over } = this.#parts;
-    this.#cancel = clock.after(ROUND, () => {
+    this.#cancel = clock.after(ROUND + longer, () => {
       this.#cancel = undefined;
       if (!isWaiting()) return;
       this.#rounds += 1;

@@ -61,6 +61,7 @@ export class TabLeadership implements Leadership {
   readonly #closing = new AbortController();
   readonly #done: Promise<void>;
   #seizing = new AbortController();
+  #term = new AbortController();
   #leading = false;
 
   constructor(name: string, lead: (context: LeadContext) => MaybePromise<unknown>, clock: Clock) {
@@ -84,6 +85,11 @@ export class TabLeadership implements Leadership {
     if (!this.#leading) this.#seizing.abort();
   }
 
+  /** Lets another tab lead, and lines up again. */
+  yield(): void {
+    this.#term.abort();
+  }
+
   async #run(): Promise<void> {
     const stop = this.#closing.signal;
     while (!stop.aborted) {
@@ -101,7 +107,7 @@ export class TabLeadership implements Leadership {
   async #leadUntil(lost: AbortSignal): Promise<boolean> {
     const signals = [this.#closing.signal, lost];
     if (signals.some(({ aborted }) => aborted)) return true;
-    const own = new AbortController();
+    const own = (this.#term = new AbortController());
     const over = anyAborted([...signals, own.signal]).then(() => own.abort());
     this.#leading = true;
     try {
