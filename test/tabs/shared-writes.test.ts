@@ -230,7 +230,7 @@ function ownedQueue() {
   };
   return {
     queue,
-    async wipe() {
+    wipe: async (): Promise<void> => {
       owner = undefined;
       const found = await stored.load();
       await stored.remove(found.map((write) => (write as { readonly id: string }).id));
