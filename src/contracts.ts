@@ -395,7 +395,7 @@ export interface PendingWrites<V> {
     options: { readonly signal: AbortSignal; readonly current: () => Promise<V | undefined> },
   ): Promise<V>;
   on(
-    type: 'accept' | 'restore' | 'conflict' | 'dead-letter' | 'discard' | 'queue-error',
+    type: 'accept' | 'restore' | 'deliver' | 'conflict' | 'dead-letter' | 'discard' | 'queue-error',
     listener: (event: { readonly key?: string; readonly error?: unknown }) => void,
   ): () => void;
 }
@@ -455,6 +455,8 @@ export interface QueuedWrite {
   readonly whole: boolean;
   /** Set when the write is a dead letter. */
   readonly dead: DeadReason | undefined;
+  /** The last of the calls that made the write, by the ids that their callers gave them, if they gave any. */
+  readonly calls?: readonly string[] | undefined;
 }
 
 /** Why a write is not delivered any more. */

@@ -25,7 +25,7 @@ export function messagesIn(data: unknown): readonly BackplaneMessage[] {
 function isMessage(value: unknown): value is BackplaneMessage {
   const { origin, sequence, kind, space, keys, tags, mode, prefix, at } = Object(value) as Partial<BackplaneMessage>;
   if (typeof origin !== 'string' || !Number.isSafeInteger(sequence) || !KINDS.includes(kind)) return false;
-  if (!isTexts(space) || typeof at !== 'number' || Number.isNaN(at)) return false;
+  if (!isTexts(space) || !Number.isFinite(at)) return false;
   if (kind === 'clear') return prefix === undefined || typeof prefix === 'string';
   return kind === 'tags' ? isTexts(tags) && (mode === 'invalidate' || mode === 'expire') : isTexts(keys);
 }

@@ -21,6 +21,11 @@ export interface Work<T> {
   readonly after: <R>(request: IDBRequest<R>, next: (result: R) => void) => void;
   /** Sets the result of the transaction, given once it is complete. */
   readonly give: (result: T) => void;
+  /**
+   * Ends the transaction: it needs nothing more of this tab. One that waits for a tab that is suspended holds up all others
+   * for a minute.
+   */
+  readonly commit: () => void;
 }
 
 /** Whether `error` says that the browser closed the connection under an opening, or a transaction that nobody has aborted. */
@@ -108,6 +113,8 @@ export class Database {
           give: (result) => {
             given = result;
           },
+          // Safari has it since 15.
+          commit: () => transaction.commit?.(),
         }),
       );
     });

@@ -8,6 +8,7 @@ export { whileLeading, type LeadContext, type Leadership, type LeadOptions } fro
 export type {
   CallOptions,
   SharedDeadLetters,
+  SharedUpdateOptions,
   SharedWrites,
   SharedWritesOptions,
   WritesLike,

@@ -2,6 +2,7 @@ import { systemClock } from '../base/clock.js';
 import { QUEUE_OWNED, queueOwned } from '../base/owned.js';
 import type { Ownership, QueuedWrite } from '../contracts.js';
 import { isSoloflightError, UndecodableError } from '../errors.js';
+import { isFull } from '../writes/full.js';
 import { isQueuedWrite } from '../writes/queued-write.js';
 import type { BrowserQueue } from './browser-storage.js';
 import { Database, type Work } from './database.js';
@@ -34,6 +35,17 @@ const STORE = 'writes';
 
 /** Id of the record of the owner. Without `dead`, it is in no index, and is never read as a write. */
 const OWNER = 'soloflight:owner';
+/** What the ids of other records than writes begin with. */
+const OWN_IDS = 'soloflight:';
+
+/**
+ * Begins the id of a record that says that its owner has lost the queue. A change by that owner fails, since it adds and
+ * removes the same record: unlike a look at the owner, this needs no answer in the middle of a transaction.
+ */
+const LOST = 'soloflight:lost:';
+
+/** After so many milliseconds no page is left that such a record is for. */
+const LOST_FOR = 7 * 86_400_000;
 
 /** Version of the records. Those of another version are neither read nor removed. */
 const FORMAT = 1;
@@ -81,8 +93,16 @@ class IndexedDbQueue implements BrowserQueue {
     });
   }
 
+  /** An owner that has it open loses it. */
   wipe(): Promise<void> {
-    return this.#change(({ store }) => store.clear());
+    return this.#change(({ store, after }) =>
+      after(store.get(OWNER), (lease: unknown) => {
+        const owner = ownerOf(lease);
+        clearWrites(store);
+        store.delete(OWNER);
+        if (owner !== undefined) store.put({ id: `${LOST}${owner}`, at: systemClock.now() });
+      }),
+    );
   }
 
   async own(owner: string, ms: number, takeOver: boolean): Promise<Ownership | undefined> {
@@ -93,17 +113,8 @@ class IndexedDbQueue implements BrowserQueue {
         this.#changeAs(owner, ({ store }) => {
           for (const write of writes) store.put(toRecord(write));
         }),
-      remove: (ids) =>
-        this.#changeAs(owner, ({ store }) => {
-          for (const id of ids) store.delete(id);
-        }),
-      wipe: () =>
-        this.#changeAs(owner, ({ store, after }) =>
-          after(store.get(OWNER), (lease: unknown) => {
-            store.clear();
-            store.put(lease);
-          }),
-        ),
+      remove: (ids) => this.#removeAs(owner, ids),
+      wipe: () => this.#changeAs(owner, ({ store }) => clearWrites(store)),
       renew: (more) => this.#renew(owner, more),
       release: async () => {
         stopWatching();
@@ -117,32 +128,63 @@ class IndexedDbQueue implements BrowserQueue {
       after(store.get(OWNER), (stored: unknown) => {
         const other = ownerOf(stored);
         const lease = leaseFor(stored, owner, ms, takeOver || (other !== undefined && this.#left.has(other)));
-        if (lease !== undefined) store.put({ id: OWNER, ...lease });
         give(lease !== undefined);
+        if (lease === undefined) return;
+        store.put({ id: OWNER, ...lease });
+        if (other !== undefined && other !== owner) store.put({ id: `${LOST}${other}`, at: systemClock.now() });
+        after(store.getAll(IDBKeyRange.bound(LOST, `${LOST}\uffff`)), (lost) => this.#sweep(store, lost));
       }),
     );
+  }
+
+  #sweep(store: IDBObjectStore, lost: readonly { readonly id: string; readonly at: number }[]): void {
+    const oldest = systemClock.now() - LOST_FOR;
+    for (const { id, at } of lost) if (at < oldest) store.delete(id);
   }
 
   /** Makes the lease of `owner` end in `ms` milliseconds, and tells whether it still was the owner. */
-  #renew(owner: string, ms: number): Promise<boolean> {
+  async #renew(owner: string, ms: number): Promise<boolean> {
     // The page went and came back.
     this.#left.forget(owner);
-    return this.#database.transact('readwrite', ({ store, after, give }) =>
-      after(store.get(OWNER), (stored: unknown) => {
-        const isOwner = ownerOf(stored) === owner;
-        if (isOwner) store.put({ id: OWNER, owner, ends: systemClock.now() + ms });
-        give(isOwner);
-      }),
-    );
+    try {
+      await this.#changeAs(owner, ({ store }) => store.put({ id: OWNER, owner, ends: systemClock.now() + ms }));
+      return true;
+    } catch (error) {
+      if (isSoloflightError(error, QUEUE_OWNED)) return false;
+      throw error;
+    }
   }
 
-  #changeAs(owner: string, work: (work: Work<void>) => void): Promise<void> {
-    return this.#change((parts) =>
-      parts.after(parts.store.get(OWNER), (stored: unknown) => {
-        if (ownerOf(stored) !== owner) throw queueOwned(this.name);
+  async #changeAs(owner: string, work: (work: Work<void>) => void): Promise<void> {
+    const fence = `${LOST}${owner}`;
+    try {
+      await this.#change((parts) => {
+        parts.store.add({ id: fence });
+        parts.store.delete(fence);
         work(parts);
-      }),
-    );
+        parts.commit();
+      });
+    } catch (error) {
+      throw (error as { readonly name?: unknown } | null)?.name === 'ConstraintError' ? queueOwned(this.name) : error;
+    }
+  }
+
+  /** The fence takes room for a moment. Where there is none, it is looked for first. */
+  async #removeAs(owner: string, ids: readonly string[]): Promise<void> {
+    const remove = ({ store }: Work<void>): void => {
+      for (const id of ids) store.delete(id);
+    };
+    try {
+      await this.#changeAs(owner, remove);
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      await this.#change((parts) =>
+        parts.after(parts.store.getKey(`${LOST}${owner}`), (fence) => {
+          if (fence !== undefined) throw queueOwned(this.name);
+          remove(parts);
+        }),
+      );
+    }
   }
 
   close(): void {
@@ -161,6 +203,12 @@ class IndexedDbQueue implements BrowserQueue {
   }
 }
 
+/** Deletes all writes, and leaves what tells of owners. */
+function clearWrites(store: IDBObjectStore): void {
+  store.delete(IDBKeyRange.upperBound(OWN_IDS, true));
+  store.delete(IDBKeyRange.lowerBound(`${OWN_IDS}\uffff`));
+}
+
 function ownerOf(stored: unknown): string | undefined {
   return (stored as Partial<QueueLease> | undefined)?.owner;
 }
@@ -171,8 +219,8 @@ function ignoreOwned(error: unknown): void {
 }
 
 function toRecord(write: QueuedWrite): WriteRecord {
-  const { id, sequence, key, kind, value, at, attempts, revision, triedFor, whole, dead } = write;
-  const plain = { id, sequence, key, kind, value, at, attempts, revision, triedFor, whole, dead };
+  const { id, sequence, key, kind, value, at, attempts, revision, triedFor, whole, dead, calls } = write;
+  const plain = { id, sequence, key, kind, value, at, attempts, revision, triedFor, whole, dead, calls };
   return { id, format: FORMAT, dead: dead === undefined ? 0 : 1, write: plain };
 }
 

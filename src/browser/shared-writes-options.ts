@@ -1,8 +1,9 @@
 import { checkClock, checkNames, checkObject } from '../base/checks.js';
 import { systemClock } from '../base/clock.js';
-import type { Clock, Writes } from '../contracts.js';
+import type { Clock, MaybePromise, Writes } from '../contracts.js';
 import { misuse } from '../errors.js';
 import type { DeadLetter, PendingWrite } from '../writes/pending-write.js';
+import type { WriteWatch } from '../writes/updates.js';
 import type { CloseOptions, WriteStatus } from '../writes/write-behind.js';
 import type { WriteEvent, WriteEventType } from '../writes/write-events.js';
 
@@ -20,6 +21,8 @@ export interface WritesLike<V> {
   open(options?: { readonly takeOver?: boolean }): Promise<void>;
   put(key: string, value: V, options?: CallOptions): Promise<void>;
   delete(key: string, options?: CallOptions): Promise<void>;
+  update(key: string, fn: (current: V | undefined) => V, options?: SharedUpdateOptions<V>): Promise<V>;
+  watch(key: string): WriteWatch;
   read(key: string): Promise<V | undefined>;
   peek(key: string): PendingWrite<V> | undefined;
   flush(options?: { readonly due?: boolean }): Promise<void>;
@@ -32,10 +35,16 @@ export interface WritesLike<V> {
 /** Options of one write. */
 export interface CallOptions {
   /**
-   * Ends the wait for room under `maxPending`, and for a leading tab. A write that another tab has received by then may
-   * still be accepted there.
+   * Ends the wait for room under `maxPending`, and for a leading tab. The call is rejected once it is certain that the write
+   * is not accepted, and resolves if it was: a leading tab that does not answer is replaced first, which takes four seconds.
    */
   readonly signal?: AbortSignal;
+}
+
+/** Options of one update. */
+export interface SharedUpdateOptions<V> extends CallOptions {
+  /** Gives the value of the key where nothing is pending. It may be asked again, if other tabs write meanwhile. */
+  readonly current?: () => MaybePromise<V | undefined>;
 }
 
 /** Options of `sharedWrites`. */
@@ -60,6 +69,12 @@ export interface SharedWrites<V> extends Writes<V> {
   put(key: string, value: V, options?: CallOptions): Promise<void>;
   /** Deletes `key`. Resolves once the leading tab has accepted that. */
   delete(key: string, options?: CallOptions): Promise<void>;
+  /**
+   * Writes the result of `fn` for the current value, and resolves with that result once it is accepted. The current value is
+   * the pending one, whichever tab wrote it, or that of `current`. `fn` is called again if another write comes first. The
+   * result replaces the pending value, whether there is a `merge` or not.
+   */
+  update(key: string, fn: (current: V | undefined) => V, options?: SharedUpdateOptions<V>): Promise<V>;
   /** The value of `key` after the pending writes of all tabs; `undefined` if there are none. */
   read(key: string): Promise<V | undefined>;
   /** The state of `key` after the pending writes of all tabs, if there are any. */

@@ -13,6 +13,8 @@ export interface TabLockParts {
   readonly clock: Clock;
   /** Ends the wait for the lock. Does not take it away. */
   readonly stop: AbortSignal;
+  /** Ends it too, and takes the lock from whoever has it. */
+  readonly seize: AbortSignal;
   /** Runs while the lock is held; the lock ends when it settles. Must not reject. `lost` aborts if the lock is taken away. */
   readonly run: (lost: AbortSignal) => Promise<void>;
 }
@@ -36,7 +38,7 @@ interface Window {
  *
  * @throws SoloflightError where there is no localStorage, or it is full.
  */
-export async function holdLease({ name, clock, stop, run }: TabLockParts): Promise<void> {
+export async function holdLease({ name, clock, stop, seize, run }: TabLockParts): Promise<void> {
   const lease = new TabLease(name, clock);
   const lost = new AbortController();
   // A tab that goes has time for no more, and others need not wait for the end of its lease.
@@ -49,7 +51,7 @@ export async function holdLease({ name, clock, stop, run }: TabLockParts): Promi
   const window = globalThis as Window;
   window.addEventListener?.('pagehide', leave);
   try {
-    if (!(await lease.claim(stop, lost.signal))) {
+    if (!(await lease.claim(stop, lost.signal, seize))) {
       await back;
       return;
     }
@@ -89,13 +91,13 @@ class TabLease {
     this.#owner = `${clock.random()}`.slice(2) + `${clock.random()}`.slice(2);
   }
 
-  /** Waits until the lease is free, and takes it. Resolves to `false` if it was stopped first. */
-  async claim(stop: AbortSignal, gone: AbortSignal): Promise<boolean> {
+  /** Waits until the lease is free or `seize` aborts, and takes it. Resolves to `false` if it was stopped first. */
+  async claim(stop: AbortSignal, gone: AbortSignal, seize: AbortSignal): Promise<boolean> {
     const signals = [stop, gone];
     while (!stop.aborted && !gone.aborted) {
-      const wait = this.#untilFree();
+      const wait = seize.aborted ? 0 : this.#untilFree();
       if (wait > 0) {
-        await this.#pause(wait + this.#clock.random() * SETTLE, signals);
+        await this.#pause(wait + this.#clock.random() * SETTLE, [...signals, seize]);
         continue;
       }
       this.#write();
@@ -105,6 +107,8 @@ class TabLease {
         if (!stop.aborted && !gone.aborted) return true;
         this.release();
       }
+      // Of two tabs that seize it, one goes on.
+      if (seize.aborted) return false;
     }
     return false;
   }
@@ -112,15 +116,27 @@ class TabLease {
   /** Renews the lease until the returned function is called, or it is no longer ours: then calls `lose`. */
   keep(lose: () => void): () => void {
     let cancel = (): void => {};
-    const renew = (): void => {
-      if (!this.#renewed()) {
-        lose();
-        return;
-      }
-      cancel = this.#clock.after(RENEWAL, renew);
+    const window = globalThis as Window;
+    const stop = (): void => {
+      cancel();
+      window.removeEventListener?.('storage', changed);
     };
-    cancel = this.#clock.after(RENEWAL, renew);
-    return () => cancel();
+    const check = (isStillOurs: boolean): void => {
+      if (isStillOurs) return;
+      stop();
+      lose();
+    };
+    const renewLater = (): void => {
+      cancel = this.#clock.after(RENEWAL, () => {
+        renewLater();
+        check(this.#renewed());
+      });
+    };
+    // Another tab has taken it because this one did not answer.
+    const changed = (): void => check(this.#isMine());
+    window.addEventListener?.('storage', changed);
+    renewLater();
+    return stop;
   }
 
   release(): void {

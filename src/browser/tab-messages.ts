@@ -1,12 +1,13 @@
-import { SoloflightError } from '../errors.js';
-import type { WriteStatus } from '../writes/write-behind.js';
-import { isWriteEventType, type WriteEvent } from '../writes/write-events.js';
+import { WRITE_EVENT_TYPES, type WriteEvent } from '../writes/write-events.js';
+import { isFailure, type Failure, type PlainEvent } from './tab-failures.js';
 
 /** The calls that a tab may make to the leading tab. */
 type Method =
   | 'open'
   | 'put'
   | 'delete'
+  | 'begin'
+  | 'swap'
   | 'read'
   | 'peek'
   | 'flush'
@@ -19,80 +20,82 @@ type Method =
 /** A method call as sent between tabs. Another version of the page may know other methods. */
 export type Call = readonly [method: Method, ...given: unknown[]];
 
-/** The messages between tabs. */
+/** The messages between tabs. `term` tells the terms of leading tabs apart. */
 export type Message =
   /** From the tab that leads from now on: every tab repeats its unanswered calls. */
-  | { readonly kind: 'leading' }
-  | { readonly kind: 'ask'; readonly id: string; readonly call: Call }
-  | { readonly kind: 'answer'; readonly id: string; readonly result?: unknown; readonly failure?: Failure }
+  | { readonly kind: 'leading'; readonly term?: string }
+  /** A call. Those of the same tab with numbers below `since` have been answered. */
+  | { readonly kind: 'ask'; readonly id: string; readonly call: Call; readonly since?: number }
+  /** The caller waits no longer: the call is not to be made any more. Its answer tells whether it was. */
+  | { readonly kind: 'cancel'; readonly id: string }
+  | Answer
   /** An event of a write, from the leading tab. */
-  | { readonly kind: 'event'; readonly event: PlainEvent };
+  | { readonly kind: 'event'; readonly event: PlainEvent; readonly term?: string }
+  /** Asks the leading tab whether it is awake, and its answer. */
+  | { readonly kind: 'ping' }
+  | { readonly kind: 'pong'; readonly term?: string };
 
-/** An error without the parts that can't be cloned, and with the code that cloning drops. */
-export interface Failure {
-  readonly name: string;
-  readonly message: string;
-  readonly code: string | undefined;
-  readonly key?: string | undefined;
+export interface Answer {
+  readonly kind: 'answer';
+  readonly id: string;
+  readonly result?: unknown;
+  readonly failure?: Failure;
+  readonly term?: string;
 }
 
-/** An event whose error, if it has one, is a {@link Failure}. */
-export type PlainEvent = { readonly type: WriteEvent['type']; readonly error?: Failure };
+type Fields = { readonly [name: string]: unknown };
 
-/** Whether `data` is a message of ours; any other belongs to somebody else. */
+/** Whether `data` is a message of ours, whole; any other belongs to somebody else. */
 export function isMessage(data: unknown): data is Message {
-  const { kind, id, call, event } = Object(data) as { readonly [name: string]: unknown };
-  if (kind === 'leading') return true;
-  if (kind === 'event') return isWriteEventType((Object(event) as { readonly type?: unknown }).type);
-  if (typeof id !== 'string') return false;
-  return kind === 'answer' || (kind === 'ask' && Array.isArray(call) && typeof call[0] === 'string');
-}
-
-export function toFailure(error: unknown): Failure {
-  if (!(error instanceof Error)) return { name: 'Error', message: textOf(error), code: undefined };
-  const { code, key } = error as { readonly code?: unknown; readonly key?: unknown };
-  return {
-    ...{ name: error.name, message: error.message },
-    code: typeof code === 'string' ? code : undefined,
-    key: typeof key === 'string' ? key : undefined,
-  };
-}
-
-/** The error that `failure` describes. */
-function fromFailure({ name, message, code, key }: Failure): Error {
-  if (code?.startsWith('SOLOFLIGHT_') === true)
-    return new SoloflightError(code as `SOLOFLIGHT_${string}`, message, { key });
-  return name === 'TypeError' ? new TypeError(message) : Object.assign(new Error(message), { name });
-}
-
-/** The result in an answer, or the failure as a rejection. */
-export async function fromAnswer({ result, failure }: Extract<Message, { kind: 'answer' }>): Promise<unknown> {
-  if (failure === undefined) return result;
-  throw fromFailure(failure);
-}
-
-export function toPlainEvent(event: WriteEvent): PlainEvent {
-  return 'error' in event ? { ...event, error: toFailure(event.error) } : event;
-}
-
-export function fromPlainEvent(event: PlainEvent): WriteEvent {
-  const { error } = event;
-  return (error === undefined ? event : { ...event, error: fromFailure(error) }) as WriteEvent;
-}
-
-/** A status whose error, if it has one, is a {@link Failure}. */
-export function toPlainStatus(status: WriteStatus): WriteStatus {
-  return status.lastError === undefined ? status : { ...status, lastError: toFailure(status.lastError) };
-}
-
-export function fromPlainStatus(status: WriteStatus): WriteStatus {
-  return status.lastError === undefined ? status : { ...status, lastError: fromFailure(status.lastError as Failure) };
-}
-
-function textOf(value: unknown): string {
-  try {
-    return String(value);
-  } catch {
-    return typeof value;
+  const { kind, id, call, since, event, failure, term } = Object(data) as Fields;
+  if (!isAbsentOr('string', term)) return false;
+  switch (kind) {
+    case 'leading':
+    case 'ping':
+    case 'pong':
+      return true;
+    case 'event':
+      return isPlainEvent(event);
+    case 'cancel':
+      return typeof id === 'string';
+    case 'answer':
+      return typeof id === 'string' && (failure === undefined || isFailure(failure));
+    case 'ask':
+      return typeof id === 'string' && isCall(call) && isAbsentOr('number', since);
+    default:
+      return false;
   }
+}
+
+function isCall(call: unknown): call is Call {
+  return Array.isArray(call) && typeof call[0] === 'string';
+}
+
+/** The fields of each event, and their types. */
+const FIELDS: { readonly [type in WriteEvent['type']]: Fields } = {
+  accept: { key: 'string', id: 'string', coalesced: 'boolean' },
+  restore: { key: 'string', id: 'string' },
+  deliver: { key: 'string', id: 'string', attempts: 'number' },
+  retry: { key: 'string', id: 'string', attempts: 'number', retryAt: 'number', error: 'object' },
+  conflict: { key: 'string', id: 'string', resolution: 'string' },
+  'dead-letter': { key: 'string', id: 'string', reason: 'string' },
+  discard: { key: 'string', id: 'string' },
+  batch: { size: 'number', durationMs: 'number' },
+  'batch-error': { size: 'number', durationMs: 'number', retryAt: 'number', error: 'object' },
+  'queue-error': { operation: 'string', error: 'object' },
+  drain: {},
+  error: { source: 'string', error: 'object' },
+};
+
+function isPlainEvent(event: unknown): boolean {
+  const all = Object(event) as Fields;
+  const type = WRITE_EVENT_TYPES.find((known) => known === all['type']);
+  if (type === undefined) return false;
+  const { error } = FIELDS[type];
+  if ((error !== undefined || all['error'] !== undefined) && !isFailure(all['error'])) return false;
+  return Object.entries(FIELDS[type]).every(([name, wanted]) => typeof all[name] === wanted);
+}
+
+function isAbsentOr(type: 'string' | 'number', value: unknown): boolean {
+  return value === undefined || typeof value === type;
 }

@@ -31,6 +31,9 @@ export function webStorageQueue(options: WebStorageOptions = {}): BrowserQueue {
 
 const OWNER = 'owner';
 
+/** The longest time until a change of another tab is visible here. */
+const SETTLE = 250;
+
 class WebStorageQueue implements BrowserQueue {
   readonly name: string;
   readonly #area: WebArea;
@@ -66,12 +69,25 @@ class WebStorageQueue implements BrowserQueue {
     this.remove(this.#area.keys());
   }
 
-  own(owner: string, ms: number, takeOver: boolean): Ownership | undefined {
-    const lease = leaseFor(this.#lease(), owner, ms, takeOver);
+  own(owner: string, ms: number, takeOver: boolean): MaybePromise<Ownership | undefined> {
+    const stored = this.#lease();
+    const lease = leaseFor(stored, owner, ms, takeOver);
     if (lease === undefined) return undefined;
+    this.#keepLease(lease);
+    if (stored === undefined || stored.owner === owner) return this.#ownership(owner);
+    return this.#settled(owner);
+  }
+
+  /** Waits until the owner before has seen that it lost the queue, and this tab sees all that it has accepted until then. */
+  async #settled(owner: string): Promise<Ownership | undefined> {
+    await new Promise<void>((resolve) => systemClock.after(SETTLE, resolve));
+    // Otherwise the owner before has renewed its lease at that moment, or another tab takes the queue as well.
+    return this.#lease()?.owner === owner ? this.#ownership(owner) : undefined;
+  }
+
+  #ownership(owner: string): Ownership {
     const isOwner = (): boolean => this.#lease()?.owner === owner;
     const endAt = (ends: number): boolean => isOwner() && this.#keepLease({ owner, ends });
-    this.#keepLease(lease);
     const stopWatching = onPageEnd(() => endAt(0));
     const check = (): void => {
       if (!isOwner()) throw queueOwned(this.name);

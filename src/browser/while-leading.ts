@@ -53,12 +53,15 @@ export function whileLeading(
   return new TabLeadership(name, lead, clock);
 }
 
-class TabLeadership implements Leadership {
+/** {@link whileLeading}, for those who notice that the leading tab does not answer. */
+export class TabLeadership implements Leadership {
   readonly #name: string;
   readonly #lead: (context: LeadContext) => MaybePromise<unknown>;
   readonly #clock: Clock;
   readonly #closing = new AbortController();
   readonly #done: Promise<void>;
+  #seizing = new AbortController();
+  #term = new AbortController();
   #leading = false;
 
   constructor(name: string, lead: (context: LeadContext) => MaybePromise<unknown>, clock: Clock) {
@@ -77,6 +80,16 @@ class TabLeadership implements Leadership {
     return this.#done;
   }
 
+  /** Takes the lead from the tab that has it, which finds its signal aborted when it runs again. */
+  seize(): void {
+    if (!this.#leading) this.#seizing.abort();
+  }
+
+  /** Lets another tab lead, and lines up again. */
+  yield(): void {
+    this.#term.abort();
+  }
+
   async #run(): Promise<void> {
     const stop = this.#closing.signal;
     while (!stop.aborted) {
@@ -84,7 +97,8 @@ class TabLeadership implements Leadership {
       const run = async (lost: AbortSignal): Promise<void> => {
         failed = !(await this.#leadUntil(lost));
       };
-      await holdTabLock({ name: this.#name, clock: this.#clock, stop, run });
+      const { signal: seize } = (this.#seizing = new AbortController());
+      await holdTabLock({ name: this.#name, clock: this.#clock, stop, seize, run });
       if (failed) await anyAborted([stop], this.#clock, AFTER_FAILURE);
     }
   }
@@ -93,7 +107,7 @@ class TabLeadership implements Leadership {
   async #leadUntil(lost: AbortSignal): Promise<boolean> {
     const signals = [this.#closing.signal, lost];
     if (signals.some(({ aborted }) => aborted)) return true;
-    const own = new AbortController();
+    const own = (this.#term = new AbortController());
     const over = anyAborted([...signals, own.signal]).then(() => own.abort());
     this.#leading = true;
     try {

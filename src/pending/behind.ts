@@ -60,17 +60,32 @@ function sourceOf<V>(writes: PendingWrites<V>): WriteSource<V> {
     update:
       writes.update === undefined
         ? undefined
-        : (key, fn, options) => settled(key, options.signal, () => updateOrDelete(writes, key, fn, options)),
+        : (key, fn, { signal, current }) => {
+            let heard = 0;
+            const fresh = (): Promise<V | undefined> => {
+              // Somebody else's write has come and gone: what the cache holds may be from before.
+              const now = own.get(key)?.heard ?? 0;
+              if (now > heard) tell(key, false);
+              heard = now;
+              return current();
+            };
+            return settled(key, signal, () => updateOrDelete(writes, key, fn, { signal, current: fresh }));
+          },
     async pending(key) {
       await writes.open();
       return pending(key);
     },
     watch(changed) {
       tell = changed;
-      const ends = (['accept', 'restore', 'conflict', 'dead-letter', 'discard', 'queue-error'] as const).map((type) =>
+      /** Keys of which storage may hold an older value than what is pending, since another tab or process had accepted that. */
+      const restored = new Set<string>();
+      const ends = TYPES.map((type) =>
         writes.on(type, (event) => {
           const key = keyOf(event);
           if (key === undefined) return;
+          if (type === 'restore') restored.add(key);
+          // Nothing is pending any more that would hide what storage holds.
+          if (type === 'deliver' && !restored.delete(key)) return;
           const write = own.get(key);
           // What becomes of a write of the cache's own is looked at when it is accepted.
           if (write === undefined || write.signal.aborted) changed(key, type === 'restore');
@@ -86,6 +101,9 @@ function sourceOf<V>(writes: PendingWrites<V>): WriteSource<V> {
     },
   };
 }
+
+/** The events after which something else is pending for a key. */
+const TYPES = ['accept', 'restore', 'deliver', 'conflict', 'dead-letter', 'discard', 'queue-error'] as const;
 
 /** A write that the queue refused was seen by readers all the same. */
 function keyOf({ key, error }: { readonly key?: string; readonly error?: unknown }): string | undefined {

@@ -48,11 +48,21 @@ export class Writer<V> implements WritesPort<V> {
 
   /** Memory has the new value from the change on; if the upstream fails, what memory held before comes back, as stale. */
   update(cell: WriteCell<V>, change: (current: V | undefined) => V): Promise<V> {
-    const { key, current } = cell;
+    const { key } = cell;
     const source = this.#source;
     return this.#inLane(key, async () => {
       let shown: Shown<V> | undefined;
+      // Where another write came first, what was shown is not the value, and never was.
+      const takeBack = (): void => {
+        if (shown !== undefined) this.#undo(key, shown);
+        shown = undefined;
+      };
+      const current = (): Promise<V | undefined> => {
+        takeBack();
+        return cell.current();
+      };
       const show = (value: V | undefined): V => {
+        takeBack();
         shown = this.#show(cell, change(this.#context.isolation.give(value)));
         return shown.value;
       };

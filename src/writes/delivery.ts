@@ -1,6 +1,6 @@
 import { pauseAfter } from '../base/backoff.js';
 import { resolvers } from '../base/promises.js';
-import type { QueuedWrite } from '../contracts.js';
+import type { MaybePromise, QueuedWrite } from '../contracts.js';
 import type { DeliveryParts } from './delivery-parts.js';
 import { Due } from './due.js';
 import { isFull } from './full.js';
@@ -184,8 +184,10 @@ export class Delivery<V> {
     const { sink, clock, maxDuration } = this.#parts.settings;
     const discards = this.#discards;
     const marked = await this.#mark(batch);
+    let maySend: MaybePromise<boolean> = marked.length > 0 && !this.#halted && this.#parts.confirm();
+    if (typeof maySend !== 'boolean') maySend = (await maySend) && !this.#halted;
     if (discards !== this.#discards) return true;
-    if (marked.length === 0 || this.#halted) return this.#unsent(marked);
+    if (!maySend) return this.#unsent(marked);
     const writes = marked.map(({ write }) => toPendingWrite<V>(isolated(write)));
     const controller = new AbortController();
     const context = { signal: controller.signal, attempt: Math.max(...writes.map(({ attempts }) => attempts)) };

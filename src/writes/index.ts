@@ -25,5 +25,6 @@ export {
   WritesDiscardedError,
   WritesUndeliveredError,
 } from './write-errors.js';
+export type { WriteWatch } from './updates.js';
 export type { WriteEvent, WriteEventType } from './write-events.js';
 export type { Sink, SinkContext, WriteBehindOptions, WriteOutcome } from './write-options.js';

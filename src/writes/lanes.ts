@@ -41,7 +41,12 @@ export interface Incoming {
   readonly kind: 'put' | 'delete';
   readonly value: unknown;
   readonly at: number;
+  /** An id of the call, kept with the write. */
+  readonly call?: string | undefined;
 }
+
+/** So many ids of calls are kept with one write. */
+const MOST_CALLS = 64;
 
 type Merge = (pending: never, incoming: never, key: string) => unknown;
 
@@ -78,7 +83,7 @@ export class Lanes {
    *
    * `replace` skips `merge`. Throws what `merge` throws, having changed nothing.
    */
-  accept({ key, kind, value, at }: Incoming, replace: boolean): Held {
+  accept({ key, kind, value, at, call }: Incoming, replace: boolean): Held {
     const lane = this.#lanes.get(key);
     const previous = lane === undefined ? undefined : last(lane);
     if (previous !== undefined && isOpen(previous)) {
@@ -97,15 +102,14 @@ export class Lanes {
         // After a delete there is no value to merge into.
         whole: replace || write.whole || write.kind === 'delete',
         dead: undefined,
+        calls: withCall(write.calls, call),
       };
       return previous;
     }
     const sequence = this.#ids.next(at);
     const id = this.#ids.id;
-    return this.#append(
-      { id, sequence, key, kind, value, at, attempts: 0, revision: 0, triedFor: 0, whole: replace, dead: undefined },
-      lane,
-    );
+    const states = { attempts: 0, revision: 0, triedFor: 0, whole: replace, dead: undefined };
+    return this.#append({ id, sequence, key, kind, value, at, ...states, calls: withCall(undefined, call) }, lane);
   }
 
   /** Adds a write that the queue holds, at the place of its sequence, unless it is already there. */
@@ -245,6 +249,10 @@ export class Lanes {
 /** Whether no sink can have seen the write, so that it may still change. */
 function isOpen({ write, done }: Held): boolean {
   return write.attempts === 0 && !done;
+}
+
+function withCall(calls: readonly string[] | undefined, call: string | undefined): readonly string[] | undefined {
+  return call === undefined ? calls : [...(calls ?? []).slice(1 - MOST_CALLS), call];
 }
 
 function last(lane: Lane): Held {

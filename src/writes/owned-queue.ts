@@ -2,12 +2,22 @@ import { QUEUE_OWNED, queueOwned } from '../base/owned.js';
 import type { Clock, MaybePromise, Ownership, QueuedWrite, WriteQueue } from '../contracts.js';
 import { isSoloflightError, type SoloflightError } from '../errors.js';
 import { emptyQueue } from './empty-queue.js';
+import { isFull } from './full.js';
 import { pause } from './within.js';
 
 /** Duration of an owner's lease, the interval of its renewals, and the pause between two questions for a lease. */
 const LEASE = 10_000;
 const RENEWAL = 3_000;
 const POLL = 250;
+
+/**
+ * For so long after an answer to its owner a queue certainly has no other one: nobody takes it sooner from an owner that lives.
+ * More than a renewal, and less than `sharedWrites` takes to replace a tab that is suspended.
+ */
+const TRUST = 3_500;
+
+/** The longest time until what others did in the meantime is seen by a process that goes on after a suspension. */
+const SETTLE = 250;
 
 /** Options of {@link ownedQueue}. */
 export interface OwnedQueueOptions {
@@ -30,6 +40,8 @@ export class OwnedQueue implements WriteQueue {
   #owner: string | undefined;
   #ownership: Ownership | undefined;
   #isLost = false;
+  /** Monotonic milliseconds at which this certainly was the owner. */
+  #confirmedAt = -Infinity;
   #cancel: (() => void) | undefined;
   /** Whether the next {@link load} takes the queue from an owner that seems to live. */
   takeOver = false;
@@ -50,6 +62,30 @@ export class OwnedQueue implements WriteQueue {
     if (this.#isLost) throw queueOwned(this.name);
     if (this.#options.queue.own !== undefined) this.#ownership ??= await this.#take();
     return this.#options.queue.load();
+  }
+
+  /**
+   * Whether this is the owner still, at this moment: a process that was suspended in the middle of a delivery may go on when
+   * another owner has delivered newer writes. `false` also where the queue can't say.
+   */
+  confirm(): MaybePromise<boolean> {
+    const { clock } = this.#options;
+    const isRenewed = this.#ownership?.renew !== undefined;
+    if (!isRenewed || clock.monotonic() - this.#confirmedAt <= TRUST) return !this.#isLost;
+    return this.#confirmed();
+  }
+
+  async #confirmed(): Promise<boolean> {
+    const { clock } = this.#options;
+    while (!this.#isLost && clock.monotonic() - this.#confirmedAt > TRUST) {
+      await pause(clock, SETTLE, this.#stop.signal);
+      const ownership = this.#ownership;
+      const before = this.#confirmedAt;
+      if (ownership === undefined) return false;
+      if (!(await this.#renew(ownership))) this.#lose();
+      else if (this.#confirmedAt === before) return false;
+    }
+    return !this.#isLost;
   }
 
   put(writes: readonly QueuedWrite[]): MaybePromise<void> {
@@ -100,9 +136,11 @@ export class OwnedQueue implements WriteQueue {
     const owner = (this.#owner ??= newOwner());
     const end = clock.monotonic() + ownerWait;
     for (;;) {
+      const since = clock.monotonic();
       const ownership = await queue.own?.(owner, LEASE, this.takeOver);
       if (ownership !== undefined) {
         this.takeOver = false;
+        this.#confirmedAt = since;
         if (ownership.renew !== undefined) this.#keep(ownership);
         return ownership;
       }
@@ -124,9 +162,14 @@ export class OwnedQueue implements WriteQueue {
   }
 
   async #renew(ownership: Ownership): Promise<boolean> {
+    const since = this.#options.clock.monotonic();
     try {
-      return (await ownership.renew?.(LEASE)) ?? true;
+      const goesOn = (await ownership.renew?.(LEASE)) ?? true;
+      if (goesOn) this.#confirmedAt = since;
+      return goesOn;
     } catch (error) {
+      // Where nothing can be stored, nobody else can become the owner.
+      if (isFull(error)) this.#confirmedAt = since;
       return !isSoloflightError(error, QUEUE_OWNED);
     }
   }

@@ -5,13 +5,14 @@ const CAUSES: ReadonlySet<unknown> = new Set<DeadReason['cause']>(['rejected', '
 /** Whether `candidate`, read from a storage, has the shape of a write. An error never has. */
 export function isQueuedWrite(candidate: unknown): candidate is QueuedWrite {
   if (typeof candidate !== 'object' || candidate === null || candidate instanceof Error) return false;
-  const { id, key, kind, sequence, at, attempts, revision, triedFor, dead } = candidate as Partial<QueuedWrite>;
+  const { id, key, kind, sequence, at, attempts, revision, triedFor, dead, calls } = candidate as Partial<QueuedWrite>;
   return (
     typeof id === 'string' &&
     typeof key === 'string' &&
     (kind === 'put' || kind === 'delete') &&
     [sequence, at, attempts, revision, triedFor].every((number) => Number.isFinite(number)) &&
-    (dead === undefined || isDeadReason(dead))
+    (dead === undefined || isDeadReason(dead)) &&
+    (calls === undefined || (Array.isArray(calls) && calls.every((call) => typeof call === 'string')))
   );
 }
 

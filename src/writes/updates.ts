@@ -8,7 +8,7 @@ export interface UpdatesParts<V> {
   /** The state of `key` after its pending writes. */
   readonly find: (key: string) => PendingWrite<V> | undefined;
   /** Accepts a value that replaces what is pending. */
-  readonly accept: (key: string, value: V) => Promise<void>;
+  readonly accept: (key: string, value: V, call: string | undefined) => Promise<void>;
 }
 
 /** One update. */
@@ -17,11 +17,20 @@ export interface Update<V> {
   readonly fn: (current: V | undefined) => V;
   /** Gives the value of a key without pending writes. */
   readonly current: ((key: string) => MaybePromise<V | undefined>) | undefined;
+  /** The id of the call, if it has one. */
+  readonly call: string | undefined;
   /** Runs `apply`, which accepts the write, as soon as there is room. */
   readonly enter: (apply: () => MaybePromise<V | undefined>) => MaybePromise<V | undefined>;
 }
 
-/** Tracks whether the value that an update fetched may have changed since. */
+/** Tracks whether what is pending for a key has changed since it began. */
+export interface WriteWatch {
+  /** Whether a write became pending since, or one that was pending is over for another reason than its delivery. */
+  readonly outdated: boolean;
+  /** Ends it. */
+  end(): void;
+}
+
 interface Watch {
   outdated: boolean;
 }
@@ -36,7 +45,7 @@ export class Updates<V> {
     this.#parts = parts;
   }
 
-  /** Called for every write that becomes pending. */
+  /** Called for every write that becomes pending, or is taken back, given up or replaced. */
   outdate(key: string): void {
     if (this.#watches.size > 0) for (const watch of this.#watches.get(key) ?? []) watch.outdated = true;
   }
@@ -59,13 +68,18 @@ export class Updates<V> {
   }
 
   /** Gives nothing if `base` is outdated: a write came and went since it was fetched. */
-  #apply({ key, fn }: Update<V>, base: V | undefined, watch: Watch): MaybePromise<V | undefined> {
+  #apply({ key, fn, call }: Update<V>, base: V | undefined, watch: Watch): MaybePromise<V | undefined> {
     const pending = this.#parts.find(key);
     if (pending === undefined && watch.outdated) return undefined;
     const value = fn(pending === undefined ? base : pending.value);
     if (value === undefined) throw misuse('result of fn', 'a value (use `delete` to remove a key)', value);
     if (isThenable(value)) throw misuse('result of fn', 'a value, not a promise of one', value);
-    return this.#parts.accept(key, value).then(() => value);
+    return this.#parts.accept(key, value, call).then(() => value);
+  }
+
+  watch(key: string): WriteWatch {
+    const watch = this.#watch(key);
+    return Object.assign(watch, { end: () => this.#unwatch(key, watch) });
   }
 
   #watch(key: string): Watch {

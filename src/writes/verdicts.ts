@@ -124,9 +124,10 @@ export class Verdicts<V> {
   }
 
   #over({ held, dead, remote }: Verdict): void {
-    const { lanes, events, freed } = this.#parts;
+    const { lanes, events, freed, outdate } = this.#parts;
     const { key, attempts } = held.write;
     lanes.finish(held);
+    if (remote || dead !== undefined) outdate(key);
     // Emitted only now: a listener that reads again must not find the write that lost among the pending ones.
     if (remote) events.emit({ type: 'conflict', key, id: toPendingWrite(held.write).id, resolution: 'remote' });
     if (dead?.dead !== undefined && events.wants('dead-letter'))
@@ -209,6 +210,7 @@ export class Verdicts<V> {
     // Stamps the resolved write with the decision's time, so that a sink that keeps the newest accepts it.
     const at = Math.max(write.at, this.#parts.settings.clock.now());
     held.write = { ...write, kind, value, at, revision: write.revision + 1 };
+    this.#parts.outdate(key);
     const isFirst = lane.failures === 0;
     if (!isFirst && this.#isExhausted(held, new Error('the sink goes on conflicting'), true)) return;
     this.postpone(held);

@@ -18,7 +18,7 @@ import { OwnedQueue } from './owned-queue.js';
 import { toPendingWrite, type PendingWrite } from './pending-write.js';
 import { Room } from './room.js';
 import { Settling } from './settling.js';
-import { Updates } from './updates.js';
+import { Updates, type WriteWatch } from './updates.js';
 import { TooManyWritesError, WritesClosedError, WritesDiscardedError, WritesUndeliveredError } from './write-errors.js';
 import { isWriteEventType, type WriteEvent, type WriteEventType } from './write-events.js';
 import { acceptedAt, newWriter, WriteIds } from './write-ids.js';
@@ -64,6 +64,11 @@ export interface CloseOptions {
 export interface WriteOptions {
   /** Ends the wait for room under `maxPending`. An accepted write is not taken back. */
   readonly signal?: AbortSignal;
+  /**
+   * An id of this call, kept with the write in queues that keep whole writes (`indexedDbQueue`, `webStorageQueue`). The event
+   * `restore` tells it, so that a caller whose process ended before the answer learns that the write was accepted.
+   */
+  readonly call?: string;
 }
 
 /** Options of one update. */
@@ -151,12 +156,15 @@ export class WriteBehind<V> implements Writes<V> {
     this.#opening = new Opening(settings.ownQueue, { queue, restore, failed });
     this.#delivery = new Delivery({
       ...{ settings, lanes, journal, ids, freed },
+      outdate: (key) => this.#updates.outdate(key),
+      confirm: () => owned?.confirm() ?? true,
       events: this.#events,
       open: () => this.#opening.open(),
     });
     this.#updates = new Updates({
       find: (key) => lanes.find<V>(key),
-      accept: (key, value) => this.#accept(key, 'put', copyOf('result of fn', value), true),
+      accept: (key, value, call) =>
+        this.#accept({ key, kind: 'put', value: copyOf('result of fn', value), call }, true),
     });
     const settled = (): Promise<void> => this.open().then(() => journal.idle());
     this.deadLetters = new DeadLetters<V>({ queue, restore: requeue, failed, settled });
@@ -234,6 +242,15 @@ export class WriteBehind<V> implements Writes<V> {
   peek(key: string): PendingWrite<V> | undefined {
     checkKey(key);
     return this.#lanes.find<V>(key);
+  }
+
+  /**
+   * Tells from now on whether what is pending for `key` has changed, until its `end` is called. For an update whose value is
+   * computed elsewhere: `update(key, () => value)`, with a function that throws if the watch is outdated.
+   */
+  watch(key: string): WriteWatch {
+    checkKey(key);
+    return this.#updates.watch(key);
   }
 
   /**
@@ -326,11 +343,13 @@ export class WriteBehind<V> implements Writes<V> {
     if (this.#closing !== undefined) throw new WritesClosedError(key);
     const wipes = this.#wipes;
     await this.open();
-    const enter = <T>(apply: () => MaybePromise<T>): MaybePromise<T> => {
-      if (wipes !== this.#wipes) throw new WritesDiscardedError(key);
-      return this.#enter(key, options, apply);
-    };
-    return this.#updates.run({ key, fn, current, enter });
+    return this.#updates.run({
+      ...{ key, fn, current, call: options.call },
+      enter: (apply) => {
+        if (wipes !== this.#wipes) throw new WritesDiscardedError(key);
+        return this.#enter(key, options, apply);
+      },
+    });
   }
 
   #wipe(): Promise<void> {
@@ -352,8 +371,8 @@ export class WriteBehind<V> implements Writes<V> {
     if (this.#closing !== undefined) return rejection(new WritesClosedError(key));
     // The usual case, without an allocation.
     const isPlain = options === undefined && typeof key === 'string' && this.#opening.done;
-    if (isPlain && this.#room.admits(key)) return this.#accept(key, kind, value, false);
-    const accept = (): Promise<void> => this.#accept(key, kind, value, false);
+    if (isPlain && this.#room.admits(key)) return this.#accept({ key, kind, value }, false);
+    const accept = (): Promise<void> => this.#accept({ key, kind, value, call: options?.call }, false);
     return this.#alive.during(this.#opening.after(() => this.#enter(key, options, accept)));
   }
 
@@ -370,11 +389,11 @@ export class WriteBehind<V> implements Writes<V> {
   }
 
   /** `replace`: the value already contains what is pending. */
-  #accept(key: string, kind: Incoming['kind'], value: unknown, replace: boolean): Promise<void> {
+  #accept({ key, kind, value, call }: Omit<Incoming, 'at'>, replace: boolean): Promise<void> {
     const before = this.#lanes.size;
     let held: Held;
     try {
-      held = this.#lanes.accept({ key, kind, value, at: this.#now.now() }, replace);
+      held = this.#lanes.accept({ key, kind, value, at: this.#now.now(), call }, replace);
     } catch (error) {
       return rejection(error);
     }
@@ -403,7 +422,9 @@ export class WriteBehind<V> implements Writes<V> {
     this.#delivery.accepted(false);
     if (!this.#events.wants(type)) return;
     const { id, key } = toPendingWrite(write);
-    this.#events.emit(type === 'accept' ? { type, key, id, coalesced: false } : { type, key, id });
+    const { calls } = write;
+    const restored = { type: 'restore', key, id, ...(calls !== undefined && { calls }) } as const;
+    this.#events.emit(type === 'accept' ? { type, key, id, coalesced: false } : restored);
   }
 
   #ownedQueue({ queue, clock, ownerWait }: WriteSettings<V>): OwnedQueue | undefined {
@@ -432,6 +453,7 @@ export class WriteBehind<V> implements Writes<V> {
 
   #withdraw(held: Held): void {
     this.#lanes.revert(held);
+    this.#updates.outdate(held.write.key);
     this.#room.open();
     this.#keepAlive();
   }

@@ -3,7 +3,13 @@ export type WriteEvent =
   /** A write was accepted, or a dead letter was requeued. `coalesced`: into a write that waited already. */
   | { readonly type: 'accept'; readonly key: string; readonly id: string; readonly coalesced: boolean }
   /** The queue held the write when it was opened: from an earlier process, or from another tab. */
-  | { readonly type: 'restore'; readonly key: string; readonly id: string }
+  | {
+      readonly type: 'restore';
+      readonly key: string;
+      readonly id: string;
+      /** Ids that callers gave the calls which made the write (option `call`), if they gave any. */
+      readonly calls?: readonly string[];
+    }
   /** The sink has taken the write. */
   | { readonly type: 'deliver'; readonly key: string; readonly id: string; readonly attempts: number }
   /** This write alone will be tried again. */

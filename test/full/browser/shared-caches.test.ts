@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 
 import type { TieredCache } from '../../../src/index.js';
 import type { WriteOutcome } from '../../../src/writes/index.js';
+import { suspend } from '../../browser/support/suspension.js';
 import { newProfile, openTab } from '../../browser/support/tabs.js';
 
 /** What each tab has. */
@@ -280,9 +281,15 @@ describe('the status of shared writes', () => {
 });
 
 describe('a call of shared writes that takes too long', () => {
-  test('ends with the signal it was given, also when another tab is to answer it, and leaves nothing behind', async () => {
+  test.each([
+    ['rejects with its signal, where the tab that leads cannot have accepted it', true, 'enough'],
+    ['resolves despite its signal, where the tab that leads had accepted it and could not say so', false, undefined],
+  ])('%s, and leaves nothing behind', async (_which, isDeaf, expected) => {
     const { first, second } = await setup();
-    await first.evaluate(() => Object.assign(BroadcastChannel.prototype, { postMessage: () => {} }));
+    await first.evaluate(() => {
+      Object.assign(BroadcastChannel.prototype, { postMessage: () => {} });
+    });
+    const resume = isDeaf ? await suspend(first) : undefined;
 
     const outcome = await second.evaluate(async () => {
       const { writes } = window as unknown as Tab;
@@ -306,6 +313,7 @@ describe('a call of shared writes that takes too long', () => {
       return [await put, await late, await wrong, listeners];
     });
 
-    expect(outcome).toEqual(['enough', 'enough', 'TypeError', 0]);
+    await resume?.();
+    expect(outcome).toEqual([expected, 'enough', 'TypeError', 0]);
   });
 });
