@@ -19,7 +19,7 @@ export interface WorkersKv {
 }
 
 /** What a KV namespace lists. */
-export interface WorkersKvList {
+interface WorkersKvList {
   readonly keys: readonly { readonly name: string; readonly metadata?: unknown }[];
   readonly list_complete: boolean;
   readonly cursor?: string;

@@ -20,7 +20,7 @@ export interface WritesKit {
 type Value = Map<'version', number>;
 
 /** One write, after a pause of `after` milliseconds. */
-export interface WriteCommand {
+interface WriteCommand {
   readonly after: number;
   readonly key: string;
 }
