@@ -158,6 +158,10 @@ class Storage implements StoragePort {
     return this.#tiers.some((tier) => tier.isAway);
   }
 
+  doubts(key: string): boolean {
+    return this.#doubted.has(key);
+  }
+
   get prepare(): StoragePort['prepare'] {
     // A load that knows of a doubt ends it, on any storage.
     return this.#asks || this.#doubted.size > 0 ? this.#prepare : undefined;
