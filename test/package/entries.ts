@@ -61,7 +61,15 @@ export const NAMES: Readonly<Record<string, readonly string[]>> = {
     'sizeOfResponse',
   ],
   'soloflight/keyv': ['keyvStorage'],
-  'soloflight/observe': ['INSTRUMENTS', 'diagnosticsChannels', 'logTo', 'observe', 'openTelemetry', 'prometheusText'],
+  'soloflight/observe': [
+    'INSTRUMENTS',
+    'diagnosticsChannels',
+    'explain',
+    'logTo',
+    'observe',
+    'openTelemetry',
+    'prometheusText',
+  ],
   'soloflight/redis': ['redisBackplane', 'redisQueue', 'redisStorage'],
   'soloflight/sqlite': ['sqliteQueue', 'sqliteStorage'],
   'soloflight/testing': [
