@@ -57,7 +57,7 @@ export type { CacheEvent, CacheEventType } from './base/events.js';
 export type { AsyncContext, FlightEvent, SingleflightStats } from './flights/flight-map.js';
 export { toCacheStatus } from './http/cache-status.js';
 export { keyOf } from './base/key.js';
-export type { Inspection } from './read/inspect.js';
+export type { InspectedEntry, InspectedFailure, Inspection } from './read/inspect.js';
 export type { BatchOptions, LoadedKey, LoadMany, LoadManyContext } from './read/load-many.js';
 export { loaded, notModified } from './read/loaded.js';
 export { lruMemory, type LruMemoryOptions } from './memory/lru.js';

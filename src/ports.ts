@@ -51,6 +51,8 @@ export interface PutOptions {
 export interface StoragePort {
   /** Whether a tier is not asked at present, since it keeps failing. */
   readonly isAway: boolean;
+  /** Whether what the tiers hold for `key` is not believed: another process has changed it, and storage has yet to be told. */
+  doubts(key: string): boolean;
   /** The first servable entry newer than `known`, else the newest one that may serve as a fallback. */
   find<V>(key: string, known: Found<V> | undefined): Promise<Stored<V> | undefined>;
   /** Stores `entry` if it is still allowed to. */

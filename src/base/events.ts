@@ -70,9 +70,22 @@ export type CacheEvent =
   | { readonly type: 'expire'; readonly key: string }
   /** Entries with these tags were invalidated or expired. */
   | { readonly type: 'tags'; readonly tags: readonly string[]; readonly mode: TagMode }
-  /** All entries were invalidated. */
-  /** `prefix`: of the keys that begin with it; otherwise of all. */
+  /** The entries whose keys begin with `prefix` were invalidated; without one, all. */
   | { readonly type: 'clear'; readonly prefix?: string }
+  /**
+   * Another process changed `keys`, or what has `tags`, or all keys that begin with `prefix`, or everything: `origin` is the one
+   * that says so, `at` its instant of the change.
+   */
+  | {
+      readonly type: 'remote';
+      readonly kind: 'set' | 'invalidate' | 'expire' | 'tags' | 'clear';
+      readonly keys: readonly string[];
+      readonly tags: readonly string[];
+      readonly mode: TagMode;
+      readonly prefix?: string;
+      readonly origin: string;
+      readonly at: number;
+    }
   /** A storage tier missed a change of `key`. It is told of it again by a timer, until it has taken it. */
   | { readonly type: 'invalidation-pending'; readonly key: string; readonly tier: string }
   /** A storage tier failed, hung or answered garbage; the cache went on without it. */
@@ -98,7 +111,7 @@ export type CacheEventType = CacheEvent['type'];
 const TYPES: ReadonlySet<string> = new Set<CacheEventType>([
   ...(['hit', 'stale', 'miss', 'fallback', 'coalesced', 'load', 'load-error'] as const),
   ...(['revalidate', 'set', 'invalidate', 'expire', 'tags', 'clear', 'tier-error', 'error'] as const),
-  ...(['invalidation-pending', 'flight', 'storage'] as const),
+  ...(['invalidation-pending', 'flight', 'storage', 'remote'] as const),
 ]);
 
 /** Whether there are events called `name`. */

@@ -36,7 +36,7 @@ interface Traced {
 /** What `soloflight:event` carries. Hits are left out: each would cost an object. */
 const TYPES = [
   ...(['stale', 'miss', 'fallback', 'coalesced', 'load', 'load-error', 'revalidate', 'set', 'invalidate'] as const),
-  ...(['expire', 'tags', 'clear', 'invalidation-pending', 'tier-error', 'error'] as const),
+  ...(['expire', 'tags', 'clear', 'remote', 'invalidation-pending', 'tier-error', 'error'] as const),
 ] as const satisfies readonly CacheEvent['type'][];
 
 /**

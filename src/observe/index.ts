@@ -9,3 +9,6 @@ export type { LogFields, Logger } from './logger.js';
 export { openTelemetry, type OpenTelemetryOptions } from './open-telemetry.js';
 export type { OtelApi } from './otel-api.js';
 export { diagnosticsChannels } from './diagnostics-channels.js';
+export type { Cause } from './causes.js';
+export { explain } from './explain.js';
+export type { ExplainedCache, Explanation, Verdict } from './explanation.js';

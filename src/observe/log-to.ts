@@ -3,6 +3,7 @@ import { parseDuration } from '../base/duration.js';
 import type { CacheEvent } from '../base/events.js';
 import type { Clock, Duration } from '../contracts.js';
 import { misuse } from '../errors.js';
+import { nameOf } from './error-name.js';
 import { keyTeller, type KeyPolicy } from './key-policy.js';
 import { LineLimit } from './line-limit.js';
 import type { LogFields, Logger } from './logger.js';
@@ -110,15 +111,6 @@ function logWrites(writes: ObservedWrites, line: Line, settings: LogSettings): (
 function keyed(key: string, { tellKey }: LogSettings): LogFields {
   const told = tellKey(key);
   return told === undefined ? {} : { key: told };
-}
-
-/** Of an error, its name and code: its message may quote a value. */
-function nameOf(error: unknown): LogFields {
-  const { name, code } = (error ?? {}) as { readonly name?: unknown; readonly code?: unknown };
-  return {
-    error: typeof name === 'string' ? name : typeof error,
-    ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
-  };
 }
 
 function all(leave: readonly (() => void)[]): () => void {

@@ -1,6 +1,7 @@
 import { systemClock } from '../base/clock.js';
 import type { CacheEvent } from '../base/events.js';
 import { Latency } from '../base/latency.js';
+import { Causes } from './causes.js';
 import type { Instrument } from './names.js';
 import { INSTRUMENTS } from './names.js';
 import { known, type Observed, type ObservedCache, type ObservedWrites } from './observed.js';
@@ -19,6 +20,8 @@ export class Recorder {
   readonly #latencies = new Map<string, { instrument: Instrument; attributes: Attributes; latency: Latency }>();
   readonly #health = new TierHealth();
   readonly #leave: (() => void)[] = [];
+  /** What has changed keys. */
+  readonly causes: Causes = new Causes();
   /** Monotonic instants at which writes were accepted, by their ids, oldest first. */
   readonly #accepted = new Map<string, number>();
 
@@ -51,6 +54,7 @@ export class Recorder {
       this.#record(INSTRUMENTS.loadDuration, { reason }, durationMs);
     const changed = (kind: (typeof KINDS)[number]) => (): void => this.#count(INSTRUMENTS.invalidations, { kind }, 1);
     this.#leave.push(
+      ...this.causes.attach(cache),
       cache.on('load', loaded),
       cache.on('load-error', loaded),
       cache.on('flight', (event) => {

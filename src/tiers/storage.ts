@@ -171,6 +171,10 @@ class Storage implements StoragePort {
     return this.#tiers.some((tier) => tier.isAway);
   }
 
+  doubts(key: string): boolean {
+    return this.#doubtIn(key) !== undefined;
+  }
+
   get prepare(): StoragePort['prepare'] {
     // A load that knows of a doubt ends it, on any storage.
     return this.#asks || this.#shared.doubted.size > 0 ? this.#prepare : undefined;

@@ -68,7 +68,15 @@ export const NAMES: Readonly<Record<string, readonly string[]>> = {
   ],
   'soloflight/keyv': ['keyvStorage'],
   'soloflight/node': ['fastifyCache', 'nodeCache'],
-  'soloflight/observe': ['INSTRUMENTS', 'diagnosticsChannels', 'logTo', 'observe', 'openTelemetry', 'prometheusText'],
+  'soloflight/observe': [
+    'INSTRUMENTS',
+    'diagnosticsChannels',
+    'explain',
+    'logTo',
+    'observe',
+    'openTelemetry',
+    'prometheusText',
+  ],
   'soloflight/redis': ['redisBackplane', 'redisQueue', 'redisStorage'],
   'soloflight/sqlite': ['sqliteQueue', 'sqliteStorage'],
   'soloflight/testing': [

@@ -1,0 +1,114 @@
+import { systemClock } from '../base/clock.js';
+import type { TagMode } from '../contracts.js';
+import type { ObservedCache } from './observed.js';
+import { readable } from './samples.js';
+
+/** What once changed a key, or may have. */
+export interface Cause {
+  readonly kind: 'set' | 'invalidate' | 'expire' | 'tags' | 'clear';
+  /** `'here'`, or the id that another process has on the backplane. */
+  readonly from: string;
+  /** Milliseconds since this process did it or heard of it. */
+  readonly ago: number;
+  /** The tags concerned: of `tags`. At most 32 are kept. */
+  readonly tags: readonly string[];
+  /** What happened to the tags: of `tags`. */
+  readonly mode: TagMode;
+  /** Whether it is known to have concerned the key. The tags of what is gone are not known any more, so a change by tags is a guess. */
+  readonly certain: boolean;
+}
+
+/** A change, as the ring keeps it. `high` and `low`: a hash of the key, of changes by key. */
+interface Change extends Pick<Cause, 'kind' | 'from' | 'tags' | 'mode'> {
+  readonly high: number;
+  readonly low: number;
+  /** Whether there were more tags than are kept. */
+  readonly isCut: boolean;
+  /** Monotonic milliseconds. */
+  readonly at: number;
+}
+
+const MOST_CAUSES = 1_000;
+const MOST_TAGS = 32;
+/** So many causes of one key are told. */
+const MOST_TOLD = 10;
+const NO_TAGS: readonly string[] = [];
+
+/** The last 1,000 changes of a cache. Keys are kept as hashes of 64 bits: they may be long, and are nobody's business. */
+export class Causes {
+  readonly #ring: Change[] = [];
+  #next = 0;
+
+  /** Listens to `cache`. Returns what ends that. */
+  attach(cache: ObservedCache): (() => void)[] {
+    const byKey =
+      (kind: 'set' | 'invalidate' | 'expire') =>
+      ({ key }: { readonly key: string }): void =>
+        this.#noteKey(kind, key, 'here');
+    return [
+      cache.on('set', byKey('set')),
+      cache.on('invalidate', byKey('invalidate')),
+      cache.on('expire', byKey('expire')),
+      cache.on('tags', ({ tags, mode }) => this.#noteTags(tags, mode, 'here')),
+      cache.on('clear', () => this.#noteClear('here')),
+      cache.on('remote', ({ kind, keys, tags, mode, origin }) => {
+        if (kind === 'tags') this.#noteTags(tags, mode, origin);
+        else if (kind === 'clear') this.#noteClear(origin);
+        else for (const key of keys) this.#noteKey(kind, key, origin);
+      }),
+    ];
+  }
+
+  /** The latest causes of what is seen of `key`, the newest first. `tags`: those that its entries have. */
+  of(key: string, tags: readonly string[]): readonly Cause[] {
+    const { high, low } = hashOf(key);
+    const now = systemClock.monotonic();
+    const own = new Set(tags.map(readable));
+    const told: Cause[] = [];
+    for (let back = 1; back <= this.#ring.length && told.length < MOST_TOLD; back += 1) {
+      const change = this.#ring[(this.#next - back + MOST_CAUSES) % MOST_CAUSES];
+      if (change === undefined) continue;
+      const { kind, from, mode, at, isCut } = change;
+      const isKeyed = kind !== 'tags' && kind !== 'clear';
+      const shared = change.tags.filter((tag) => own.has(tag));
+      if (isKeyed && (change.high !== high || change.low !== low)) continue;
+      // An entry that is there has the tags it has.
+      if (kind === 'tags' && shared.length === 0 && own.size > 0 && !isCut) continue;
+      const certain = kind !== 'tags' || shared.length > 0;
+      told.push({ kind, from, mode, certain, ago: now - at, tags: shared.length > 0 ? shared : change.tags });
+    }
+    return told;
+  }
+
+  #noteKey(kind: 'set' | 'invalidate' | 'expire', key: string, from: string): void {
+    this.#note({ kind, from, mode: 'invalidate', tags: NO_TAGS, isCut: false, ...hashOf(key) });
+  }
+
+  #noteTags(tags: readonly string[], mode: TagMode, from: string): void {
+    const kept = tags.slice(0, MOST_TAGS).map(readable);
+    this.#note({ kind: 'tags', from, mode, tags: kept, isCut: tags.length > MOST_TAGS, high: 0, low: 0 });
+  }
+
+  #noteClear(from: string): void {
+    this.#note({ kind: 'clear', from, mode: 'invalidate', tags: NO_TAGS, isCut: false, high: 0, low: 0 });
+  }
+
+  #note(change: Omit<Change, 'at'>): void {
+    this.#ring[this.#next] = { ...change, at: systemClock.monotonic() };
+    this.#next = (this.#next + 1) % MOST_CAUSES;
+  }
+}
+
+/** Two FNV-1a hashes of 32 bits with different starts. Of a long key the length, the first and the last 128 characters count. */
+function hashOf(key: string): { readonly high: number; readonly low: number } {
+  let high = 0x811c9dc5 ^ key.length;
+  let low = 0x01000193;
+  const { length } = key;
+  for (let index = 0; index < length; index += 1) {
+    if (index === 128 && length > 256) index = length - 128;
+    const code = key.charCodeAt(index);
+    high = Math.imul(high ^ code, 0x01000193);
+    low = Math.imul(low ^ code, 0x85ebca6b) + index;
+  }
+  return { high, low };
+}
