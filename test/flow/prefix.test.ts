@@ -39,11 +39,13 @@ function withoutGetMany(tier: StorageTier): StorageTier {
 
 const forgetting = (): StorageTier => defineStorage({ ...mapStorage(), forgets: true });
 
+const ONE_BY_ONE = 'a slow storage that reads one key at a time';
+
 const STORAGES: Readonly<Record<string, () => StorageTier>> = {
   'a map': () => mapStorage(),
   SQLite: () => sqliteStorage({ database: ':memory:' }),
   'a storage without versions': () => unversioned(),
-  'a slow storage that reads one key at a time': () => slow(withoutGetMany(mapStorage())),
+  [ONE_BY_ONE]: () => slow(withoutGetMany(mapStorage())),
   'a storage that may lose what it holds': forgetting,
   'a storage that may lose what it holds and has no versions': () => defineStorage({ ...unversioned(), forgets: true }),
 };
@@ -329,7 +331,7 @@ test('more prefixes than a marker names make more keys miss, never fewer', async
 
 test.each(Object.entries(STORAGES))(
   'no random order of calls brings back what was invalidated, over %s',
-  async (_name, open_) => {
+  async (name, open_) => {
     expect.hasAssertions();
     const word = fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 1, maxLength: 3 });
     const step = fc.oneof(
@@ -369,6 +371,8 @@ test.each(Object.entries(STORAGES))(
             source.version += 1;
             await (kind === 'clear' ? caches[who]!.clear() : caches[who]!.invalidatePrefix(at));
             least.set(kind === 'clear' ? '' : at, source.version);
+            // Other processes read a marker that costs a command of its own once a second.
+            if (name === ONE_BY_ONE) clock.advance(1_000);
           }
         }
         expect(broughtBack).toEqual([]);
