@@ -39,7 +39,8 @@ describe('the resilience example', () => {
 
     await database('down');
     const retried = await crowd(1, 300);
-    expect(new Set(retried.map(storyOf))).toEqual(new Set([FALLBACK, `${FALLBACK}; collapsed`]));
+    // Who comes after the attempts have failed gets the fallback at once, and on a busy machine that may be all but one.
+    for (const story of new Set(retried.map(storyOf))) expect([FALLBACK, `${FALLBACK}; collapsed`]).toContain(story);
     expect(retried[0]?.headers.get('cache-status')).toContain('detail=stale-if-error');
     expect(await stats()).toMatchObject({ attempts: 2 + 3, breaker: 'Open', fallbacks: 300 });
 
