@@ -69,6 +69,7 @@ export const NAMES: Readonly<Record<string, readonly string[]>> = {
     'observe',
     'openTelemetry',
     'prometheusText',
+    'savings',
   ],
   'soloflight/redis': ['redisBackplane', 'redisQueue', 'redisStorage'],
   'soloflight/sqlite': ['sqliteQueue', 'sqliteStorage'],
