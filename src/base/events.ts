@@ -18,7 +18,14 @@ export type CacheEvent =
   | { readonly type: 'fallback'; readonly key: string; readonly tier: string; readonly error: unknown }
   /** A caller joined a flight. */
   | { readonly type: 'coalesced'; readonly key: string }
-  | { readonly type: 'load'; readonly key: string; readonly reason: LoadReason; readonly durationMs: number }
+  /** `absent`: the upstream said that there is nothing. */
+  | {
+      readonly type: 'load';
+      readonly key: string;
+      readonly reason: LoadReason;
+      readonly durationMs: number;
+      readonly absent: boolean;
+    }
   | {
       readonly type: 'load-error';
       readonly key: string;

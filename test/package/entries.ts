@@ -63,6 +63,7 @@ export const NAMES: Readonly<Record<string, readonly string[]>> = {
   'soloflight/keyv': ['keyvStorage'],
   'soloflight/observe': [
     'INSTRUMENTS',
+    'advise',
     'diagnosticsChannels',
     'explain',
     'logTo',
