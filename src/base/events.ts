@@ -1,4 +1,4 @@
-import type { LoadReason, TagMode } from '../contracts.js';
+import type { BackplaneMessage, LoadReason, TagMode } from '../contracts.js';
 import { isThenable } from './promises.js';
 import { warnOf } from './unheard.js';
 
@@ -79,16 +79,8 @@ export type CacheEvent =
   | { readonly type: 'tags'; readonly tags: readonly string[]; readonly mode: TagMode }
   /** All entries were invalidated. */
   | { readonly type: 'clear' }
-  /** Another process changed `keys`, or what has `tags`, or everything: `origin` is the one that says so, `at` its instant of the change. */
-  | {
-      readonly type: 'remote';
-      readonly kind: 'set' | 'invalidate' | 'expire' | 'tags' | 'clear';
-      readonly keys: readonly string[];
-      readonly tags: readonly string[];
-      readonly mode: TagMode;
-      readonly origin: string;
-      readonly at: number;
-    }
+  /** Another process, `origin`, changed `keys`, or what has one of `tags`, or everything, at the instant `at` of its clock. */
+  | ({ readonly type: 'remote' } & Pick<BackplaneMessage, 'kind' | 'keys' | 'tags' | 'mode' | 'origin' | 'at'>)
   /** A storage tier missed a change of `key`. It is told of it again by a timer, until it has taken it. */
   | { readonly type: 'invalidation-pending'; readonly key: string; readonly tier: string }
   /** A storage tier failed, hung or answered garbage; the cache went on without it. */

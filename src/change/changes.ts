@@ -62,6 +62,5 @@ export function applyRemote<V>(changes: Changes<V>, message: BackplaneMessage): 
   else if (kind === 'clear') clearHere(changes, at);
   else if (kind === 'expire') for (const key of keys) expireHere(changes, key, at);
   else for (const key of keys) dropHere(changes, key);
-  const { events } = changes;
-  if (events.wants('remote')) events.emit({ type: 'remote', kind, keys, tags, mode, at, origin: message.origin });
+  changes.events.emit({ ...message, type: 'remote' });
 }

@@ -52,7 +52,7 @@ export class Causes {
       cache.on('expire', byKey('expire')),
       cache.on('tags', ({ tags, mode }) => this.#noteTags(tags, mode, 'here')),
       cache.on('clear', () => this.#noteClear('here')),
-      cache.on('remote', ({ kind, keys, tags, mode, origin }) => {
+      cache.on('remote', ({ kind, keys = [], tags = [], mode = 'invalidate', origin }) => {
         if (kind === 'tags') this.#noteTags(tags, mode, origin);
         else if (kind === 'clear') this.#noteClear(origin);
         else for (const key of keys) this.#noteKey(kind, key, origin);

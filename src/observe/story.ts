@@ -78,7 +78,7 @@ const UNITS = [
 ] as const;
 
 /** Milliseconds for people: two digits are enough. */
-export function span(ms: number): string {
+function span(ms: number): string {
   if (ms === Infinity) return 'ever';
   // A minute and a half is easier to read as seconds.
   const [unit, size] = UNITS.find(([, each]) => ms >= each * 2) ?? (ms >= 1_000 ? (['s', 1_000] as const) : ['ms', 1]);
