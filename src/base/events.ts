@@ -1,4 +1,4 @@
-import type { LoadReason, TagMode } from '../contracts.js';
+import type { BackplaneMessage, LoadReason, TagMode } from '../contracts.js';
 import { isThenable } from './promises.js';
 import { warnOf } from './unheard.js';
 
@@ -18,7 +18,14 @@ export type CacheEvent =
   | { readonly type: 'fallback'; readonly key: string; readonly tier: string; readonly error: unknown }
   /** A caller joined a flight. */
   | { readonly type: 'coalesced'; readonly key: string }
-  | { readonly type: 'load'; readonly key: string; readonly reason: LoadReason; readonly durationMs: number }
+  /** `absent`: the upstream said that there is nothing. */
+  | {
+      readonly type: 'load';
+      readonly key: string;
+      readonly reason: LoadReason;
+      readonly durationMs: number;
+      readonly absent: boolean;
+    }
   | {
       readonly type: 'load-error';
       readonly key: string;
@@ -72,20 +79,11 @@ export type CacheEvent =
   | { readonly type: 'tags'; readonly tags: readonly string[]; readonly mode: TagMode }
   /** The entries whose keys begin with `prefix` were invalidated; without one, all. */
   | { readonly type: 'clear'; readonly prefix?: string }
-  /**
-   * Another process changed `keys`, or what has `tags`, or all keys that begin with `prefix`, or everything: `origin` is the one
-   * that says so, `at` its instant of the change.
-   */
-  | {
-      readonly type: 'remote';
-      readonly kind: 'set' | 'invalidate' | 'expire' | 'tags' | 'clear';
-      readonly keys: readonly string[];
-      readonly tags: readonly string[];
-      readonly mode: TagMode;
-      readonly prefix?: string;
-      readonly origin: string;
-      readonly at: number;
-    }
+  /** Another process, `origin`, changed `keys`, or what has one of `tags` or begins with `prefix`, or everything, at the instant `at` of its clock. */
+  | ({ readonly type: 'remote' } & Pick<
+      BackplaneMessage,
+      'kind' | 'keys' | 'tags' | 'mode' | 'prefix' | 'origin' | 'at'
+    >)
   /** A storage tier missed a change of `key`. It is told of it again by a timer, until it has taken it. */
   | { readonly type: 'invalidation-pending'; readonly key: string; readonly tier: string }
   /** A storage tier failed, hung or answered garbage; the cache went on without it. */

@@ -62,9 +62,5 @@ export function applyRemote<V>(changes: Changes<V>, message: BackplaneMessage): 
   else if (kind === 'clear') clearHere(changes, at, message.prefix);
   else if (kind === 'expire') for (const key of keys) expireHere(changes, key, at);
   else for (const key of keys) dropHere(changes, key);
-  const { events } = changes;
-  if (events.wants('remote')) {
-    const { origin, prefix } = message;
-    events.emit({ type: 'remote', kind, keys, tags, mode, at, origin, ...(prefix !== undefined && { prefix }) });
-  }
+  changes.events.emit({ ...message, type: 'remote' });
 }

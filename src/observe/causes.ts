@@ -1,5 +1,6 @@
 import { systemClock } from '../base/clock.js';
 import type { TagMode } from '../contracts.js';
+import { hashOf } from './key-hash.js';
 import type { ObservedCache } from './observed.js';
 import { readable } from './samples.js';
 
@@ -24,6 +25,8 @@ interface Change extends Pick<Cause, 'kind' | 'from' | 'tags' | 'mode'> {
   readonly low: number;
   /** Whether there were more tags than are kept. */
   readonly isCut: boolean;
+  /** What cleared keys begin with. */
+  readonly prefix: string;
   /** Monotonic milliseconds. */
   readonly at: number;
 }
@@ -32,7 +35,7 @@ const MOST_CAUSES = 1_000;
 const MOST_TAGS = 32;
 /** So many causes of one key are told. */
 const MOST_TOLD = 10;
-const NO_TAGS: readonly string[] = [];
+const NOTHING = { mode: 'invalidate', tags: [], isCut: false, prefix: '', high: 0, low: 0 } as const;
 
 /** The last 1,000 changes of a cache. Keys are kept as hashes of 64 bits: they may be long, and are nobody's business. */
 export class Causes {
@@ -50,10 +53,10 @@ export class Causes {
       cache.on('invalidate', byKey('invalidate')),
       cache.on('expire', byKey('expire')),
       cache.on('tags', ({ tags, mode }) => this.#noteTags(tags, mode, 'here')),
-      cache.on('clear', () => this.#noteClear('here')),
-      cache.on('remote', ({ kind, keys, tags, mode, origin }) => {
+      cache.on('clear', ({ prefix }) => this.#noteClear('here', prefix)),
+      cache.on('remote', ({ kind, keys = [], tags = [], mode = 'invalidate', prefix, origin }) => {
         if (kind === 'tags') this.#noteTags(tags, mode, origin);
-        else if (kind === 'clear') this.#noteClear(origin);
+        else if (kind === 'clear') this.#noteClear(origin, prefix);
         else for (const key of keys) this.#noteKey(kind, key, origin);
       }),
     ];
@@ -68,10 +71,11 @@ export class Causes {
     for (let back = 1; back <= this.#ring.length && told.length < MOST_TOLD; back += 1) {
       const change = this.#ring[(this.#next - back + MOST_CAUSES) % MOST_CAUSES];
       if (change === undefined) continue;
-      const { kind, from, mode, at, isCut } = change;
+      const { kind, from, mode, at, isCut, prefix } = change;
       const isKeyed = kind !== 'tags' && kind !== 'clear';
       const shared = change.tags.filter((tag) => own.has(tag));
       if (isKeyed && (change.high !== high || change.low !== low)) continue;
+      if (!key.startsWith(prefix)) continue;
       // An entry that is there has the tags it has.
       if (kind === 'tags' && shared.length === 0 && own.size > 0 && !isCut) continue;
       const certain = kind !== 'tags' || shared.length > 0;
@@ -81,34 +85,20 @@ export class Causes {
   }
 
   #noteKey(kind: 'set' | 'invalidate' | 'expire', key: string, from: string): void {
-    this.#note({ kind, from, mode: 'invalidate', tags: NO_TAGS, isCut: false, ...hashOf(key) });
+    this.#note({ ...NOTHING, kind, from, ...hashOf(key) });
   }
 
   #noteTags(tags: readonly string[], mode: TagMode, from: string): void {
     const kept = tags.slice(0, MOST_TAGS).map(readable);
-    this.#note({ kind: 'tags', from, mode, tags: kept, isCut: tags.length > MOST_TAGS, high: 0, low: 0 });
+    this.#note({ ...NOTHING, kind: 'tags', from, mode, tags: kept, isCut: tags.length > MOST_TAGS });
   }
 
-  #noteClear(from: string): void {
-    this.#note({ kind: 'clear', from, mode: 'invalidate', tags: NO_TAGS, isCut: false, high: 0, low: 0 });
+  #noteClear(from: string, prefix = ''): void {
+    this.#note({ ...NOTHING, kind: 'clear', from, prefix });
   }
 
   #note(change: Omit<Change, 'at'>): void {
     this.#ring[this.#next] = { ...change, at: systemClock.monotonic() };
     this.#next = (this.#next + 1) % MOST_CAUSES;
   }
-}
-
-/** Two FNV-1a hashes of 32 bits with different starts. Of a long key the length, the first and the last 128 characters count. */
-function hashOf(key: string): { readonly high: number; readonly low: number } {
-  let high = 0x811c9dc5 ^ key.length;
-  let low = 0x01000193;
-  const { length } = key;
-  for (let index = 0; index < length; index += 1) {
-    if (index === 128 && length > 256) index = length - 128;
-    const code = key.charCodeAt(index);
-    high = Math.imul(high ^ code, 0x01000193);
-    low = Math.imul(low ^ code, 0x85ebca6b) + index;
-  }
-  return { high, low };
 }

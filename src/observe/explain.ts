@@ -11,7 +11,8 @@ import { storyOf } from './story.js';
  *
  * Causes are noted from the first `explain`, `observe` or `prometheusText` of this cache on: the last 1,000 changes, by this
  * process and by others that share its backplane. What was before is not known. A verdict holds for the instant at which storage
- * answered, and for a `get` without options.
+ * answered, and for a `get` without options. A failure that a stored value covered is taken to be covered still: `staleIfError.when` is
+ * not called.
  *
  * @throws TypeError for what is no cache, or a key that is no string; the cache's own error once it is closed.
  */
@@ -25,7 +26,10 @@ export async function explain(cache: ExplainedCache, key: string): Promise<Expla
     key,
     ...verdictOf(inspection),
     ...{ state, entries, loading },
-    failure: failure && { ...failure, error: wordFor(failure.error) },
+    failure: failure && {
+      ...{ error: wordFor(failure.error), attempts: failure.attempts },
+      ...{ retryIn: failure.retryIn, covered: failure.covered },
+    },
     causes: causes.of(
       key,
       entries.flatMap(({ tags }) => tags),
@@ -35,17 +39,17 @@ export async function explain(cache: ExplainedCache, key: string): Promise<Expla
 }
 
 /** The order in which a `get` looks: memory, a failure a moment ago, a load under way, pending writes and storage, the upstream. */
-export function verdictOf({ entries, failure, loading }: Inspection): Pick<Explanation, 'verdict' | 'answeredBy'> {
+function verdictOf({ entries, failure, loading }: Inspection): Pick<Explanation, 'verdict' | 'answeredBy'> {
   const memory = entries.find(({ tier }) => tier === 'memory');
   const other = entries.find(({ tier }) => tier !== 'memory');
   const inMemory = memory && served(memory);
   if (inMemory !== undefined) return inMemory;
   if (failure?.covered === false) return { verdict: 'failed', answeredBy: undefined };
-  if (failure?.fallback === 'memory') return { verdict: 'fallback', answeredBy: 'memory' };
+  if (failure !== undefined && memory !== undefined) return { verdict: 'fallback', answeredBy: 'memory' };
   if (loading) return { verdict: 'wait', answeredBy: 'upstream' };
   const stored = other && served(other);
   if (stored !== undefined) return stored;
-  if (failure?.fallback !== undefined) return { verdict: 'fallback', answeredBy: failure.fallback };
+  if (failure !== undefined && other !== undefined) return { verdict: 'fallback', answeredBy: other.tier };
   return { verdict: 'miss', answeredBy: 'upstream' };
 }
 

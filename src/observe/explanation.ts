@@ -36,7 +36,6 @@ export interface Explanation {
         readonly attempts: number;
         readonly retryIn: number;
         readonly covered: boolean;
-        readonly fallback: string | undefined;
       }
     | undefined;
   /** The last changes of the key that this process has made or heard of since it began to watch, the newest first, at most ten. */

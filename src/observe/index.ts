@@ -12,3 +12,5 @@ export { diagnosticsChannels } from './diagnostics-channels.js';
 export type { Cause } from './causes.js';
 export { explain } from './explain.js';
 export type { ExplainedCache, Explanation, Verdict } from './explanation.js';
+export { advise, type AdvisedOptions, type Advice, type AdviceCode } from './advise.js';
+export { savings, type Savings, type SavingsOptions } from './savings.js';

@@ -59,7 +59,7 @@ function entryText({ tier, age, freshFor, staleFor, fallbackFor, tags }: Inspect
 
 function causeText({ kind, from, ago, tags, mode, certain }: Cause): string {
   const what = {
-    ...{ set: 'set', invalidate: 'invalidated', expire: 'expired', clear: 'everything cleared' },
+    ...{ set: 'set', invalidate: 'invalidated', expire: 'expired', clear: 'cleared with others' },
     tags: `${mode === 'expire' ? 'expired' : 'invalidated'} by tag ${tags.join(', ')}`,
   }[kind];
   const who = from === 'here' ? 'by this process' : `by process ${readable(from)}`;
@@ -78,7 +78,7 @@ const UNITS = [
 ] as const;
 
 /** Milliseconds for people: two digits are enough. */
-export function span(ms: number): string {
+function span(ms: number): string {
   if (ms === Infinity) return 'ever';
   // A minute and a half is easier to read as seconds.
   const [unit, size] = UNITS.find(([, each]) => ms >= each * 2) ?? (ms >= 1_000 ? (['s', 1_000] as const) : ['ms', 1]);

@@ -1,7 +1,5 @@
-import { freshness, type HeldEntry } from '../entry.js';
+import { freshness, type Freshness } from '../entry.js';
 import type { Found } from '../ports.js';
-import { covers } from './answering.js';
-import type { Failure } from './failures.js';
 import { WRITES } from './fly.js';
 import { pendingEntryOf } from './new-entry.js';
 import { MEMORY } from './outcome.js';
@@ -43,6 +41,7 @@ export interface InspectedEntry {
   /** How much longer it stands in for failed loads. */
   readonly fallbackFor: number;
   readonly tags: readonly string[];
+  readonly meta: unknown;
 }
 
 /** A failed load that is not repeated yet. */
@@ -52,67 +51,45 @@ export interface InspectedFailure {
   readonly attempts: number;
   /** Milliseconds until the next try. */
   readonly retryIn: number;
-  /** Whether a stored value stood in for it. Where none did, callers get the failure again (`errorTtl`). */
+  /** Whether a stored value stood in for it, as one would now. Where none did, callers get the failure again (`errorTtl`). */
   readonly covered: boolean;
-  /** The tier of the entry that stands in for it now. */
-  readonly fallback: string | undefined;
 }
 
 /** Looks for `key` in memory, then in storage, and leaves everything as it is. */
 export async function inspect<V>(reads: Reads<V>, key: string): Promise<Inspection> {
-  const { clock, counters, failures, flights, held, storage } = reads;
+  const { clock, counters, failures, flights, held, plain, storage } = reads;
   const written = await reads.pending?.(key);
-  const own = foundIn(MEMORY, held.look(key));
-  let found = own;
+  const entry = held.look(key);
+  const own = entry && { entry, tier: MEMORY };
+  let found: Found<V> | undefined = own;
   if (written !== undefined)
-    found = { entry: pendingEntryOf({ reads, key, lifetime: reads.plain.lifetime }, written.value), tier: WRITES };
+    found = { entry: pendingEntryOf({ reads, key, lifetime: plain.lifetime }, written.value), tier: WRITES };
   const errors = counters.tierErrors;
-  const wants = written === undefined && (own === undefined || freshness(own.entry, clock.now()) !== 'fresh');
+  const wants = written === undefined && (entry === undefined || freshness(entry, clock.now()) !== 'fresh');
   if (wants) found = (await storage?.find(key, found)) ?? found;
   const now = clock.now();
-  const entries = [...new Set([own, found])].flatMap((each) => (each === undefined ? [] : seen(each, now)));
-  const best = found && freshness(found.entry, now) !== 'gone' ? found : undefined;
+  const entries = [...new Set([own, found])].flatMap((each) => each ?? []).map((each) => viewOf(each, now));
+  const usable = entries.filter(({ state }) => state !== 'gone') as readonly InspectedEntry[];
   const isUnsure = wants && (storage?.isAway === true || counters.tierErrors > errors);
-  const missing = storage?.doubts(key) === true ? 'doubted' : isUnsure ? 'unknown' : 'absent';
   const failure = failures.active(key);
   return {
-    key,
-    state: best ? (freshness(best.entry, now) as 'fresh') : missing,
-    tier: best?.tier,
-    age: best && Math.max(0, now - best.entry.createdAt),
-    freshFor: best && best.entry.freshUntil - now,
-    tags: best?.entry.tags ?? [],
-    meta: best?.entry.meta,
-    entries,
-    loading: flights.find(key) !== undefined,
-    failure: failure && failureOf(reads, key, failure, [own, found]),
+    ...{ key, tags: [], state: storage?.doubts(key) === true ? 'doubted' : isUnsure ? 'unknown' : 'absent' },
+    ...usable.at(-1),
+    ...{ entries: usable, loading: flights.find(key) !== undefined },
+    failure: failure && { ...failure, retryIn: failure.until - clock.monotonic() },
+  } as Inspection;
+}
+
+/** An entry as it is told of; one that can't be used any more is `gone`. */
+function viewOf<V>(
+  { entry, tier }: Found<V>,
+  now: number,
+): Omit<InspectedEntry, 'state'> & { readonly state: Freshness } {
+  const { tags, meta } = entry;
+  return {
+    ...{ tier, tags, meta, state: freshness(entry, now), age: Math.max(0, now - entry.createdAt) },
+    freshFor: entry.freshUntil - now,
+    staleFor: entry.staleUntil - now,
+    fallbackFor: entry.errorUntil - now,
   };
-}
-
-function foundIn<V>(tier: string, entry: HeldEntry<V> | undefined): Found<V> | undefined {
-  return entry && { entry, tier };
-}
-
-function seen<V>({ entry, tier }: Found<V>, now: number): readonly InspectedEntry[] {
-  const state = freshness(entry, now);
-  if (state === 'gone') return [];
-  const { createdAt, freshUntil, staleUntil, errorUntil, tags } = entry;
-  const ends = { freshFor: freshUntil - now, staleFor: staleUntil - now, fallbackFor: errorUntil - now };
-  return [{ tier, state, age: Math.max(0, now - createdAt), ...ends, tags }];
-}
-
-function failureOf<V>(
-  reads: Reads<V>,
-  key: string,
-  failure: Failure,
-  found: readonly (Found<V> | undefined)[],
-): InspectedFailure {
-  const { error, attempts, covered, until } = failure;
-  const { clock, plain } = reads;
-  const standsIn = (each: Found<V> | undefined): boolean =>
-    each !== undefined &&
-    freshness(each.entry, clock.now()) !== 'gone' &&
-    covers(reads, { key, detail: { ask: plain } }, each.entry, error);
-  const fallback = covered ? found.find(standsIn)?.tier : undefined;
-  return { error, attempts, covered, retryIn: until - clock.monotonic(), fallback };
 }

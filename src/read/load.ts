@@ -52,7 +52,7 @@ export async function load<V>(
   // One that was given up has been told of as a failure.
   if (flight.end === undefined) {
     counters.latency.record(loadMs);
-    if (events.heard) events.emit({ type: 'load', key, reason, durationMs: loadMs });
+    if (events.heard) events.emit({ type: 'load', key, reason, durationMs: loadMs, absent: value === undefined });
   }
   // Where the lifetime is fixed and the value comes alone, nothing is left to resolve (D5).
   const fixed = told === undefined && value !== undefined && rules.jitter === 0 ? lifetime.fixed : undefined;

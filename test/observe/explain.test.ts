@@ -208,12 +208,21 @@ describe('the causes of explain', () => {
     expect((await explain(cache, 'k')).causes).toMatchObject([{ kind: 'clear', from: 'here', certain: true }]);
   });
 
+  test('a prefix is a cause for the keys that begin with it, and for no other', async () => {
+    const { cache } = await setup();
+    await cache.invalidatePrefix('user:');
+
+    expect((await explain(cache, 'user:1')).causes).toMatchObject([{ kind: 'clear', from: 'here', certain: true }]);
+    expect((await explain(cache, 'post:1')).causes).toEqual([]);
+  });
+
   test.each([
     ['invalidate', 'invalidate', (cache: Parts<string>['cache']) => cache.invalidate('k')],
     ['set', 'set', (cache: Parts<string>['cache']) => cache.set('k', 'new')],
     ['expire', 'expire', (cache: Parts<string>['cache']) => cache.expire('k')],
     ['tags', 'tags', (cache: Parts<string>['cache']) => cache.invalidateTags('t')],
     ['clear', 'clear', (cache: Parts<string>['cache']) => cache.clear()],
+    ['invalidatePrefix', 'clear', (cache: Parts<string>['cache']) => cache.invalidatePrefix('k')],
   ])('%s by another process is told with its id', async (_, kind, change) => {
     const channel = wire();
     const storage = mapStorage();
