@@ -7,6 +7,9 @@ export function keysFrom(table: string): string {
   return `SELECT key FROM ${table} WHERE key >= ? ORDER BY key LIMIT ?`;
 }
 
+/** No key is an empty blob. Node 22.13 binds one as NULL, which nothing is compared with. */
+const FIRST_BLOB = new Uint8Array(1);
+
 /** Reads by {@link keysFrom}. */
 type Read = (start: SqliteValue, limit: number) => readonly (string | Uint8Array)[];
 
@@ -16,7 +19,7 @@ export function keysIn(read: Read, range: KeyRange): KeyPage {
   const texts =
     cursor === undefined || typeof toKey(cursor) === 'string' ? pageOf(read, textBefore(prefix), range) : undefined;
   if (texts?.cursor !== undefined) return texts;
-  const blobs = pageOf(read, toBlob(prefix), range);
+  const blobs = pageOf(read, prefix === '' ? FIRST_BLOB : toBlob(prefix), range);
   return texts === undefined ? blobs : { ...blobs, keys: [...texts.keys, ...blobs.keys] };
 }
 
