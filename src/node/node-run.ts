@@ -63,8 +63,9 @@ export class NodeRun {
       this.#start(output);
       const head = (this.#head = await output.head);
       return head.status >= 500 || head.status < 200 ? this.#fail(head.status) : asResponse(head);
-    } catch (error) {
-      if (this.#thrown === undefined) throw error;
+    } catch {
+      signal?.throwIfAborted();
+      // It threw, or cut its client off: others run the route themselves.
       return this.#fail(500);
     } finally {
       restore?.();
@@ -81,8 +82,16 @@ export class NodeRun {
     if (isCut(this.#response)) return void response.body?.cancel().catch(() => {});
     if (response === this.failed && this.#head !== undefined) return this.#sink.send(this.#head, this.#output);
     if (this.#output === undefined) this.#takeOver?.();
-    addVisitor(response, this.outside);
+    addVisitor(response, this.#left());
     await this.#sink.send(response, this.#output);
+  }
+
+  /** What was set for this visitor, without what the route has taken back. */
+  #left(): Headers {
+    const left = new Headers(this.outside);
+    const head = this.#head;
+    if (head !== undefined) for (const name of this.outside.keys()) if (!head.headers.has(name)) left.delete(name);
+    return left;
   }
 
   /** Leaves the request to somebody else, without an answer. */
