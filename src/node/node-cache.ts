@@ -102,7 +102,10 @@ export async function pass(
   const asIs = (): Promise<Response> => run.answer(undefined, undefined);
   let response: Response;
   try {
-    response = (await through(settings, ask, origin)) ?? (await around(settings, ask, asIs));
+    const answer = await through(settings, ask, origin);
+    response = answer ?? (await around(settings, ask, asIs));
+    // `around` makes another response of it, which nobody would know again.
+    if (answer === undefined && run.failed !== undefined) response = run.failed;
   } catch (error) {
     // The caller's own error, of a route that destroyed its response, has been told already.
     if (run.signal.aborted) return;

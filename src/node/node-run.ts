@@ -62,7 +62,9 @@ export class NodeRun {
     try {
       this.#start(output);
       const head = (this.#head = await output.head);
-      return head.status >= 500 || head.status < 200 ? this.#fail(head.status) : asResponse(head);
+      // What goes around the cache is for this request anyway.
+      const [least, most] = headers === undefined ? [200, 599] : [200, 499];
+      return head.status < least || head.status > most ? this.#fail(head.status) : asResponse(head);
     } catch {
       signal?.throwIfAborted();
       // It threw, or cut its client off: others run the route themselves.

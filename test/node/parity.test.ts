@@ -145,6 +145,17 @@ describe.each(FACES)('a route behind the cache of %s', (_name, serve) => {
     expect([await response.text(), response.headers.get('x-smuggled')]).toEqual([PAGE, null]);
   });
 
+  test.each([
+    ['an answer', 'broken', (visit: Visit) => visit.send('broken', 500)],
+    ['the page of an error', PAGE, () => Promise.reject(new Error('of the route'))],
+  ])('that fails on its way around the cache sends %s', async (_case, page, route) => {
+    const { url } = await serve({ route });
+
+    const response = await fetch(url, { method: 'POST' });
+
+    expect([response.status, await response.text()]).toEqual([500, page]);
+  });
+
   test('may give its status as a text', async () => {
     const { url } = await serve({ route: ({ raw: response }) => response.writeHead('204' as unknown as number).end() });
 
