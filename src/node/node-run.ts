@@ -132,7 +132,9 @@ function asResponse({ status, statusText, headers, body }: Head): Response {
 /** Shows the route other headers than the request's own. Returns what takes them away again. */
 function withHeaders(request: NodeRequest, headers: Headers): () => void {
   const own = Object.getOwnPropertyDescriptor(request, 'headers');
-  const value = Object.fromEntries(headers);
+  // Of the second version of HTTP: routes read the host there.
+  const pseudo = Object.entries(request.headers).filter(([name]) => name.startsWith(':'));
+  const value = Object.fromEntries([...pseudo, ...headers]);
   Object.defineProperty(request, 'headers', { value, configurable: true, enumerable: true, writable: true });
   return () => {
     if (own === undefined) Reflect.deleteProperty(request, 'headers');

@@ -1,9 +1,11 @@
 import type { ServerResponse } from 'node:http';
-import { connect } from 'node:net';
+import { connect as connectHttp2, createServer as createHttp2 } from 'node:http2';
+import { connect, type AddressInfo } from 'node:net';
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { purgeRequests, type HttpCacheOptions } from '../../src/http/index.js';
+import { nodeCache } from '../../src/node/index.js';
 import { FACES, PAGE, type Visit } from './faces.js';
 
 const MINUTE = 'max-age=60';
@@ -199,4 +201,32 @@ describe.each(FACES)('a route behind the cache of %s', (_name, serve) => {
 
     expect((await fetch(url)).headers.get('x-frame-options')).toBeNull();
   });
+});
+
+test('a route behind the cache of a server of HTTP/2 sees which host was asked', async () => {
+  const cache = nodeCache();
+  const hosts: unknown[] = [];
+  const server = createHttp2((request, response) => {
+    void cache(request, response as unknown as ServerResponse, () => {
+      hosts.push(request.headers[':authority']);
+      response.setHeader('cache-control', MINUTE);
+      response.end('hello');
+    });
+  });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const client = connectHttp2(`http://${host}`);
+  onTestFinished(() => {
+    client.destroy();
+    server.close();
+  });
+
+  const bodies: string[] = [];
+  for (let asked = 0; asked < 2; asked += 1) {
+    let body = '';
+    for await (const part of client.request({ ':path': '/' })) body += String(part);
+    bodies.push(body);
+  }
+
+  expect([bodies, hosts]).toEqual([['hello', 'hello'], [host]]);
 });
