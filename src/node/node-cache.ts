@@ -76,7 +76,14 @@ export function askOf(settings: HttpSettings, request: NodeRequest, response: No
   const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
   const own = webHeaders(headers);
   const init = { method, headers: own, redirect: 'manual', ...(hasBody ? { body: '' } : {}) } as const;
-  return readAsk(`${scheme}://${host}${originalUrl}`, init, settings.isDeaf);
+  const ask = readAsk(`${scheme}://${host}${originalUrl}`, init, settings.isDeaf);
+  // The route sees the target as it was sent. Where dots or a fragment make another URL of it, its answer is not that URL's.
+  return ask === undefined || isAsSent(ask.url, host, originalUrl) ? ask : { ...ask, special: true };
+}
+
+function isAsSent(url: string, host: string, target: string): boolean {
+  const { pathname, search } = new URL(url);
+  return `${pathname}${search}` === (target.endsWith('?') ? target.slice(0, -1) : target) && !/[/?#\\]/.test(host);
 }
 
 /** Answers one request: from the cache, or by its run. */
@@ -95,7 +102,10 @@ export async function pass(
   const asIs = (): Promise<Response> => run.answer(undefined, undefined);
   let response: Response;
   try {
-    response = (await through(settings, ask, origin)) ?? (await around(settings, ask, asIs));
+    const answer = await through(settings, ask, origin);
+    response = answer ?? (await around(settings, ask, asIs));
+    // `around` makes another response of it, which nobody would know again.
+    if (answer === undefined && run.failed !== undefined) response = run.failed;
   } catch (error) {
     // The caller's own error, of a route that destroyed its response, has been told already.
     if (run.signal.aborted) return;

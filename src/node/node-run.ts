@@ -62,9 +62,12 @@ export class NodeRun {
     try {
       this.#start(output);
       const head = (this.#head = await output.head);
-      return head.status >= 500 || head.status < 200 ? this.#fail(head.status) : asResponse(head);
-    } catch (error) {
-      if (this.#thrown === undefined) throw error;
+      // What goes around the cache is for this request anyway.
+      const [least, most] = headers === undefined ? [200, 599] : [200, 499];
+      return head.status < least || head.status > most ? this.#fail(head.status) : asResponse(head);
+    } catch {
+      signal?.throwIfAborted();
+      // It threw, or cut its client off: others run the route themselves.
       return this.#fail(500);
     } finally {
       restore?.();
@@ -81,8 +84,16 @@ export class NodeRun {
     if (isCut(this.#response)) return void response.body?.cancel().catch(() => {});
     if (response === this.failed && this.#head !== undefined) return this.#sink.send(this.#head, this.#output);
     if (this.#output === undefined) this.#takeOver?.();
-    addVisitor(response, this.outside);
+    addVisitor(response, this.#left());
     await this.#sink.send(response, this.#output);
+  }
+
+  /** What was set for this visitor, without what the route has taken back. */
+  #left(): Headers {
+    const left = new Headers(this.outside);
+    const head = this.#head;
+    if (head !== undefined) for (const name of this.outside.keys()) if (!head.headers.has(name)) left.delete(name);
+    return left;
   }
 
   /** Leaves the request to somebody else, without an answer. */
@@ -121,7 +132,9 @@ function asResponse({ status, statusText, headers, body }: Head): Response {
 /** Shows the route other headers than the request's own. Returns what takes them away again. */
 function withHeaders(request: NodeRequest, headers: Headers): () => void {
   const own = Object.getOwnPropertyDescriptor(request, 'headers');
-  const value = Object.fromEntries(headers);
+  // Of the second version of HTTP: routes read the host there.
+  const pseudo = Object.entries(request.headers).filter(([name]) => name.startsWith(':'));
+  const value = Object.fromEntries([...pseudo, ...headers]);
   Object.defineProperty(request, 'headers', { value, configurable: true, enumerable: true, writable: true });
   return () => {
     if (own === undefined) Reflect.deleteProperty(request, 'headers');

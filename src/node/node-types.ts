@@ -7,6 +7,7 @@ export interface NodeRequest {
   readonly url?: string | undefined;
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly socket: object;
+  listenerCount(event: string): number;
   emit(event: string, ...args: unknown[]): boolean;
 }
 
@@ -30,6 +31,7 @@ export interface NodeResponse {
   on(event: string, listener: Listener): unknown;
   once(event: string, listener: Listener): unknown;
   removeListener(event: string, listener: Listener): unknown;
+  listenerCount(event: string): number;
   emit(event: string, ...args: unknown[]): boolean;
 }
 

@@ -6,6 +6,8 @@ const AHEAD = 65_536;
 /** Statuses of responses without a body (RFC 9110 §6.4.1). */
 const BODILESS = new Set([204, 205, 304]);
 
+const NOTHING = new Uint8Array();
+
 /** Events that tell a route that its client has gone. */
 const OF_LEAVING = new Set(['aborted', 'close', 'error']);
 
@@ -99,9 +101,9 @@ export class Output {
         this.#begin(status, rest);
         return response;
       },
-      _implicitHeader: () => this.#begin(response.statusCode, []),
+      _implicitHeader: () => this.#implicit(),
       flushHeaders: () => {
-        this.#begin(response.statusCode, []);
+        this.#implicit();
         this.#isFlushed = true;
         this.#flush();
       },
@@ -139,20 +141,34 @@ export class Output {
     const emit = emitter.emit.bind(emitter);
     return (event, ...args) => {
       const isNews = event === 'aborted' || (OF_LEAVING.has(event) && isCut(this.#response));
+      if (isNews && isCutHere(this.#request)) this.fail(new Error('The route destroyed its connection'));
       if (isNews) this.#onGone();
       if (!isNews || this.#isEnded || this.#held === undefined) return emit(event, ...args);
-      this.#held.push(() => void emit(event, ...args));
+      this.#held.push(() => {
+        // An error that nobody listens for any more would end the process.
+        if (event !== 'error' || emitter.listenerCount(event) > 0) emit(event, ...args);
+      });
       return true;
     };
   }
 
-  #begin(status: number, rest: readonly unknown[]): void {
+  /** By the method, as Node does: sessions, compression and others replace it to set headers at the last moment. */
+  #implicit(): void {
+    if (!this.#isSaid) this.#response.writeHead(this.#response.statusCode);
+  }
+
+  #begin(code: number, rest: readonly unknown[]): void {
     if (this.#isSaid) return;
-    this.#isSaid = true;
     const response = this.#response;
     const [reason] = rest;
+    const status = statusOf(code);
+    if (/[^\t\x20-\x7e\x80-\xff]/.test(typeof reason === 'string' ? reason : (response.statusMessage ?? '')))
+      throw wrong(TypeError, 'ERR_INVALID_CHAR', 'Invalid character in statusMessage');
     const fields = typeof reason === 'string' ? rest[1] : reason;
     for (const [name, value] of fieldsIn(fields)) response.setHeader(name, value);
+    // Only now: a route that is told of an error can still answer otherwise.
+    this.#isSaid = true;
+    response.statusCode = status;
     const { statusMessage } = response;
     const hasBody = this.#request.method !== 'HEAD' && !BODILESS.has(status);
     this.#say({
@@ -180,8 +196,9 @@ export class Output {
 
   /** As `write` of a response: `false` asks to wait for `drain`. */
   #write(chunk: unknown, rest: readonly unknown[]): boolean {
-    this.#begin(this.#response.statusCode, []);
-    this.#put(chunk, rest[0]);
+    const bytes = bytesOf(chunk, rest[0]);
+    this.#implicit();
+    this.#put(bytes);
     this.#isFull = (this.#controller?.desiredSize ?? 1) <= 0;
     const done = callbackIn(rest);
     if (done !== undefined && this.#isFull) this.#waiting.push(done);
@@ -192,31 +209,33 @@ export class Output {
   #end(all: readonly unknown[]): void {
     const [first, ...rest] = all;
     const done = callbackIn(all);
+    if (this.#isEnded) {
+      if (done !== undefined) this.#response.once('finish', done);
+      return;
+    }
+    const bytes = typeof first === 'function' ? NOTHING : bytesOf(first ?? '', rest[0]);
+    this.#size(bytes);
+    this.#implicit();
+    this.#put(bytes);
     if (done !== undefined) this.#response.once('finish', done);
-    if (this.#isEnded) return;
-    const chunk = typeof first === 'function' ? undefined : (first ?? undefined);
-    this.#size(chunk, rest[0]);
-    this.#begin(this.#response.statusCode, []);
-    if (chunk !== undefined) this.#put(chunk, rest[0]);
     this.#isEnded = true;
     this.#controller?.close();
     this.letGo();
   }
 
   /** Gives a body that comes in one piece its length, as Node does. */
-  #size(chunk: unknown, encoding: unknown): void {
+  #size(bytes: Uint8Array): void {
     const response = this.#response;
     const isBodiless = this.#request.method === 'HEAD' || BODILESS.has(response.statusCode);
     if (this.#isSaid || isBodiless) return;
     const names = response.getHeaderNames();
     if (names.includes('content-length') || names.includes('transfer-encoding')) return;
-    response.setHeader('content-length', String(chunk === undefined ? 0 : bytesOf(chunk, encoding).byteLength));
+    response.setHeader('content-length', String(bytes.byteLength));
   }
 
-  #put(chunk: unknown, encoding: unknown): void {
+  #put(bytes: Uint8Array): void {
     // A route that outlived its own answer: Node tells it by an event that ends the process where nobody listens.
     if (this.#isEnded || this.#controller === undefined) return;
-    const bytes = bytesOf(chunk, encoding);
     if (bytes.byteLength > 0) this.#controller.enqueue(bytes);
   }
 
@@ -239,13 +258,41 @@ export function isCut({ destroyed, writableFinished }: NodeResponse): boolean {
   return destroyed && !writableFinished;
 }
 
+/** Whether the connection was lost by a `destroy` on this side, and not because its client went. */
+function isCutHere(request: NodeRequest): boolean {
+  const { destroyed, readableEnded, errored } = request.socket as {
+    readonly destroyed?: boolean;
+    readonly readableEnded?: boolean;
+    readonly errored?: Error | null;
+  };
+  return destroyed === true && readableEnded === false && (errored ?? null) === null;
+}
+
 function callbackIn(rest: readonly unknown[]): (() => void) | undefined {
   return rest.find((one): one is () => void => typeof one === 'function');
 }
 
+/** An error as Node gives it for what a response can't take. */
+function wrong(kind: typeof TypeError | typeof RangeError, code: string, message: string): Error {
+  return Object.assign(new kind(message), { code });
+}
+
+/** As Node reads a status, which may be a text. */
+function statusOf(code: unknown): number {
+  const status = Math.trunc(Number(code));
+  if (status >= 100 && status <= 999) return status;
+  throw wrong(RangeError, 'ERR_HTTP_INVALID_STATUS_CODE', `Invalid status code: ${String(code)}`);
+}
+
 /** A copy: who writes may use the memory again. */
 function bytesOf(chunk: unknown, encoding: unknown): Uint8Array {
-  if (typeof chunk !== 'string') return new Uint8Array(chunk as Uint8Array);
+  if (ArrayBuffer.isView(chunk)) {
+    const { buffer, byteOffset, byteLength } = chunk;
+    return new Uint8Array(buffer, byteOffset, byteLength).slice();
+  }
+  // A number or a list would be taken for the length of an empty array.
+  if (typeof chunk !== 'string')
+    throw wrong(TypeError, 'ERR_INVALID_ARG_TYPE', 'A response is written as text or bytes');
   const { Buffer } = globalThis as { readonly Buffer?: TextBuffers };
   if (Buffer === undefined) return new TextEncoder().encode(chunk);
   return new Uint8Array(Buffer.from(chunk, typeof encoding === 'string' ? encoding : 'utf8'));

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import express, { type NextFunction, type Request, type Response as ExpressResponse } from 'express';
@@ -6,6 +6,7 @@ import { fastify } from 'fastify';
 import { onTestFinished } from 'vitest';
 
 import { fastifyCache, nodeCache, type HttpCacheOptions, type NodeCache } from '../../src/node/index.js';
+import { listen } from './listen.js';
 
 /** One request as a route sees it, whatever the framework. */
 export interface Visit {
@@ -32,16 +33,6 @@ export interface Served {
 
 /** The page of an error, as each framework is told to make it. */
 export const PAGE = 'the page of an error';
-
-async function listen(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-}
 
 function plainVisit(request: IncomingMessage, raw: ServerResponse): Visit {
   return {
