@@ -10,13 +10,23 @@ function isOfTheResponse(name: string): boolean {
   return OF_THE_RESPONSE.has(name) || name.startsWith('content-') || name.endsWith('cache-control');
 }
 
-/** `response` without the fields that it has from `outside`, the headers that were set for one visitor before it was made. */
+/**
+ * `response` without what it has from `outside`, the headers that were set for one visitor before it was made: neither fields
+ * nor, where the run appended to one of them, the part that was there.
+ */
 export function withoutVisitor(response: Response, outside: Headers): Response {
-  const names = [...outside.keys()].filter((name) => !isOfTheResponse(name));
-  const theirs = names.filter((name) => response.headers.get(name) === outside.get(name));
-  if (theirs.length === 0) return response;
+  const own = new Map<string, string>();
+  for (const [name, theirs] of outside) {
+    const value = isOfTheResponse(name) ? null : response.headers.get(name);
+    if (value === theirs) own.set(name, '');
+    else if (value?.startsWith(`${theirs}, `) === true) own.set(name, value.slice(theirs.length + 2));
+  }
+  if (own.size === 0) return response;
   const bare = rebuilt(response, {});
-  for (const name of theirs) bare.headers.delete(name);
+  for (const [name, value] of own) {
+    if (value === '') bare.headers.delete(name);
+    else bare.headers.set(name, value);
+  }
   return bare;
 }
 

@@ -235,6 +235,28 @@ describe('headers that a middleware outside sets for one visitor', () => {
     expect(hit.headers.get('x-theme')).toBe('of the route');
   });
 
+  test('are not stored with what the route appends to them', async () => {
+    const app = new Hono();
+    app.use(async (context, next) => {
+      context.header('server-timing', `visitor;desc="${context.req.header('visitor')}"`);
+      await next();
+    });
+    app.use(honoCache());
+    app.get('/', (context) => {
+      context.header('cache-control', 'max-age=60');
+      context.header('server-timing', 'db;dur=5', { append: true });
+      return context.text('page');
+    });
+    const first = await app.request('/', { headers: { visitor: 'ann' } });
+    await first.text();
+
+    const hit = await app.request('/', { headers: { visitor: 'bob' } });
+
+    expect(await hit.text()).toBe('page');
+    expect(hit.headers.get('server-timing')).not.toContain('ann');
+    expect(hit.headers.get('server-timing')).toContain('db;dur=5');
+  });
+
   test('that say who may keep the response count as before', async () => {
     const app = new Hono();
     app.use(async (context, next) => {
