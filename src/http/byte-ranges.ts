@@ -51,7 +51,10 @@ function partOf(asked: Headers, range: string): Part['of'] {
     const bytes = only === undefined ? new Uint8Array() : body.subarray(only[0], only[1] + 1);
     headers.set('content-length', String(bytes.byteLength));
     if (only !== undefined) return { status: 206, statusText: 'Partial Content', body: bytes };
-    headers.delete('content-type');
+    // What other caches keep for this URL is the whole body, not that one client asked beyond its end.
+    for (const name of [...headers.keys()].filter((each) => each.endsWith('cache-control'))) headers.delete(name);
+    for (const name of ['content-type', 'expires', 'etag', 'last-modified']) headers.delete(name);
+    headers.set('cache-control', 'no-store');
     return { status: 416, statusText: 'Range Not Satisfiable', body: bytes };
   };
 }

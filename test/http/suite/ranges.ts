@@ -69,6 +69,8 @@ export function ranges(suite: HttpSuite): void {
 
         expect([response.status, response.headers.get('content-range')]).toEqual([416, 'bytes */10']);
         expect([await response.text(), response.headers.get('content-length')]).toEqual(['', '0']);
+        // A cache in front must not keep it for those who ask for all.
+        expect([response.headers.get('cache-control'), response.headers.get('etag')]).toEqual(['no-store', null]);
         expect(await origin.seen()).toHaveLength(1);
       },
     );
