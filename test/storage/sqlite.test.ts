@@ -303,7 +303,8 @@ describe('a locked file', () => {
       const { parentPort, workerData } = process.getBuiltinModule('node:worker_threads');
       const database = new DatabaseSync(workerData.path);
       const opening = new Int32Array(workerData.opening);
-      database.exec('BEGIN IMMEDIATE; INSERT INTO t VALUES (1)');
+      // Who opens the file may just be reading it when this one is to end.
+      database.exec('PRAGMA busy_timeout = 60000; BEGIN IMMEDIATE; INSERT INTO t VALUES (1)');
       parentPort.postMessage('writing');
       Atomics.wait(opening, 0, 0);
       // It is about to open the file, and tells nobody any more: it waits inside SQLite.
